@@ -1,0 +1,32 @@
+/**
+ * What is asked of a principal. All that is named must hold (`roles` and `scopes`: each one listed).
+ *
+ * @example
+ * { roles: 'admin', scopes: ['invoices:write'] }
+ * { anyOf: [{ roles: 'admin' }, { claims: { '/tenant': { equals: 'acme' } } }] }
+ */
+export type Policy = {
+  readonly roles?: string | readonly string[]
+  readonly scopes?: string | readonly string[]
+  /** JSON Pointer (RFC 6901) into the claims, or the name of a top-level claim → what must hold there. */
+  readonly claims?: Readonly<Record<string, ClaimPredicate>>
+  readonly anyOf?: readonly Policy[]
+  readonly allOf?: readonly Policy[]
+  readonly not?: Policy
+}
+
+/** What must hold for one claim. All that is named must hold; an absent claim satisfies only `exists: false`. */
+export type ClaimPredicate = {
+  readonly equals?: ClaimValue
+  readonly in?: readonly ClaimValue[]
+  /** The claim is an array that holds this value. */
+  readonly contains?: ClaimValue
+  readonly exists?: boolean
+  /** The claim is a string that starts with this. */
+  readonly prefix?: string
+}
+
+export type ClaimValue = string | number | boolean
+
+/** What a request to a route needs: nothing at all, any valid token, or a policy. */
+export type Requirement = 'open' | 'authenticated' | Policy

@@ -1,0 +1,115 @@
+import type { Algorithm } from '@countersign/sdk/jwt'
+import type { Requirement } from '@countersign/sdk/policy'
+import type { Secret } from '@countersign/sdk/core'
+
+/**
+ * The trust file after reading: every default filled in, every name resolved, every secret loaded, deeply frozen.
+ * What issuer, gateway, guard, explain and exports all work from.
+ */
+export type Trust = {
+  /** Where it came from, as the person named it; for messages. */
+  readonly file: string
+  readonly issuer: IssuerSettings | undefined
+  readonly gateway: GatewaySettings | undefined
+  /** By name. Issuers other than ours. */
+  readonly trusted: ReadonlyMap<string, TrustedIssuer>
+  readonly services: ReadonlyMap<string, Service>
+  readonly clients: ReadonlyMap<string, Client>
+}
+
+export type ListenAddress = { readonly host: string; readonly port: number }
+
+export type IssuerSettings = {
+  /** The `iss` claim, exactly. */
+  readonly url: string
+  readonly listen: ListenAddress
+  readonly store: StoreSettings
+  readonly keys: {
+    readonly algorithm: Algorithm
+    readonly rotateEverySeconds: number
+    /** How private keys are sealed at rest; undefined only with a memory store or the spelled-out danger. */
+    readonly seal: Secret | undefined
+    readonly dangerouslyUnsealed: boolean
+  }
+  readonly tokens: { readonly lifetimeSeconds: number }
+}
+
+export type StoreSettings =
+  | { readonly kind: 'memory' }
+  | { readonly kind: 'sqlite'; readonly path: string }
+  | { readonly kind: 'postgres'; readonly url: Secret }
+
+export type GatewaySettings = {
+  readonly listen: ListenAddress
+  /** The realm of challenges (RFC 9110 §11.5). */
+  readonly realm: string
+}
+
+export type TrustedIssuer = {
+  readonly name: string
+  /** The `iss` claim, exactly. */
+  readonly issuer: string
+  /** What its tokens must carry in `aud` to be meant for us. */
+  readonly audience: string
+  readonly algorithms: readonly Algorithm[]
+  /** The `typ` its tokens must carry (RFC 8725 §3.11): `at+jwt` unless the file says otherwise. */
+  readonly type: string
+  readonly keys:
+    | { readonly kind: 'discovery' }
+    | { readonly kind: 'jwks'; readonly url: string }
+    | { readonly kind: 'secret'; readonly secret: Secret; readonly dangerouslyShort: boolean }
+  /** JSON Pointer to the roles in its claims; undefined: `/roles`. */
+  readonly roles: string | undefined
+}
+
+export type Service = {
+  readonly name: string
+  readonly audience: string
+  readonly roles: readonly string[]
+  readonly scopes: readonly string[]
+  /** Where the gateway forwards to; undefined: guarded by itself only. */
+  readonly upstream: string | undefined
+  /** Path prefix at the gateway ("/billing"), taken off before forwarding; "/" for all that nobody else claims. */
+  readonly at: string | undefined
+  /** Host name at the gateway, lower case, no port; instead of `at`. */
+  readonly host: string | undefined
+  /** Names of trusted issuers whose tokens this service accepts beside our own issuer's. */
+  readonly accepts: readonly string[]
+  /** Whether tokens of our own issuer are accepted. */
+  readonly acceptsOwn: boolean
+  /** Where the token is looked for; in exactly one of these places may it stand. */
+  readonly tokenFrom: readonly TokenPlace[]
+  readonly routes: readonly Route[]
+}
+
+export type TokenPlace =
+  /** `Authorization: Bearer …` (RFC 6750 §2.1) */
+  | { readonly kind: 'bearer' }
+  /** The whole value of a named header, such as the tutorial's `Token`. */
+  | { readonly kind: 'header'; readonly name: string }
+  | { readonly kind: 'cookie'; readonly name: string }
+
+export type Route = {
+  /** An upper-case method, or `*` for every method the route table knows. */
+  readonly method: string
+  /** Literal segments, `{name}`, and a `{**}` tail. */
+  readonly template: string
+  readonly requirement: Requirement
+  /** Line in the trust file, for messages and decision records. */
+  readonly line: number
+}
+
+export type Client = {
+  /** The `client_id`. */
+  readonly id: string
+  /** One or two secrets (two while rotating). */
+  readonly secrets: readonly Secret[]
+  readonly may: readonly Grant[]
+}
+
+/** What a client may get for one service: never more than this, often less. */
+export type Grant = {
+  readonly service: string
+  readonly roles: readonly string[]
+  readonly scopes: readonly string[]
+}
