@@ -1,0 +1,96 @@
+import type { DatabaseSync } from 'node:sqlite'
+import { Problem } from '@countersign/sdk/core'
+
+/**
+ * Brings a database file to the newest schema, or creates it. Forward only: there is no way back, so a file written
+ * by a later version is refused and left as it is.
+ *
+ * @param path for messages.
+ * @throws Problem `store-foreign` or `store-newer`
+ */
+export function migrate(database: DatabaseSync, path: string): void {
+  // The look comes before the first write: another program's file must stay exactly as it was.
+  refuseForeign(database, path)
+  switchToWriteAheadLog(database)
+  database.exec('PRAGMA synchronous = FULL')
+
+  // Taking the write lock first makes replicas that start together queue up here; each looks again behind it.
+  database.exec('BEGIN IMMEDIATE')
+  try {
+    refuseForeign(database, path)
+    const version = pragma(database, 'user_version')
+    for (const statements of migrations.slice(version)) database.exec(statements)
+    if (version < migrations.length) {
+      database.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${migrations.length}`)
+    }
+    database.exec('COMMIT')
+  } catch (error) {
+    if (database.isTransaction) database.exec('ROLLBACK')
+    throw error
+  }
+}
+
+function refuseForeign(database: DatabaseSync, path: string): void {
+  const owner = pragma(database, 'application_id')
+  const tables = database.prepare('SELECT count(*) AS count FROM sqlite_schema').get() as { count: number }
+  if (owner !== applicationId && (owner !== 0 || tables.count > 0)) {
+    throw new Problem('store-foreign', `${path} is a database, but not one of Countersign's`, {
+      next: 'name another file in issuer.store',
+    })
+  }
+  const version = pragma(database, 'user_version')
+  if (version > migrations.length) {
+    throw new Problem(
+      'store-newer',
+      `${path} has schema version ${version}; this version of Countersign knows up to ${migrations.length}`,
+      { next: 'run the version of Countersign that last wrote it, or a newer one' },
+    )
+  }
+}
+
+/** SQLite does not apply its busy timeout to this one switch, so that a second process may have to ask again. */
+function switchToWriteAheadLog(database: DatabaseSync): void {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      database.exec('PRAGMA journal_mode = WAL')
+      return
+    } catch (error) {
+      if (attempt === 50) throw error
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20)
+    }
+  }
+}
+
+function pragma(database: DatabaseSync, name: string): number {
+  const row = database.prepare(`PRAGMA ${name}`).get() as Record<string, number>
+  return row[name] ?? 0
+}
+
+/** "CSGN" in the file's header says whose it is. */
+const applicationId = 0x4353474e
+
+/** One entry a version, in order. Entries are only ever added. */
+const migrations = [
+  `CREATE TABLE ring (only INTEGER PRIMARY KEY CHECK (only = 1), version INTEGER NOT NULL) STRICT;
+   INSERT INTO ring VALUES (1, 0);
+   CREATE TABLE ring_key (
+     position INTEGER PRIMARY KEY,
+     key_id TEXT NOT NULL UNIQUE,
+     algorithm TEXT NOT NULL,
+     sealed_key TEXT,
+     announced_at_ms INTEGER NOT NULL,
+     active_from_ms INTEGER NOT NULL,
+     longest_token_seconds INTEGER NOT NULL,
+     longest_cache_seconds INTEGER NOT NULL,
+     retired_at_ms INTEGER,
+     retired_because TEXT CHECK (retired_because IN ('rotated', 'removed')),
+     CHECK ((retired_at_ms IS NULL) = (retired_because IS NULL))
+   ) STRICT;
+   CREATE TABLE replay_mark (
+     scope TEXT NOT NULL,
+     id TEXT NOT NULL,
+     expires_at_ms INTEGER NOT NULL,
+     PRIMARY KEY (scope, id)
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX replay_mark_by_expiry ON replay_mark (expires_at_ms);`,
+]

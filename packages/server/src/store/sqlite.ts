@@ -1,0 +1,185 @@
+import { closeSync, openSync } from 'node:fs'
+import * as sqlite from 'node:sqlite'
+import { isProblem, Problem } from '@countersign/sdk/core'
+import { migrate } from './sqlite-schema.ts'
+import { sweepLimit } from './store.ts'
+import type { KeyRecord, RingSnapshot, Store } from './store.ts'
+
+/**
+ * A store in one SQLite file, for one machine: any number of processes on it may share the file.
+ *
+ * Write-ahead log with `synchronous = FULL`: a resolved promise is on disk. The file is created readable by its owner
+ * only.
+ *
+ * @throws Problem `store-unavailable` when the file cannot be opened, `store-foreign` when it is some other
+ * program's, `store-newer` when a later version of Countersign wrote it.
+ *
+ * @example
+ * const store = openSqliteStore({ path: 'countersign.db' })
+ */
+export function openSqliteStore({ path, busyTimeoutMs = 5000 }: SqliteStoreOptions): Store {
+  const database = open(path, busyTimeoutMs)
+  const attempt = <T>(work: () => T): T => {
+    try {
+      return work()
+    } catch (error) {
+      throw unavailable(path, error)
+    }
+  }
+
+  const { readKeys, readVersion, claimVersion, dropKeys, insertKey, putMark, sweepMarks, ping } = attempt(
+    () => ({
+      readVersion: database.prepare('SELECT version FROM ring'),
+      readKeys: database.prepare(
+        `SELECT key_id, algorithm, sealed_key, announced_at_ms, active_from_ms, longest_token_seconds,
+              longest_cache_seconds, retired_at_ms, retired_because
+       FROM ring_key ORDER BY position`,
+      ),
+      claimVersion: database.prepare('UPDATE ring SET version = version + 1 WHERE version = ?'),
+      dropKeys: database.prepare('DELETE FROM ring_key'),
+      insertKey: database.prepare('INSERT INTO ring_key VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'),
+      // One statement, so one winner: an expired mark is taken over, a live one changes nothing.
+      putMark: database.prepare(
+        `INSERT INTO replay_mark VALUES (?1, ?2, ?3)
+       ON CONFLICT (scope, id) DO UPDATE SET expires_at_ms = excluded.expires_at_ms WHERE expires_at_ms < ?4`,
+      ),
+      sweepMarks: database.prepare(
+        `DELETE FROM replay_mark WHERE (scope, id) IN
+         (SELECT scope, id FROM replay_mark WHERE expires_at_ms < ? LIMIT ${sweepLimit})`,
+      ),
+      ping: database.prepare('SELECT 1'),
+    }),
+  )
+
+  /** `mode` says whether the transaction will write: a reader must not wait for the one writer. */
+  const transaction = <T>(mode: 'DEFERRED' | 'IMMEDIATE', work: () => T): T =>
+    attempt(() => {
+      database.exec(`BEGIN ${mode}`)
+      try {
+        const outcome = work()
+        database.exec('COMMIT')
+        return outcome
+      } catch (error) {
+        // SQLite may have rolled back already (disk full, for one); then there is nothing left to undo.
+        if (database.isTransaction) database.exec('ROLLBACK')
+        throw error
+      }
+    })
+
+  return {
+    kind: 'sqlite',
+    async readRing(): Promise<RingSnapshot> {
+      return transaction('DEFERRED', () => ({
+        version: Number((readVersion.get() as { version: number }).version),
+        keys: (readKeys.all() as unknown as KeyRow[]).map(toRecord),
+      }))
+    },
+    async replaceRing(expectedVersion, keys) {
+      return transaction('IMMEDIATE', () => {
+        if (claimVersion.run(expectedVersion).changes !== 1) return false
+        dropKeys.run()
+        keys.forEach((key, position) => insertKey.run(position, ...toColumns(key)))
+        return true
+      })
+    },
+    async putOnce(scope, id, expiresAtMs, nowMs) {
+      return attempt(() => putMark.run(scope, id, expiresAtMs, nowMs).changes === 1)
+    },
+    async sweep(nowMs) {
+      return attempt(() => ({ dropped: Number(sweepMarks.run(nowMs).changes) }))
+    },
+    async ping() {
+      attempt(() => ping.get())
+    },
+    async close() {
+      if (database.isOpen) attempt(() => database.close())
+    },
+  }
+}
+
+export type SqliteStoreOptions = {
+  /** The file; created with its schema when it is not there. `:memory:` gives a database of its own. */
+  readonly path: string
+  /** How long a write waits for another process's write, in milliseconds. */
+  readonly busyTimeoutMs?: number
+}
+
+function open(path: string, busyTimeoutMs: number): sqlite.DatabaseSync {
+  let database: sqlite.DatabaseSync | undefined
+  try {
+    if (path !== ':memory:') createPrivately(path)
+    database = new Database(path, { timeout: busyTimeoutMs })
+    migrate(database, path)
+    return database
+  } catch (error) {
+    database?.close()
+    throw isProblem(error) ? error : unavailable(path, error)
+  }
+}
+
+/**
+ * SQLite gives its side files the mode of the file itself, so creating that one privately is enough. A file that is
+ * there is not even opened: closing it would drop the locks of every other connection in this process.
+ */
+function createPrivately(path: string): void {
+  try {
+    closeSync(openSync(path, 'wx', 0o600))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
+}
+
+function unavailable(path: string, error: unknown): Problem {
+  if (isProblem(error)) return error
+  const reason = error instanceof Error ? error.message : 'unknown failure'
+  return new Problem('store-unavailable', `${path}: ${reason}`, {
+    next: 'check that the file and its directory are writable, that the disk is not full, and that no other program holds a lock on it',
+    cause: error,
+    retryAfterSeconds: 5,
+  })
+}
+
+type KeyRow = {
+  key_id: string
+  algorithm: string
+  sealed_key: string | null
+  announced_at_ms: number
+  active_from_ms: number
+  longest_token_seconds: number
+  longest_cache_seconds: number
+  retired_at_ms: number | null
+  retired_because: 'rotated' | 'removed' | null
+}
+
+function toRecord(row: KeyRow): KeyRecord {
+  return {
+    keyId: row.key_id,
+    algorithm: row.algorithm,
+    sealedKey: row.sealed_key ?? undefined,
+    announcedAtMs: row.announced_at_ms,
+    activeFromMs: row.active_from_ms,
+    longestTokenSeconds: row.longest_token_seconds,
+    longestCacheSeconds: row.longest_cache_seconds,
+    retired:
+      row.retired_at_ms === null || row.retired_because === null
+        ? undefined
+        : { atMs: row.retired_at_ms, because: row.retired_because },
+  }
+}
+
+function toColumns(key: KeyRecord): (string | number | null)[] {
+  return [
+    key.keyId,
+    key.algorithm,
+    key.sealedKey ?? null,
+    key.announcedAtMs,
+    key.activeFromMs,
+    key.longestTokenSeconds,
+    key.longestCacheSeconds,
+    key.retired?.atMs ?? null,
+    key.retired?.because ?? null,
+  ]
+}
+
+// Later versions of Node call the class `Database` and keep the old name for a while.
+const Database = (sqlite as { Database?: typeof sqlite.DatabaseSync }).Database ?? sqlite.DatabaseSync
