@@ -1,0 +1,34 @@
+export { isAlgorithm, supportedAlgorithms } from './jwt/algorithms.ts'
+export type { Algorithm } from './jwt/algorithms.ts'
+export { maxTokenLength } from './jwt/compact.ts'
+export { inspectToken } from './jwt/inspect.ts'
+export type { Inspection } from './jwt/inspect.ts'
+export { jwkThumbprint } from './jwt/jwk.ts'
+export type { Jwk } from './jwt/jwk.ts'
+export type { SigningKey, VerificationKey } from './jwt/key.ts'
+export {
+  generateSigningKey,
+  privateJwk,
+  publicJwk,
+  readJwk,
+  readPrivateJwk,
+  readPrivatePem,
+  readPublicPem,
+  readSecretKey,
+  readSecretSigningKey,
+  verificationKey,
+} from './jwt/key-readers.ts'
+export type { KeyOptions, ReadJwkOptions, SecretKeyOptions } from './jwt/key-readers.ts'
+export { createKeySet, readJwks } from './jwt/key-set.ts'
+export type { KeySet, MutableKeySet, ReadJwksOptions } from './jwt/key-set.ts'
+export { createRemoteKeySet } from './jwt/remote-key-set.ts'
+export type { RemoteKeySet, RemoteKeySetEvent, RemoteKeySetOptions } from './jwt/remote-key-set.ts'
+export { createRevocations } from './jwt/revocations.ts'
+export type { Revocation, Revocations } from './jwt/revocations.ts'
+export { createExternalSigner, createSigner } from './jwt/signer.ts'
+export type { ExternalSigner, Signer } from './jwt/signer.ts'
+export type { VerifiedToken } from './jwt/verified-token.ts'
+export { createVerifier } from './jwt/verifier.ts'
+export type { Verification, Verifier } from './jwt/verifier.ts'
+export { dangerouslyAnyAudience, dangerouslyAnyType } from './jwt/verifier-options.ts'
+export type { SharedVerifierOptions, TrustedIssuerOptions, VerifierOptions } from './jwt/verifier-options.ts'

@@ -1,0 +1,174 @@
+import { isAlgorithm } from './algorithms.ts'
+import type { Algorithm } from './algorithms.ts'
+import { checkJwk } from './jwk.ts'
+import { VerificationKey } from './key.ts'
+import { isProblem, Problem } from '../core/problem.ts'
+
+/**
+ * Where a verifier finds an issuer's keys. Made by {@link createKeySet} and `createRemoteKeySet`.
+ *
+ * The first two members let a cached token notice a change with two comparisons of numbers.
+ */
+export type KeySet = {
+  /** Another number whenever a key came or went. */
+  readonly generation: number
+  /** From this moment on (ms since the epoch) `find` must be asked again: keys may have to be fetched. */
+  readonly checkAfterMs: number
+  /**
+   * The one key for a token's `kid` and `alg`. `'unknown'`: there is none. `'ambiguous'`: several could be meant.
+   * `'mismatch'`: the key that is meant has another algorithm. `'fetch'`: only {@link KeySet.load} can tell.
+   */
+  find(keyId: string | undefined, algorithm: string, nowMs: number): VerificationKey | FindFault
+  /** Fetches keys; many callers share one fetch. @throws Problem `keys-unavailable` */
+  load(nowMs: number): Promise<void>
+}
+
+export type FindFault = 'unknown' | 'ambiguous' | 'mismatch' | 'fetch'
+
+/** A key set whose keys are at hand, and may be replaced at run time. */
+export type MutableKeySet = KeySet & {
+  /** Replaces all keys; tokens verified by a key that is gone are refused from the next check on. */
+  replace(keys: readonly VerificationKey[]): void
+  readonly keys: readonly VerificationKey[]
+}
+
+/**
+ * A set of keys at hand.
+ *
+ * @throws Problem `key-invalid` when two keys share a `kid`, or secrets and public keys are mixed: whoever reads a
+ *   public set must never find a secret in it.
+ * @example
+ * const keySet = createKeySet([readJwk(jwk)])
+ */
+export function createKeySet(keys: readonly VerificationKey[]): MutableKeySet {
+  return new LocalKeySet(keys)
+}
+
+/** What {@link readJwks} does with a document. */
+export type ReadJwksOptions = {
+  /** The algorithms that may be meant; see `readJwk`. */
+  readonly algorithms?: readonly Algorithm[]
+  readonly where?: string
+}
+
+/**
+ * Reads a JWK Set (RFC 7517 §5). Keys for encryption and of unknown kinds are left out, as §5 asks; a symmetric or
+ * private key refuses the set, since a published secret is a secret no more.
+ *
+ * @throws Problem `key-invalid` when the document is no JWK Set, repeats a `kid`, or holds a secret.
+ */
+export function readJwks(document: unknown, options: ReadJwksOptions = {}): VerificationKey[] {
+  const where = options.where ?? 'jwks'
+  const listed = (document as { keys?: unknown } | null | undefined)?.keys
+  if (!Array.isArray(listed))
+    throw new Problem('key-invalid', `${where}: expected an object with an array "keys"`)
+  if (listed.length > maxKeys) throw new Problem('key-invalid', `${where}: more than ${maxKeys} keys`)
+  const keys: VerificationKey[] = []
+  listed.forEach((jwk: unknown, index) => {
+    const spot = `${where}: keys[${index}]`
+    refuseSecrets(jwk, spot)
+    if (!isForSignatures(jwk)) return
+    try {
+      const checked = checkJwk(jwk, 'verify', options.algorithms, spot)
+      keys.push(new VerificationKey(checked.algorithm, checked.keyId, checked.material))
+    } catch (problem) {
+      // An issuer may publish a weak or foreign key beside good ones; leaving it out refuses its tokens alone.
+      if (!isProblem(problem)) throw problem
+    }
+  })
+  refuseRepeatedIds(keys, where)
+  return keys
+}
+
+/** More keys than this in one set is a mistake or an attack on the reader's time. */
+export const maxKeys = 100
+
+/** Finds by `kid`, else by being the only key without `kid` for the algorithm; never by trying several keys. */
+export class KeyTable {
+  readonly keys: readonly VerificationKey[]
+  readonly #byId = new Map<string, VerificationKey>()
+  readonly #nameless: readonly VerificationKey[]
+
+  constructor(keys: readonly VerificationKey[], where: string) {
+    refuseRepeatedIds(keys, where)
+    if (keys.some((key) => key.isSymmetric) && keys.some((key) => !key.isSymmetric)) {
+      throw new Problem('key-invalid', `${where}: secrets and public keys must not stand in one set`)
+    }
+    this.keys = Object.freeze([...keys])
+    for (const key of keys) if (key.keyId !== undefined) this.#byId.set(key.keyId, key)
+    this.#nameless = keys.filter((key) => key.keyId === undefined)
+  }
+
+  find(keyId: string | undefined, algorithm: string): VerificationKey | 'unknown' | 'ambiguous' | 'mismatch' {
+    if (keyId !== undefined) {
+      const key = this.#byId.get(keyId)
+      if (key !== undefined) return key.algorithm === algorithm ? key : 'mismatch'
+    }
+    const candidates = keyId === undefined ? this.keys : this.#nameless
+    let found: VerificationKey | undefined
+    for (const key of candidates) {
+      if (key.algorithm !== algorithm) continue
+      if (found !== undefined) return 'ambiguous'
+      found = key
+    }
+    // A kid that nothing answers to, beside keys without one: the token may mean one of those by another algorithm.
+    return found ?? (candidates.length > 0 ? 'mismatch' : 'unknown')
+  }
+}
+
+class LocalKeySet implements MutableKeySet {
+  generation = 0
+  readonly checkAfterMs: number = Number.POSITIVE_INFINITY
+  #table: KeyTable
+
+  constructor(keys: readonly VerificationKey[]) {
+    this.#table = new KeyTable(keys, 'key set')
+  }
+
+  get keys(): readonly VerificationKey[] {
+    return this.#table.keys
+  }
+
+  find(keyId: string | undefined, algorithm: string): VerificationKey | FindFault {
+    return this.#table.find(keyId, algorithm)
+  }
+
+  async load(): Promise<void> {}
+
+  replace(keys: readonly VerificationKey[]): void {
+    this.#table = new KeyTable(keepSame(this.#table.keys, keys), 'key set')
+    this.generation++
+  }
+}
+
+/** Keeps the objects of keys that stay, so that what was verified with them need not be verified again. */
+export function keepSame(
+  before: readonly VerificationKey[],
+  after: readonly VerificationKey[],
+): VerificationKey[] {
+  return after.map((key) => before.find((old) => old.equals(key)) ?? key)
+}
+
+function refuseSecrets(jwk: unknown, where: string): void {
+  const key = jwk as Record<string, unknown> | null | undefined
+  if (key?.['kty'] === 'oct' || key?.['d'] !== undefined || key?.['priv'] !== undefined) {
+    throw new Problem('key-invalid', `${where}: a secret or private key in a published set`, {
+      next: 'whoever publishes it must replace it: it is known now',
+    })
+  }
+}
+
+/** RFC 7517 §5: leave out what is for something else or of an unknown kind. */
+function isForSignatures(jwk: unknown): boolean {
+  const key = jwk as Record<string, unknown> | null | undefined
+  return (key?.['use'] ?? 'sig') === 'sig' && (key?.['alg'] === undefined || isAlgorithm(key['alg']))
+}
+
+function refuseRepeatedIds(keys: readonly VerificationKey[], where: string): void {
+  const seen = new Set<string>()
+  for (const { keyId } of keys) {
+    if (keyId === undefined) continue
+    if (seen.has(keyId)) throw new Problem('key-invalid', `${where}: two keys have one "kid"`)
+    seen.add(keyId)
+  }
+}

@@ -1,0 +1,122 @@
+import { deny } from '../core/denial.ts'
+import type { Denial } from '../core/denial.ts'
+import { refuseUnknownOptions } from '../core/options.ts'
+import { Problem } from '../core/problem.ts'
+import type { VerifiedToken } from './verified-token.ts'
+
+/** One thing that is no longer trusted, of one issuer. */
+export type Revocation = {
+  /** The `iss` whose tokens are meant: another issuer's equal `jti` or `kid` is another thing. */
+  readonly issuer: string
+  /** When the last token it could refuse has expired, seconds since the epoch; then it is forgotten. */
+  readonly untilSeconds: number
+} & (
+  | { readonly tokenId: string }
+  | { readonly subject: string; readonly issuedBeforeSeconds: number }
+  | { readonly clientId: string; readonly issuedBeforeSeconds: number }
+  | { readonly keyId: string }
+)
+
+/** A bounded list of what is revoked, changed at run time; see {@link createRevocations}. */
+export class Revocations {
+  /** Another number after every change; tells a token cache to ask again. */
+  generation = 0
+  readonly #limit: number
+  readonly #entries = new Map<string, { issuedBefore: number; until: number }>()
+
+  constructor(limit: number) {
+    this.#limit = limit
+  }
+
+  /** How many revocations are in force or not yet forgotten. */
+  get size(): number {
+    return this.#entries.size
+  }
+
+  /**
+   * Refuses the tokens meant from the next check on, also those a verifier has cached.
+   *
+   * @throws Problem `revocations-full` when nothing can be forgotten any more; the caller then revokes the key instead.
+   */
+  revoke(revocation: Revocation, nowMs: number = Date.now()): void {
+    const { key, issuedBefore } = entryOf(revocation)
+    const known = this.#entries.get(key)
+    if (known === undefined && this.#entries.size >= this.#limit) this.#forget(nowMs)
+    if (known === undefined && this.#entries.size >= this.#limit) {
+      throw new Problem('revocations-full', `${this.#limit} revocations are in force`, {
+        next: 'revoke the client or the signing key instead of single tokens, or raise the limit',
+      })
+    }
+    this.#entries.set(key, {
+      issuedBefore: Math.max(issuedBefore, known?.issuedBefore ?? 0),
+      until: Math.max(revocation.untilSeconds, known?.until ?? 0),
+    })
+    this.generation++
+  }
+
+  /** Why this token is refused at `nowMs`, if it is. */
+  refuses(token: VerifiedToken): Denial | undefined {
+    if (this.#entries.size === 0) return undefined
+    const { issuer, tokenId, subject, clientId, keyId } = token
+    if (tokenId !== undefined && this.#hits('jti', issuer, tokenId, token)) {
+      return deny('token-revoked', 'the token itself is revoked')
+    }
+    if (subject !== undefined && this.#hits('sub', issuer, subject, token)) {
+      return deny('token-revoked', 'tokens of this subject issued by then are revoked')
+    }
+    if (clientId !== undefined && this.#hits('client', issuer, clientId, token)) {
+      return deny('token-revoked', 'tokens of this client issued by then are revoked')
+    }
+    if (keyId !== undefined && this.#hits('kid', issuer, keyId, token)) {
+      return deny('token-revoked', 'the key that signed it is revoked')
+    }
+    return undefined
+  }
+
+  #hits(kind: string, issuer: string, value: string, token: VerifiedToken): boolean {
+    const entry = this.#entries.get(entryKey(kind, issuer, value))
+    if (entry === undefined) return false
+    // A token that does not say when it was issued may have been issued before.
+    return (token.issuedAtSeconds ?? 0) < entry.issuedBefore
+  }
+
+  #forget(nowMs: number): void {
+    for (const [key, { until }] of this.#entries) if (until * 1000 <= nowMs) this.#entries.delete(key)
+  }
+}
+
+/**
+ * A bounded list of revoked tokens, subjects, clients and keys that a verifier consults on every check, cached tokens
+ * included.
+ *
+ * @param options.limit how many revocations may be in force; 100,000 unless given.
+ * @example
+ * const revocations = createRevocations()
+ * const verifier = createVerifier({ issuer, audience, keySet, revocations })
+ * revocations.revoke({ issuer, tokenId: 'e1b2…', untilSeconds: 1_767_225_600 })
+ */
+export function createRevocations(options: { readonly limit?: number } = {}): Revocations {
+  refuseUnknownOptions('createRevocations', options, ['limit'])
+  const limit = options.limit ?? 100_000
+  if (!Number.isSafeInteger(limit) || limit < 1) {
+    throw new Problem('option-invalid', 'createRevocations: limit must be a whole number of at least 1')
+  }
+  return new Revocations(limit)
+}
+
+function entryOf(revocation: Revocation): { key: string; issuedBefore: number } {
+  const { issuer } = revocation
+  const always = Number.POSITIVE_INFINITY
+  if ('tokenId' in revocation)
+    return { key: entryKey('jti', issuer, revocation.tokenId), issuedBefore: always }
+  if ('keyId' in revocation) return { key: entryKey('kid', issuer, revocation.keyId), issuedBefore: always }
+  const issuedBefore = revocation.issuedBeforeSeconds
+  return 'subject' in revocation
+    ? { key: entryKey('sub', issuer, revocation.subject), issuedBefore }
+    : { key: entryKey('client', issuer, revocation.clientId), issuedBefore }
+}
+
+/** The length in front keeps two different pairs from ever having one text. */
+function entryKey(kind: string, issuer: string, value: string): string {
+  return `${kind}:${issuer.length}:${issuer}:${value}`
+}

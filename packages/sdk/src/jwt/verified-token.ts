@@ -1,0 +1,99 @@
+import type { StrictJson } from '../core/json.ts'
+import { freezeDeep } from '../core/freeze.ts'
+import type { VerificationKey } from './key.ts'
+import type { ProtectedHeader } from './compact.ts'
+
+/**
+ * A token whose signature and claims have been checked. Only the verifier makes one: the class is exported as a type
+ * alone and holds private fields, so a look-alike does not compile, and a spread of one has lost them.
+ *
+ * It may be shared by many requests, so nothing about it can be changed.
+ */
+export class VerifiedToken {
+  readonly #header: ProtectedHeader
+  readonly #claims: StrictJson
+  readonly #key: VerificationKey
+  #frozenClaims: StrictJson | undefined
+  #scopes: readonly string[] | undefined
+  #audience: readonly string[] | undefined
+
+  constructor(header: ProtectedHeader, claims: StrictJson, key: VerificationKey) {
+    this.#header = header
+    this.#claims = claims
+    this.#key = key
+    Object.freeze(this)
+  }
+
+  /** The `iss` claim. */
+  get issuer(): string {
+    return this.#claims['iss'] as string
+  }
+
+  /** The `sub` claim. */
+  get subject(): string | undefined {
+    return this.#claims['sub'] as string | undefined
+  }
+
+  /** The `aud` claim, always as a list. */
+  get audience(): readonly string[] {
+    this.#audience ??= Object.freeze(asList(this.#claims['aud']))
+    return this.#audience
+  }
+
+  /** The `client_id` claim (RFC 9068 §2.2), else `azp`. */
+  get clientId(): string | undefined {
+    return (this.#claims['client_id'] ?? this.#claims['azp']) as string | undefined
+  }
+
+  /** The `jti` claim. */
+  get tokenId(): string | undefined {
+    return this.#claims['jti'] as string | undefined
+  }
+
+  /** The `iat` claim, seconds since the epoch. */
+  get issuedAtSeconds(): number | undefined {
+    return this.#claims['iat'] as number | undefined
+  }
+
+  /** The `exp` claim, seconds since the epoch; Infinity for a token without one, where that was allowed. */
+  get expiresAtSeconds(): number {
+    return (this.#claims['exp'] as number | undefined) ?? Number.POSITIVE_INFINITY
+  }
+
+  /** The `scope` claim (RFC 9068 §2.2.3), or `scp`, as a list. */
+  get scopes(): readonly string[] {
+    this.#scopes ??= Object.freeze(asScopes(this.#claims['scope'] ?? this.#claims['scp']))
+    return this.#scopes
+  }
+
+  /** All claims, deeply frozen. */
+  get claims(): StrictJson {
+    // Frozen on first use: most requests read two or three claims and never the object.
+    this.#frozenClaims ??= freezeDeep(this.#claims)
+    return this.#frozenClaims
+  }
+
+  /** The protected header, deeply frozen. */
+  get header(): StrictJson {
+    return freezeDeep(this.#header.members)
+  }
+
+  /** The key id that verified it: the key's own, else the token's. */
+  get keyId(): string | undefined {
+    return this.#key.keyId ?? this.#header.keyId
+  }
+
+  /** For the token cache alone: the very key that verified it. */
+  static key(token: VerifiedToken): VerificationKey {
+    return token.#key
+  }
+}
+
+function asList(value: unknown): string[] {
+  return typeof value === 'string' ? [value] : Array.isArray(value) ? [...(value as string[])] : []
+}
+
+function asScopes(value: unknown): string[] {
+  if (typeof value === 'string') return value.split(' ').filter((scope) => scope !== '')
+  return asList(value)
+}

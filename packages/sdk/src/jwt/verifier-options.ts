@@ -1,0 +1,157 @@
+import { isAlgorithm } from './algorithms.ts'
+import type { Algorithm } from './algorithms.ts'
+import type { ClaimRules } from './claims.ts'
+import type { Clock } from '../core/clock.ts'
+import { mediaType } from './compact.ts'
+import type { KeySet } from './key-set.ts'
+import { refuseUnknownOptions } from '../core/options.ts'
+import { Problem } from '../core/problem.ts'
+import { Revocations } from './revocations.ts'
+
+/** Accepts a token for anybody: one stolen from any other service of the issuer then opens this one too. */
+export const dangerouslyAnyAudience: unique symbol = Symbol('dangerouslyAnyAudience')
+
+/** Accepts tokens of every kind: an identity token or a logout token then passes for an access token (RFC 8725 §3.11). */
+export const dangerouslyAnyType: unique symbol = Symbol('dangerouslyAnyType')
+
+/** What is expected of one issuer's tokens. */
+export type TrustedIssuerOptions = {
+  /** The exact `iss`. */
+  readonly issuer: string
+  /** The exact `aud`; of several, any one. */
+  readonly audience: string | readonly string[] | typeof dangerouslyAnyAudience
+  readonly keySet: KeySet
+  /** Refuses keys of other algorithms, even if the key set holds some. */
+  readonly algorithms?: readonly Algorithm[]
+  /** Accepted `typ`, with or without `application/`; `['at+jwt']` (RFC 9068 §2.1) unless given. */
+  readonly types?: readonly string[] | typeof dangerouslyAnyType
+  /** Claims that must be there beside `iss`, `aud` and `exp`. */
+  readonly requiredClaims?: readonly string[]
+}
+
+export type SharedVerifierOptions = {
+  /** How far clocks may differ, seconds, 0 to 300; 5 unless given. */
+  readonly clockToleranceSeconds?: number
+  /** Refuses tokens that live longer, seconds from `iat` to `exp`. */
+  readonly maxLifetimeSeconds?: number
+  /** Accepts tokens without `exp`, which never end. */
+  readonly dangerouslyAllowMissingExpiry?: boolean
+  /** How many verified tokens are remembered; `false`: none. 10,000 unless given. */
+  readonly cache?: { readonly entries: number } | false
+  readonly revocations?: Revocations
+  readonly clock?: Clock
+}
+
+/** Options of `createVerifier`: one issuer, or several. */
+export type VerifierOptions = SharedVerifierOptions &
+  (TrustedIssuerOptions | { readonly issuers: readonly TrustedIssuerOptions[] })
+
+/** One issuer's expectations, ready for the path of a request. */
+export type IssuerRules = ClaimRules & {
+  readonly keySet: KeySet
+  readonly algorithms: ReadonlySet<Algorithm> | undefined
+  readonly types: ReadonlySet<string> | undefined
+}
+
+export function compileOptions(options: VerifierOptions): {
+  readonly issuers: ReadonlyMap<string, IssuerRules>
+  readonly cacheEntries: number
+} {
+  const several = 'issuers' in options
+  refuseUnknownOptions(
+    'createVerifier',
+    options,
+    several ? [...sharedNames, 'issuers'] : [...sharedNames, ...issuerNames],
+  )
+  const toleranceSeconds = options.clockToleranceSeconds ?? 5
+  if (!(toleranceSeconds >= 0 && toleranceSeconds <= 300)) {
+    throw invalid('clockToleranceSeconds must be 0 to 300 seconds')
+  }
+  const { maxLifetimeSeconds, revocations } = options
+  if (maxLifetimeSeconds !== undefined && !(maxLifetimeSeconds > 0 && Number.isFinite(maxLifetimeSeconds))) {
+    throw invalid('maxLifetimeSeconds must be a positive number of seconds')
+  }
+  if (revocations !== undefined && !(revocations instanceof Revocations)) {
+    throw invalid('revocations must come from createRevocations')
+  }
+  const cacheEntries = options.cache === false ? 0 : (options.cache?.entries ?? 10_000)
+  if (!Number.isSafeInteger(cacheEntries) || cacheEntries < 0) {
+    throw invalid('cache.entries must be a whole number')
+  }
+  const listed: readonly TrustedIssuerOptions[] = several ? options.issuers : [options]
+  if (!Array.isArray(listed) || listed.length === 0) throw invalid('issuers must name at least one issuer')
+  const issuers = new Map<string, IssuerRules>()
+  for (const one of listed) {
+    if (several) refuseUnknownOptions('createVerifier: issuers', one, issuerNames)
+    const { issuer } = one
+    if (typeof issuer !== 'string' || issuer === '')
+      throw invalid('issuer must be a string, exactly as in iss')
+    if (issuers.has(issuer)) throw invalid(`issuer ${JSON.stringify(issuer)} is listed twice`)
+    issuers.set(issuer, {
+      issuer,
+      keySet: readKeySet(one.keySet),
+      audience: readAudience(one.audience),
+      algorithms: readAlgorithms(one.algorithms),
+      types: readTypes(one.types),
+      requiredClaims: readNames('requiredClaims', one.requiredClaims ?? []),
+      toleranceSeconds,
+      maxLifetimeSeconds,
+      expiryRequired: options.dangerouslyAllowMissingExpiry !== true,
+    })
+  }
+  return { issuers, cacheEntries }
+}
+
+function readKeySet(keySet: unknown): KeySet {
+  const candidate = keySet as KeySet | null | undefined
+  if (typeof candidate?.find === 'function' && typeof candidate.load === 'function') return candidate
+  throw invalid('keySet must come from createKeySet or createRemoteKeySet')
+}
+
+function readAudience(audience: TrustedIssuerOptions['audience']): readonly string[] | undefined {
+  if (audience === dangerouslyAnyAudience) return undefined
+  const listed = typeof audience === 'string' ? [audience] : audience
+  // An empty list would be an expectation that nothing meets, a forgotten one an expectation of nothing.
+  if (!Array.isArray(listed) || listed.length === 0 || listed.includes('')) {
+    throw invalid(
+      'audience must be a string or a list of strings; none at all is spelled dangerouslyAnyAudience',
+    )
+  }
+  return readNames('audience', listed)
+}
+
+function readAlgorithms(algorithms: readonly Algorithm[] | undefined): ReadonlySet<Algorithm> | undefined {
+  if (algorithms === undefined) return undefined
+  if (!Array.isArray(algorithms) || algorithms.length === 0 || !algorithms.every(isAlgorithm)) {
+    throw invalid('algorithms must be a list of known algorithms')
+  }
+  return new Set(algorithms)
+}
+
+function readTypes(types: TrustedIssuerOptions['types']): ReadonlySet<string> | undefined {
+  if (types === dangerouslyAnyType) return undefined
+  const names = readNames('types', types ?? ['at+jwt'])
+  if (names.length === 0) throw invalid('types must name at least one; any is spelled dangerouslyAnyType')
+  return new Set(names.map(mediaType))
+}
+
+function readNames(option: string, names: readonly string[]): readonly string[] {
+  // A regular expression here would be a pattern that an attacker may fit: only exact strings are compared.
+  if (Array.isArray(names) && names.every((name) => typeof name === 'string'))
+    return Object.freeze([...names])
+  throw invalid(`${option} must be a list of strings`)
+}
+
+function invalid(message: string): Problem {
+  return new Problem('option-invalid', `createVerifier: ${message}`)
+}
+
+const issuerNames = ['issuer', 'audience', 'keySet', 'algorithms', 'types', 'requiredClaims']
+const sharedNames = [
+  'clockToleranceSeconds',
+  'maxLifetimeSeconds',
+  'dangerouslyAllowMissingExpiry',
+  'cache',
+  'revocations',
+  'clock',
+]

@@ -1,0 +1,234 @@
+import type { Algorithm } from './algorithms.ts'
+import { checkClaims, endsAtMs, startsAtMs } from './claims.ts'
+import { systemClock } from '../core/clock.ts'
+import type { Clock } from '../core/clock.ts'
+import { maxTokenLength, readHeader, readJsonSegment } from './compact.ts'
+import type { ProtectedHeader } from './compact.ts'
+import { deny } from '../core/denial.ts'
+import type { Denial } from '../core/denial.ts'
+import type { StrictJson } from '../core/json.ts'
+import type { Revocations } from './revocations.ts'
+import { TokenCache } from './token-cache.ts'
+import { VerifiedToken } from './verified-token.ts'
+import { compileOptions } from './verifier-options.ts'
+import type { IssuerRules, VerifierOptions } from './verifier-options.ts'
+
+/** What became of a token. A repeated token gets the same frozen object again. */
+export type Verification =
+  | { readonly kind: 'verified'; readonly token: VerifiedToken }
+  | { readonly kind: 'denied'; readonly denial: Denial }
+
+/** Decides whether a token is good. Made by {@link createVerifier}. */
+export type Verifier = {
+  /**
+   * Verifies a token, fetching keys where that is needed.
+   *
+   * @throws Problem `keys-unavailable` when the keys to decide with cannot be had: answer 503, never 401.
+   */
+  verify(token: string): Promise<Verification>
+  /**
+   * Verifies a token with the keys at hand. Undefined: a key must be fetched first, so call {@link Verifier.verify}.
+   * Never undefined with `createKeySet`.
+   *
+   * @param nowMs the time to verify at, milliseconds since the epoch; the clock's unless given.
+   */
+  verifyNow(token: string, nowMs?: number): Verification | undefined
+  /** Fetches all keys that are not at hand, so that the first request need not wait. @throws Problem `keys-unavailable` */
+  warm(): Promise<void>
+}
+
+/**
+ * Makes a verifier for the tokens of one or several issuers.
+ *
+ * A token passes when its issuer is known, the issuer's key named by `kid` has the token's `alg` as its own algorithm,
+ * the signature is good, `typ` and `aud` are the expected ones, `exp` lies ahead, and nothing of it is revoked
+ * (RFC 9068 §4, RFC 8725). There are no weaker defaults to switch off; every way out is spelled `dangerously…`.
+ *
+ * @throws Problem `option-invalid` or `option-unknown`.
+ * @example
+ * const verifier = createVerifier({
+ *   issuer: 'https://issuer.acme.example',
+ *   audience: 'https://billing.acme.example',
+ *   keySet: createRemoteKeySet({ issuer: 'https://issuer.acme.example' }),
+ * })
+ * const verification = await verifier.verify(token)
+ */
+export function createVerifier(options: VerifierOptions): Verifier {
+  return new TokenVerifier(options)
+}
+
+type Entry = {
+  readonly verification: Verification & { readonly kind: 'verified' }
+  readonly rules: IssuerRules
+  readonly header: ProtectedHeader
+  readonly startsAtMs: number
+  readonly endsAtMs: number
+  keyGeneration: number
+  revocationGeneration: number
+}
+
+class TokenVerifier implements Verifier {
+  readonly #issuers: ReadonlyMap<string, IssuerRules>
+  readonly #revocations: Revocations | undefined
+  readonly #clock: Clock
+  readonly #cache: TokenCache<Entry> | undefined
+  // Protected headers that stood in verified tokens, by their exact text: a signing key writes the same one each time.
+  readonly #headers = new Map<string, ProtectedHeader>()
+
+  constructor(options: VerifierOptions) {
+    const compiled = compileOptions(options)
+    this.#issuers = compiled.issuers
+    this.#revocations = options.revocations
+    this.#clock = options.clock ?? systemClock
+    this.#cache =
+      compiled.cacheEntries > 0
+        ? new TokenCache(compiled.cacheEntries, compiled.cacheEntries * 2048)
+        : undefined
+  }
+
+  verifyNow(token: string, nowMs: number = this.#clock()): Verification | undefined {
+    const entry = this.#cache?.find(token)
+    if (entry === undefined) return this.#verify(token, nowMs)
+    const { keySet } = entry.rules
+    if (
+      nowMs < entry.endsAtMs &&
+      nowMs >= entry.startsAtMs &&
+      nowMs < keySet.checkAfterMs &&
+      entry.keyGeneration === keySet.generation &&
+      (this.#revocations === undefined || entry.revocationGeneration === this.#revocations.generation)
+    ) {
+      return entry.verification
+    }
+    return this.#verifyAgain(entry, token, nowMs)
+  }
+
+  async verify(token: string): Promise<Verification> {
+    const verification = this.verifyNow(token)
+    if (verification !== undefined) return verification
+    const nowMs = this.#clock()
+    const rules = this.#rulesOf(token)
+    // Only a key set can ask for a fetch, and it is asked only for a known issuer.
+    if (rules !== undefined) await rules.keySet.load(nowMs)
+    return this.verifyNow(token) ?? denied(deny('key-unknown', 'the key is not in the freshly fetched set'))
+  }
+
+  async warm(): Promise<void> {
+    const nowMs = this.#clock()
+    const wanting = [...this.#issuers.values()].filter(({ keySet }) => keySet.checkAfterMs <= nowMs)
+    await Promise.all(wanting.map(({ keySet }) => keySet.load(nowMs)))
+  }
+
+  /**
+   * A cached token after something changed. Its signature need not be computed again as long as the very same key is
+   * still the one its header names; everything that can have changed is asked again.
+   */
+  #verifyAgain(entry: Entry, token: string, nowMs: number): Verification | undefined {
+    const { rules, header, verification } = entry
+    const generation = rules.keySet.generation
+    const key = rules.keySet.find(header.keyId, header.algorithm, nowMs)
+    if (key === 'fetch') return undefined
+    if (
+      key !== VerifiedToken.key(verification.token) ||
+      nowMs >= entry.endsAtMs ||
+      nowMs < entry.startsAtMs
+    ) {
+      this.#cache!.drop(token)
+      return this.#verify(token, nowMs)
+    }
+    const denial = this.#revocations?.refuses(verification.token)
+    if (denial !== undefined) return denied(denial)
+    entry.keyGeneration = generation
+    entry.revocationGeneration = this.#revocations?.generation ?? 0
+    return verification
+  }
+
+  #verify(token: string, nowMs: number): Verification | undefined {
+    if (typeof token !== 'string') return denied(deny('token-malformed', 'not a string'))
+    if (token.length > maxTokenLength) return denied(deny('token-oversize', `longer than ${maxTokenLength}`))
+    const firstDot = token.indexOf('.')
+    const lastDot = token.indexOf('.', firstDot + 1)
+    if (firstDot < 1 || lastDot < 0 || token.includes('.', lastDot + 1)) {
+      return denied(deny('token-malformed', 'not three segments'))
+    }
+    const headerText = token.slice(0, firstDot)
+    const knownHeader = this.#headers.get(headerText)
+    const header = knownHeader ?? readHeader(headerText)
+    if ('reason' in header) return denied(header)
+    // Its issuer has to be known before its key can be; nothing else of the claims counts before the signature.
+    const claims = readJsonSegment(token.slice(firstDot + 1, lastDot))
+    if (typeof claims === 'string') return denied(deny('token-malformed', `claims: ${claims}`))
+    const rules = this.#issuers.get(claims['iss'] as string)
+    if (rules === undefined) return denied(deny('issuer-mismatch', unknownIssuer(claims['iss'])))
+    const early = checkHeader(header, rules)
+    if (early !== undefined) return denied(early)
+    const generation = rules.keySet.generation
+    const key = rules.keySet.find(header.keyId, header.algorithm, nowMs)
+    if (key === 'fetch') return undefined
+    if (typeof key === 'string') return denied(keyDenials[key])
+    // The set found the key by this very algorithm; asked once more where the signature is computed, since nothing
+    // else stands between a token and the choice of how it is checked.
+    if (key.algorithm !== header.algorithm) return denied(keyDenials.mismatch)
+    if (!key.verifies(token.slice(0, lastDot), token.slice(lastDot + 1))) {
+      return denied(deny('signature-invalid', 'the signature does not fit'))
+    }
+    const refused = checkClaims(claims, rules, nowMs)
+    if (refused !== undefined) return denied(refused)
+    const verified = new VerifiedToken(header, claims, key)
+    const revoked = this.#revocations?.refuses(verified)
+    if (revoked !== undefined) return denied(revoked)
+    const verification = Object.freeze({ kind: 'verified', token: verified } as const)
+    if (knownHeader === undefined) this.#rememberHeader(headerText, header)
+    this.#cache?.keep(token, {
+      verification,
+      rules,
+      header,
+      startsAtMs: startsAtMs(claims, rules),
+      endsAtMs: endsAtMs(claims, rules),
+      keyGeneration: generation,
+      revocationGeneration: this.#revocations?.generation ?? 0,
+    })
+    return verification
+  }
+
+  /** The rules of the issuer a token names, unverified: only to know whose keys to fetch. */
+  #rulesOf(token: string): IssuerRules | undefined {
+    const parts = token.split('.', 3)
+    const claims: StrictJson | string = parts.length === 3 ? readJsonSegment(parts[1]!) : ''
+    return typeof claims === 'string' ? undefined : this.#issuers.get(claims['iss'] as string)
+  }
+
+  #rememberHeader(text: string, header: ProtectedHeader): void {
+    if (this.#headers.size >= maxKnownHeaders) this.#headers.clear()
+    // A slice would keep the whole token alive.
+    this.#headers.set(Buffer.from(text, 'latin1').toString('latin1'), header)
+  }
+}
+
+const maxKnownHeaders = 128
+
+function checkHeader(header: ProtectedHeader, rules: IssuerRules): Denial | undefined {
+  if (rules.algorithms !== undefined && !rules.algorithms.has(header.algorithm as Algorithm)) {
+    return deny('algorithm-mismatch', 'alg is not one this issuer may use')
+  }
+  if (rules.types !== undefined && (header.type === undefined || !rules.types.has(header.type))) {
+    return deny(
+      'type-mismatch',
+      header.type === undefined ? 'the token has no typ' : 'typ is another kind of token',
+    )
+  }
+  return undefined
+}
+
+function denied(denial: Denial): Verification {
+  return { kind: 'denied', denial }
+}
+
+function unknownIssuer(iss: unknown): string {
+  return iss === undefined ? 'the token has no iss' : 'iss is not a known issuer'
+}
+
+const keyDenials = {
+  unknown: deny('key-unknown', 'the issuer has no key of that kid'),
+  ambiguous: deny('key-unknown', 'the token names no kid, and the issuer has several keys for its alg'),
+  mismatch: deny('algorithm-mismatch', 'alg is not the algorithm of the key'),
+} as const satisfies Record<string, Denial>
