@@ -1,0 +1,259 @@
+import { isProblem, Problem } from '@countersign/sdk/core'
+import type { Clock } from '@countersign/sdk/core'
+import { createKeySet, supportedAlgorithms } from '@countersign/sdk/jwt'
+import type { Algorithm, Jwk, KeySet, Signer } from '@countersign/sdk/jwt'
+import type { Log } from '../log.ts'
+import type { KeyRecord, Store } from '../store/store.ts'
+import type { KeySeal } from './key-seal.ts'
+import { OpenKeys } from './open-keys.ts'
+import { applyPlan, planRing, removeKey, viewRing } from './rotate.ts'
+import type { KeyState, RingView } from './rotate.ts'
+import type { RotationTiming } from './rotation-timing.ts'
+
+/** The issuer's own keys, turning by themselves. Nothing on the token path waits for the store. */
+export type KeyRing = {
+  /** What signs at this moment. @throws Problem `ring-stale` */
+  signerAt(nowMs: number): Signer
+  /** The public keys at this moment, the signing one first. @throws Problem `ring-stale` */
+  publishedAt(nowMs: number): readonly Jwk[]
+  /** The same keys for verifying in this process. */
+  readonly keySet: KeySet
+  /** Every key on record with its state and times, oldest first. */
+  describe(nowMs: number): readonly KeyDescription[]
+  /** Reads the ring from the store and does what is due. Called by itself every `refreshSeconds`. */
+  refresh(): Promise<void>
+  /** Announces a new key now instead of when it is due; it signs after the usual lead. */
+  rotate(): Promise<void>
+  /**
+   * Takes a key out at once, because it may be in wrong hands: its tokens are refused by whoever has fetched the
+   * key set since. @throws Problem `key-unknown`
+   */
+  remove(keyId: string): Promise<void>
+  /** Stops turning; resolves when no use of the store is under way any more. */
+  close(): Promise<void>
+}
+
+export type KeyDescription = {
+  readonly keyId: string
+  readonly algorithm: string
+  readonly state: KeyState
+  readonly announcedAtMs: number
+  readonly activeFromMs: number
+  readonly retired: KeyRecord['retired']
+}
+
+export type KeyRingOptions = {
+  readonly store: Store
+  readonly seal: KeySeal
+  readonly timing: RotationTiming
+  readonly algorithm: Algorithm
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/**
+ * Opens the ring that is in the store, or makes its first key.
+ *
+ * Every key is opened before the first write, so that with a wrong seal secret nothing is changed.
+ *
+ * @throws Problem `seal-broken`, `seal-missing`, `algorithm-unpublishable`, `store-unavailable`
+ */
+export async function openKeyRing(options: KeyRingOptions): Promise<KeyRing> {
+  const { timing, clock, log } = options
+  refuseAlgorithm(options.algorithm)
+  const keys = new OpenKeys(options.seal)
+  let known = await turnRing(options, keys, { asked: false })
+  let view = viewRing(known.records, known.readAtMs, timing)
+  let viewedAtMs = known.readAtMs
+  let published = keys.publish(view)
+  const keySet = createKeySet(published.verification)
+
+  const see = (nowMs: number): RingView => {
+    const signedBefore = view.signing?.keyId
+    view = viewRing(known.records, nowMs, timing)
+    viewedAtMs = nowMs
+    const before = published
+    published = keys.publish(view)
+    if (!sameElements(before.verification, published.verification)) keySet.replace(published.verification)
+    if (sameElements(before.jwks, published.jwks)) published = before
+    if (view.signing?.keyId !== signedBefore) log.info('keys.active', { keyId: view.signing?.keyId })
+    return view
+  }
+  /** A look at the clock is all it takes for a key to come or go. */
+  const look = (nowMs: number): RingView =>
+    nowMs >= viewedAtMs && nowMs < view.changesAtMs ? view : see(nowMs)
+
+  const adopt = (ring: KnownRing): void => {
+    known = ring
+    see(clock())
+    keys.forgetExcept(ring.records)
+  }
+
+  // One at a time: a slow store must not pile up readers, and a later answer must not be undone by an earlier one.
+  let queue: Promise<void> = Promise.resolve()
+  const inTurn = (work: () => Promise<KnownRing>): Promise<void> => {
+    const turn = queue.then(work).then(adopt)
+    queue = turn.catch(() => {})
+    return turn
+  }
+  const refresh = (asked = false): Promise<void> => inTurn(() => turnRing(options, keys, { asked }))
+
+  let closed = false
+  let refreshing = false
+  const refreshSoon = (): void => {
+    if (closed || refreshing) return
+    refreshing = true
+    refresh()
+      .catch((error: unknown) => log.warn('keys.refresh-failed', describeFailure(error)))
+      .finally(() => (refreshing = false))
+  }
+  const timer = setInterval(() => {
+    look(clock())
+    refreshSoon()
+  }, timing.refreshSeconds * 1000)
+  timer.unref()
+
+  const refuseStale = (nowMs: number): void => {
+    const staleMs = nowMs - known.readAtMs
+    if (staleMs <= timing.staleAfterSeconds * 1000) return
+    // After a machine has slept the next request may come before the next tick.
+    refreshSoon()
+    throw new Problem(
+      'ring-stale',
+      `the key ring was last read ${Math.floor(staleMs / 1000)} s ago; after ${timing.staleAfterSeconds} s another ` +
+        'replica may be signing with a key that is not known here',
+      { next: 'bring the store back', retryAfterSeconds: timing.refreshSeconds },
+    )
+  }
+
+  return {
+    signerAt(nowMs) {
+      refuseStale(nowMs)
+      const { signing } = look(nowMs)
+      if (signing === undefined) throw new Problem('ring-empty', 'the key ring holds no key')
+      return keys.signer(signing)
+    },
+    publishedAt(nowMs) {
+      refuseStale(nowMs)
+      look(nowMs)
+      return published.jwks
+    },
+    keySet,
+    describe(nowMs) {
+      return viewRing(known.records, nowMs, timing).keys.map(({ record, state }) => ({
+        keyId: record.keyId,
+        algorithm: record.algorithm,
+        state,
+        announcedAtMs: record.announcedAtMs,
+        activeFromMs: record.activeFromMs,
+        retired: record.retired,
+      }))
+    },
+    refresh: () => refresh(),
+    rotate: () => refresh(true),
+    remove: (keyId) => inTurn(() => removeFromRing(options, keys, keyId)),
+    async close() {
+      closed = true
+      clearInterval(timer)
+      await queue
+    },
+  }
+}
+
+type KnownRing = {
+  readonly records: readonly KeyRecord[]
+  /** When the reading began, milliseconds since the epoch: what was written later may be missing. */
+  readonly readAtMs: number
+}
+
+/** Reads, plans, writes; and begins anew when another replica wrote in between. */
+async function turnRing(
+  options: KeyRingOptions,
+  keys: OpenKeys,
+  wish: { asked: boolean },
+): Promise<KnownRing> {
+  const { timing, algorithm, log } = options
+  return writeRing(options, keys, (records, nowMs) => {
+    const plan = planRing(records, { nowMs, timing, algorithm, asked: wish.asked })
+    if (plan === undefined) return undefined
+    const fresh = plan.announce === undefined ? undefined : keys.fresh(algorithm)
+    return {
+      next: applyPlan(records, plan, { nowMs, timing, ...(fresh === undefined ? {} : { fresh }) }),
+      report() {
+        for (const keyId of plan.retire) log.info('keys.retired', { keyId })
+        if (plan.announce === undefined) return
+        const { activeFromMs, because } = plan.announce
+        const activeFrom = new Date(activeFromMs).toISOString()
+        log.info('keys.announced', { keyId: fresh?.keyId, algorithm, because, activeFrom })
+      },
+    }
+  })
+}
+
+async function removeFromRing(options: KeyRingOptions, keys: OpenKeys, keyId: string): Promise<KnownRing> {
+  const { timing, algorithm, log } = options
+  return writeRing(options, keys, (records, nowMs) => {
+    const record = records.find((candidate) => candidate.keyId === keyId)
+    if (record === undefined) {
+      throw new Problem('key-unknown', `the key ring holds no key ${keyId}`, {
+        next: 'list them: countersign keys',
+      })
+    }
+    if (record.retired !== undefined) return undefined
+    return {
+      next: removeKey(records, keyId, { nowMs, timing, fresh: keys.fresh(algorithm) }),
+      report: () => log.warn('keys.removed', { keyId }),
+    }
+  })
+}
+
+type RingChange = { readonly next: readonly KeyRecord[]; report(): void }
+
+async function writeRing(
+  { store, clock }: KeyRingOptions,
+  keys: OpenKeys,
+  change: (records: readonly KeyRecord[], nowMs: number) => RingChange | undefined,
+): Promise<KnownRing> {
+  for (let attempt = 1; attempt <= 20; attempt++) {
+    const readAtMs = clock()
+    const { version, keys: records } = await store.readRing()
+    keys.open(records)
+    const changed = change(records, clock())
+    if (changed === undefined) return { records, readAtMs }
+    if (await store.replaceRing(version, changed.next)) {
+      keys.open(changed.next)
+      changed.report()
+      return { records: changed.next, readAtMs }
+    }
+  }
+  throw new Problem('store-unavailable', 'the key ring is being written by other replicas without a pause', {
+    retryAfterSeconds: 1,
+  })
+}
+
+function refuseAlgorithm(algorithm: Algorithm): void {
+  if (algorithm === 'HS256' || algorithm === 'HS384' || algorithm === 'HS512') {
+    throw new Problem(
+      'algorithm-unpublishable',
+      `issuer.keys.algorithm: ${algorithm} has no public key to publish: whoever verifies with it could also sign`,
+      { next: 'use ES256, EdDSA, or RS256 for old verifiers' },
+    )
+  }
+  if (supportedAlgorithms().includes(algorithm)) return
+  throw new Problem(
+    'algorithm-unsupported',
+    `issuer.keys.algorithm: this version of Node cannot sign ${algorithm}`,
+    {
+      next: 'use ES256, or a newer version of Node',
+    },
+  )
+}
+
+function sameElements<T>(left: readonly T[], right: readonly T[]): boolean {
+  return left.length === right.length && left.every((element, index) => element === right[index])
+}
+
+function describeFailure(error: unknown): { code: string; message: string } {
+  if (isProblem(error)) return { code: error.code, message: error.message }
+  return { code: 'unexpected', message: error instanceof Error ? error.message : 'unknown failure' }
+}
