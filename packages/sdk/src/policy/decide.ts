@@ -1,6 +1,23 @@
 import type { Denial } from '../core/denial.ts'
 import type { Principal } from './principal.ts'
 
+/** What was decided about one request. */
 export type Decision =
-  | { readonly kind: 'allow'; readonly principal: Principal }
-  | { readonly kind: 'deny'; readonly denial: Denial }
+  | {
+      readonly kind: 'allow'
+      /** Undefined on an open route: nobody was asked who they are. */
+      readonly principal: Principal | undefined
+      /** The template of the route that decided; undefined where there is one requirement for everything. */
+      readonly route: string | undefined
+      /** The route's parameters by name, percent-decoded. */
+      readonly params: Readonly<Record<string, string>>
+    }
+  | {
+      readonly kind: 'deny'
+      readonly denial: Denial
+      readonly route: string | undefined
+      /** Every scope the route asks for, for the challenge. */
+      readonly scopes: readonly string[]
+      /** The methods the path has, for a `method-unknown`. */
+      readonly allow: readonly string[]
+    }

@@ -12,10 +12,17 @@ export type Policy = {
   readonly claims?: Readonly<Record<string, ClaimPredicate>>
   readonly anyOf?: readonly Policy[]
   readonly allOf?: readonly Policy[]
+  /**
+   * Exactly one thing that must not hold. What the token does not tell is not enough: `not` of an absent claim refuses
+   * as well, and so does `not` of a role for somebody without any.
+   */
   readonly not?: Policy
 }
 
-/** What must hold for one claim. All that is named must hold; an absent claim satisfies only `exists: false`. */
+/**
+ * What must hold for one claim, exactly and case-sensitively. All that is named must hold; an absent claim, a null, and
+ * one of another type satisfy only `exists: false` (absent, null) or nothing.
+ */
 export type ClaimPredicate = {
   readonly equals?: ClaimValue
   readonly in?: readonly ClaimValue[]

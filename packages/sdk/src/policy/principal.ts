@@ -1,3 +1,9 @@
+import { deny } from '../core/denial.ts'
+import type { Denial } from '../core/denial.ts'
+import type { VerifiedToken } from '../jwt/verified-token.ts'
+import { lookUp, readPointer } from './pointer.ts'
+import type { Pointer } from './pointer.ts'
+
 /**
  * Who acts: the identity a verified token gives to the rest of the request.
  *
@@ -5,6 +11,7 @@
  * for that subject right now (RFC 8693 §4.1: the outermost `act`), with its own `actor` for the hop before.
  */
 export type Principal = {
+  /** For display. Nothing may be decided by it: whoever wants only clients asks for a role or a claim. */
   readonly kind: 'client' | 'user'
   /** The `iss` claim. */
   readonly issuer: string
@@ -17,7 +24,7 @@ export type Principal = {
   readonly roles: ReadonlySet<string>
   /** The `jti` claim, which joins the records of issuer, gateway and guard. */
   readonly tokenId: string | undefined
-  /** When the token ends, seconds since the epoch. */
+  /** When the token ends, seconds since the epoch; Infinity for a token without `exp`, where that was allowed. */
   readonly expiresAtSeconds: number
   /** All claims, deeply frozen, as the issuer signed them. */
   readonly claims: Readonly<Record<string, unknown>>
@@ -28,3 +35,98 @@ export type Actor = {
   readonly issuer: string | undefined
   readonly actor: Actor | undefined
 }
+
+/** How an issuer's claims are read. */
+export type ClaimMapping = {
+  /** JSON Pointer (RFC 6901), or the name of a top-level claim, to the roles: a list of strings, or one. `/roles`. */
+  readonly roles?: string
+}
+
+/**
+ * Reads who acts from a verified token.
+ *
+ * Roles of another shape than a list of strings (or one string, taken whole) are no roles at all: neither an element
+ * that is no string nor its neighbours count. A chain of actors that cannot be read refuses the token, since dropping
+ * it would make a delegated call look like a direct one.
+ *
+ * @returns the principal, frozen; or the denial `claim-malformed`.
+ * @throws Problem `policy-invalid` for a mapping that is no pointer.
+ * @example
+ * const principal = readPrincipal(verification.token, { roles: '/realm_access/roles' })
+ * if ('reason' in principal) return principal
+ */
+export function readPrincipal(token: VerifiedToken, mapping: ClaimMapping = {}): Principal | Denial {
+  return principalOf(token, mapping.roles === undefined ? defaultRoles : readPointer(mapping.roles, 'roles'))
+}
+
+/** The same with the pointer already read. */
+export function principalOf(token: VerifiedToken, roles: Pointer): Principal | Denial {
+  const { claims } = token
+  const actor = readActor(claims['act'], maxActors)
+  if (actor !== undefined && 'reason' in actor) return actor
+  return Object.freeze({
+    kind: readKind(token),
+    issuer: token.issuer,
+    subject: token.subject,
+    clientId: token.clientId,
+    actor,
+    scopes: frozenSet(token.scopes),
+    roles: frozenSet(readRoles(lookUp(claims, roles))),
+    tokenId: token.tokenId,
+    expiresAtSeconds: token.expiresAtSeconds,
+    claims,
+  })
+}
+
+/** RFC 9068 §2.2: a client that asks for itself is its own subject. Entra ID and Auth0 say it in a claim of theirs. */
+function readKind({ subject, clientId, claims }: VerifiedToken): 'client' | 'user' {
+  const isClient =
+    subject === undefined ||
+    subject === clientId ||
+    claims['idtyp'] === 'app' ||
+    claims['gty'] === 'client-credentials'
+  return isClient ? 'client' : 'user'
+}
+
+function readRoles(value: unknown): readonly string[] {
+  if (typeof value === 'string') return value === '' ? [] : [value]
+  if (!Array.isArray(value)) return []
+  return value.every((role) => typeof role === 'string' && role !== '') ? (value as string[]) : []
+}
+
+function readActor(act: unknown, depth: number): Actor | Denial | undefined {
+  if (act === undefined) return undefined
+  if (depth === 0) return tooManyActors
+  if (typeof act !== 'object' || act === null || Array.isArray(act)) return malformedActor
+  const { sub, iss, act: before } = act as Record<string, unknown>
+  if (typeof sub !== 'string' || sub === '' || (iss !== undefined && typeof iss !== 'string'))
+    return malformedActor
+  const actor = readActor(before, depth - 1)
+  if (actor !== undefined && 'reason' in actor) return actor
+  return Object.freeze({ subject: sub, issuer: iss, actor })
+}
+
+/** A principal is shared by all requests with its token, so a role added for one would be a role for all. */
+function frozenSet(values: readonly string[]): ReadonlySet<string> {
+  return Object.freeze(Object.defineProperties(new Set(values), refusedChanges))
+}
+
+function refuseChange(): never {
+  throw new TypeError('the roles and scopes of a principal cannot be changed')
+}
+
+const refusedChanges = {
+  add: { value: refuseChange },
+  delete: { value: refuseChange },
+  clear: { value: refuseChange },
+}
+
+const defaultRoles: Pointer = ['roles']
+
+/** More hops than any call chain should have; every further one is a claim to read at every service. */
+const maxActors = 16
+
+const malformedActor = Object.freeze(
+  deny('claim-malformed', 'act is not an actor with a sub (RFC 8693 §4.1)'),
+)
+const tooManyActors = Object.freeze(deny('claim-malformed', `act names more than ${maxActors} actors`))
