@@ -1,0 +1,141 @@
+import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
+import type { Client } from '../trust/trust.ts'
+import { formDecode } from './form.ts'
+import type { Form } from './form.ts'
+import { refuse } from './refusal.ts'
+import type { Refusal } from './refusal.ts'
+
+/** Says which client sends a request. */
+export type ClientAuth = {
+  /**
+   * @param authorization every `Authorization` header of the request, in order.
+   * @returns the client, or why it is not known to be one.
+   */
+  authenticate(authorization: readonly string[], form: Form): Client | AuthRefusal
+}
+
+export type AuthRefusal = Refusal & {
+  /** The known client whose secret did not fit; for counting failures. */
+  readonly failedClientId?: string
+}
+
+/**
+ * Authenticates by `client_secret_basic` and `client_secret_post` (RFC 6749 §2.3.1).
+ *
+ * Secrets are kept as SHA-256 digests: they come from a random generator, so a slow hash would only make every token
+ * slow. All of a client's secrets are compared, in constant time, and an unknown client is compared against nobody's:
+ * the time tells neither which secret fits nor whether the client exists.
+ *
+ * @example
+ * const auth = createClientAuth(trust.clients.values())
+ * const client = auth.authenticate(['Basic b3JkZXJzOnMzY3IzdA=='], form)
+ */
+export function createClientAuth(clients: Iterable<Client>): ClientAuth {
+  const known = [...clients]
+  // Everybody has equally many digests, so that equally many are compared.
+  const width = Math.max(2, ...known.map((client) => client.secrets.length))
+  const entries = new Map(
+    known.map((client) => [client.id, { client, digests: pad(client.secrets.map(digestOf), width) }]),
+  )
+  const nobody = { client: undefined, digests: pad([], width) }
+
+  return {
+    authenticate(authorization, form) {
+      const presented = readCredentials(authorization, form)
+      if ('kind' in presented) return presented
+      const { client, digests } = entries.get(presented.clientId) ?? nobody
+      const digest = hash('sha256', presented.secret, 'buffer')
+      let fits = false
+      for (const candidate of digests) if (timingSafeEqual(digest, candidate)) fits = true
+      if (client !== undefined && fits) return client
+      // The same words whether the client is unknown or its secret wrong: neither is told.
+      const refusal = refuse('invalid_client', 'unknown client or wrong secret', {
+        challenge: presented.byHeader,
+      })
+      return client === undefined ? refusal : { ...refusal, failedClientId: client.id }
+    },
+  }
+}
+
+/** What `token_endpoint_auth_methods_supported` lists. */
+export const authMethods = ['client_secret_basic', 'client_secret_post'] as const
+
+type Credentials = { readonly clientId: string; readonly secret: string; readonly byHeader: boolean }
+
+function readCredentials(authorization: readonly string[], form: Form): Credentials | Refusal {
+  const { values } = form
+  const clientId = values.get('client_id')
+  const secret = values.get('client_secret')
+  const assertion = values.has('client_assertion') || values.has('client_assertion_type')
+  const methods = authorization.length + (secret === undefined ? 0 : 1) + (assertion ? 1 : 0)
+  if (methods > 1) {
+    return refuse('invalid_request', 'more than one kind of client authentication: send exactly one')
+  }
+  const header = authorization[0]
+  if (header !== undefined) {
+    const basic = readBasic(header)
+    if ('kind' in basic) return basic
+    // RFC 6749 §3.2.1 lets the body name the client once more; another one must not slip through.
+    if (clientId !== undefined && clientId !== basic.clientId) {
+      return refuse('invalid_request', 'client_id is another client than the Authorization header names')
+    }
+    return basic
+  }
+  if (assertion) {
+    return refuse(
+      'invalid_client',
+      'client_assertion is not supported: use client_secret_basic or client_secret_post',
+    )
+  }
+  if (secret === undefined) {
+    return refuse('invalid_client', 'no client authentication: send client_id and its secret', {
+      challenge: true,
+    })
+  }
+  if (clientId === undefined) return refuse('invalid_request', 'client_secret without client_id')
+  return { clientId, secret, byHeader: false }
+}
+
+/** RFC 7617 §2, with both halves form-encoded first as RFC 6749 §2.3.1 asks. */
+function readBasic(header: string): Credentials | Refusal {
+  const space = header.indexOf(' ')
+  const scheme = space === -1 ? header : header.slice(0, space)
+  if (scheme.toLowerCase() !== 'basic') {
+    return refuse('invalid_client', 'this Authorization scheme is not supported: use Basic', {
+      challenge: true,
+    })
+  }
+  const decoded = decodeBase64(header.slice(scheme.length).trim())
+  const colon = decoded?.indexOf(':') ?? -1
+  if (decoded === undefined || colon === -1) {
+    return refuse('invalid_client', 'the Basic credentials are not base64 of id:secret', { challenge: true })
+  }
+  const clientId = formDecode(decoded.slice(0, colon))
+  const secret = formDecode(decoded.slice(colon + 1))
+  if (clientId === undefined || secret === undefined) {
+    return refuse('invalid_client', 'the Basic credentials must be form-encoded before base64', {
+      challenge: true,
+    })
+  }
+  return { clientId, secret, byHeader: true }
+}
+
+/** Node ignores what is not base64; here two different headers must not be the same credentials. */
+function decodeBase64(text: string): string | undefined {
+  const bytes = Buffer.from(text, 'base64')
+  const canonical = bytes.toString('base64')
+  // Padding may be left out, as some clients do.
+  if (text !== canonical && text !== canonical.replaceAll('=', '')) return undefined
+  const decoded = bytes.toString('utf8')
+  return decoded.includes('\ufffd') ? undefined : decoded
+}
+
+function digestOf(secret: Client['secrets'][number]): Buffer {
+  return hash('sha256', secret.reveal(), 'buffer')
+}
+
+/** Random digests fit no secret that anybody could send. */
+function pad(digests: readonly Buffer[], width: number): readonly Buffer[] {
+  const missing = Array.from({ length: width - digests.length }, () => randomBytes(32))
+  return [...digests, ...missing]
+}

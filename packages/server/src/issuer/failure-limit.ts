@@ -1,0 +1,62 @@
+/** Slows down guessing: too many failures of one client from one address, and it has to wait. */
+export type FailureLimit = {
+  /** How long this pair still has to wait, in whole seconds; 0: not at all. */
+  waitSeconds(clientId: string, address: string, nowMs: number): number
+  failed(clientId: string, address: string, nowMs: number): void
+}
+
+export type FailureLimitOptions = {
+  /** Failures that are let through at once. */
+  readonly burst?: number
+  /** How many failures a minute are forgiven. */
+  readonly perMinute?: number
+  /** How many pairs are remembered; the one that failed longest ago is forgotten first. */
+  readonly entries?: number
+}
+
+/**
+ * Counts failures by client and address together: whoever guesses at a client from elsewhere cannot lock out the
+ * real one. (RFC 6749 §2.3.1 asks for a protection against guessing; with generated secrets it hardly matters, but
+ * people choose some themselves.)
+ *
+ * @example
+ * const limit = createFailureLimit({ burst: 20, perMinute: 10 })
+ * if (limit.waitSeconds('orders', '192.0.2.1', nowMs) > 0) return tooMany()
+ */
+export function createFailureLimit(options: FailureLimitOptions = {}): FailureLimit {
+  const { burst = 30, perMinute = 30, entries = 10_000 } = options
+  const msPerFailure = 60_000 / perMinute
+  // When the pair's debt is paid off: one moment instead of a count and a time. Oldest failure first.
+  const paidOffAtMs = new Map<string, number>()
+
+  return {
+    waitSeconds(clientId, address, nowMs) {
+      if (paidOffAtMs.size === 0) return 0
+      const debtMs = (paidOffAtMs.get(pairOf(clientId, address)) ?? 0) - nowMs
+      const excessMs = debtMs - (burst - 1) * msPerFailure
+      return excessMs > 0 ? Math.ceil(excessMs / 1000) : 0
+    },
+    failed(clientId, address, nowMs) {
+      const pair = pairOf(clientId, address)
+      const from = Math.max(nowMs, paidOffAtMs.get(pair) ?? 0)
+      paidOffAtMs.delete(pair)
+      paidOffAtMs.set(pair, from + msPerFailure)
+      if (paidOffAtMs.size > entries) paidOffAtMs.delete(paidOffAtMs.keys().next().value as string)
+    },
+  }
+}
+
+/** An IPv6 customer has a whole /64, so that is what counts as one address. */
+function pairOf(clientId: string, address: string): string {
+  const network = address.includes(':') && !address.includes('.') ? firstFourGroups(address) : address
+  return `${network} ${clientId}`
+}
+
+function firstFourGroups(address: string): string {
+  const [head = '', tail] = address.split('%')[0]!.split('::')
+  const groups = head === '' ? [] : head.split(':')
+  if (tail === undefined) return groups.slice(0, 4).join(':')
+  const after = tail === '' ? [] : tail.split(':')
+  while (groups.length + after.length < 8) groups.push('0')
+  return [...groups, ...after].slice(0, 4).join(':')
+}
