@@ -32,14 +32,15 @@ export type SafeGetReply = {
  *
  * @throws Problem `fetch-refused` for a URL or address that is not allowed, `fetch-failed` for everything else.
  */
-export function safeGetJson(url: string, limits: SafeGetLimits, etag?: string): Promise<SafeGetReply> {
+export async function safeGetJson(url: string, limits: SafeGetLimits, etag?: string): Promise<SafeGetReply> {
   const target = checkUrl(url, limits)
   const request = target.protocol === 'https:' ? httpsRequest : httpRequest
   return new Promise((resolve, reject) => {
-    const fail = (message: string, cause?: unknown): void => {
-      reject(cause instanceof Problem ? cause : failed(url, message, cause))
-    }
     const signal = AbortSignal.timeout(limits.timeoutMs)
+    const fail = (message: string, cause?: unknown): void => {
+      if (cause instanceof Problem) return reject(cause)
+      reject(failed(url, signal.aborted ? `no answer within ${limits.timeoutMs} ms` : message, cause))
+    }
     const outgoing = request(
       target,
       {
@@ -77,9 +78,7 @@ export function safeGetJson(url: string, limits: SafeGetLimits, etag?: string): 
         })
       },
     )
-    outgoing.on('error', (cause) => {
-      fail(signal.aborted ? `no answer within ${limits.timeoutMs} ms` : 'cannot be reached', cause)
-    })
+    outgoing.on('error', (cause) => fail('cannot be reached', cause))
     outgoing.end()
   })
 }
@@ -123,13 +122,20 @@ function guardedLookup(hostname: string, limits: SafeGetLimits): LookupFunction 
   }
 }
 
-function checkAddress(address: string, local: boolean, limits: SafeGetLimits): void {
+/**
+ * Refuses an address that must not be connected to. `local`: the name is one of this machine, and allowed to be.
+ *
+ * @throws Problem `fetch-refused`.
+ */
+export function checkAddress(address: string, local: boolean, limits: SafeGetLimits): void {
   const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
   if (loopback.check(address, family)) {
     if (local) return
     throw refused(address, 'a loopback address')
   }
-  if (linkLocal.check(address, family)) throw refused(address, 'a link-local address')
+  // A resolver may answer for localhost too; plain http: was let through because the way does not leave the machine.
+  if (local) throw refused(address, 'a name of this machine leads to another')
+  if (never.check(address, family)) throw refused(address, 'no address of an issuer')
   if (privateNetworks.check(address, family) && !limits.allowPrivateAddresses) {
     throw refused(
       address,
@@ -158,34 +164,42 @@ function failed(url: string, why: string, cause: unknown): Problem {
   })
 }
 
-const loopback = new BlockList()
-loopback.addSubnet('127.0.0.0', 8, 'ipv4')
-loopback.addAddress('::1', 'ipv6')
+const loopback = blockList([
+  ['127.0.0.0', 8],
+  ['::1', 128],
+])
 
-// Cloud metadata services live here; no issuer does.
-const linkLocal = new BlockList()
-linkLocal.addSubnet('169.254.0.0', 16, 'ipv4')
-linkLocal.addSubnet('fe80::', 10, 'ipv6')
-
-const privateNetworks = new BlockList()
-for (const [network, prefix] of [
+// Never, whatever is allowed: this host by another name, link-local, multicast and reserved addresses, and those where
+// clouds serve credentials to their machines.
+const never = blockList([
   ['0.0.0.0', 8],
+  ['100.100.100.200', 32],
+  ['169.254.0.0', 16],
+  ['192.0.0.0', 24],
+  ['224.0.0.0', 4],
+  ['240.0.0.0', 4],
+  ['::', 128],
+  ['fd00:ec2::', 32],
+  ['fe80::', 10],
+  ['fec0::', 10],
+  ['ff00::', 8],
+])
+
+// RFC 1918, RFC 6598, RFC 2544, RFC 4193, and NAT64 (RFC 6052), behind which all of the others can be.
+const privateNetworks = blockList([
   ['10.0.0.0', 8],
   ['100.64.0.0', 10],
   ['172.16.0.0', 12],
-  ['192.0.0.0', 24],
   ['192.168.0.0', 16],
   ['198.18.0.0', 15],
-  ['224.0.0.0', 4],
-  ['240.0.0.0', 4],
-] as const) {
-  privateNetworks.addSubnet(network, prefix, 'ipv4')
-}
-for (const [network, prefix] of [
-  ['::', 128],
+  ['64:ff9b::', 96],
+  ['64:ff9b:1::', 48],
   ['fc00::', 7],
-  ['fec0::', 10],
-  ['ff00::', 8],
-] as const) {
-  privateNetworks.addSubnet(network, prefix, 'ipv6')
+])
+
+function blockList(subnets: readonly (readonly [string, number])[]): BlockList {
+  const list = new BlockList()
+  for (const [network, prefix] of subnets)
+    list.addSubnet(network, prefix, isIP(network) === 6 ? 'ipv6' : 'ipv4')
+  return list
 }
