@@ -1,4 +1,6 @@
-/** What strict parsing gives: the object, or a sentence that says what is wrong with the text. */
+import { isUtf8 } from 'node:buffer'
+
+/** A parsed JSON object that passed every check below. Its prototype is Object's: read own members only. */
 export type StrictJson = { readonly [name: string]: unknown }
 
 /** Deeper nesting than this is refused: no token needs it, and later walks must not overflow the stack. */
@@ -14,8 +16,18 @@ export const maxJsonDepth = 32
  * parseStrictJson('{"alg":"none","alg":"ES256"}')   // 'a member name appears twice'
  */
 export function parseStrictJson(text: string): StrictJson | string {
-  const members = countMembers(text)
-  if (members === tooDeep) return `nested deeper than ${maxJsonDepth} levels`
+  if (!text.isWellFormed()) return 'a string holds half a surrogate pair'
+  const bytes = Buffer.from(text, 'utf8')
+  return parseStrictJsonBytes(bytes, bytes.length)
+}
+
+/** Like {@link parseStrictJson}, for the first `length` of some bytes; refuses what is not UTF-8 (RFC 8259 §8.1). */
+export function parseStrictJsonBytes(bytes: Buffer, length: number): StrictJson | string {
+  const scan = scanBytes(bytes, length)
+  if (scan === tooDeep) return `nested deeper than ${maxJsonDepth} levels`
+  const members = scan >> flagBits
+  const text = (scan & wideFlag) === 0 ? bytes.toString('latin1', 0, length) : decodeUtf8(bytes, length)
+  if (text === undefined) return 'not UTF-8'
   let value: unknown
   try {
     value = JSON.parse(text)
@@ -24,7 +36,7 @@ export function parseStrictJson(text: string): StrictJson | string {
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'not a JSON object'
   // Only an escape can bring a lone surrogate or NUL into a string: raw ones are not UTF-8 or not JSON.
-  const walk: Walk = { members: 0, escapes: text.includes('\\'), fault: undefined }
+  const walk: Walk = { members: 0, escapes: (scan & escapeFlag) !== 0, fault: undefined }
   walkObject(value as StrictJson, walk)
   if (walk.fault !== undefined) return walk.fault
   // JSON.parse keeps the last of two equal names, so the parsed value then has fewer members than the text.
@@ -33,31 +45,49 @@ export function parseStrictJson(text: string): StrictJson | string {
 }
 
 const tooDeep = -1
+const wideFlag = 1
+const escapeFlag = 2
+const flagBits = 2
 const quote = 0x22
 const backslash = 0x5c
 
-/** Members in the text: colons outside strings. Exact for JSON; for other text JSON.parse has the last word. */
-function countMembers(text: string): number {
+/**
+ * Counts the members of a JSON text (colons outside strings) and notes wide characters and escapes, in one pass over
+ * the bytes. Exact for JSON; for other text JSON.parse has the last word.
+ */
+function scanBytes(bytes: Uint8Array, length: number): number {
   let members = 0
   let depth = 0
-  const end = text.length
-  for (let index = 0; index < end; index++) {
-    const code = text.charCodeAt(index)
-    if (code === quote) {
-      for (index++; index < end; index++) {
-        const inside = text.charCodeAt(index)
+  let escapes = 0
+  let seen = 0
+  for (let index = 0; index < length; index++) {
+    const byte = bytes[index]!
+    seen |= byte
+    if (byte === quote) {
+      for (index++; index < length; index++) {
+        const inside = bytes[index]!
+        seen |= inside
         if (inside === quote) break
-        if (inside === backslash) index++
+        if (inside === backslash) {
+          escapes = escapeFlag
+          index++
+          if (index < length) seen |= bytes[index]!
+        }
       }
-    } else if (code === 0x3a) {
+    } else if (byte === 0x3a) {
       members++
-    } else if (code === 0x7b || code === 0x5b) {
+    } else if (byte === 0x7b || byte === 0x5b) {
       if (++depth > maxJsonDepth) return tooDeep
-    } else if (code === 0x7d || code === 0x5d) {
+    } else if (byte === 0x7d || byte === 0x5d) {
       depth--
     }
   }
-  return members
+  return (members << flagBits) | escapes | (seen > 0x7f ? wideFlag : 0)
+}
+
+function decodeUtf8(bytes: Buffer, length: number): string | undefined {
+  const part = bytes.subarray(0, length)
+  return isUtf8(part) ? part.toString('utf8') : undefined
 }
 
 type Walk = { members: number; readonly escapes: boolean; fault: string | undefined }
@@ -69,9 +99,8 @@ function walkObject(object: StrictJson, walk: Walk): void {
     if (name === '__proto__') walk.fault = 'a member is named __proto__'
     else if (walk.escapes) checkString(name, walk)
     const value = object[name]
-    if (typeof value === 'string') {
-      if (walk.escapes) checkString(value, walk)
-    } else walkValue(value, walk)
+    if (typeof value !== 'string') walkValue(value, walk)
+    else if (walk.escapes) checkString(value, walk)
   }
 }
 

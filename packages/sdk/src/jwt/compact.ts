@@ -1,9 +1,8 @@
-import { decodeBase64url } from '../core/base64url.ts'
+import { decodeBase64urlInto } from '../core/base64url.ts'
 import { deny } from '../core/denial.ts'
 import type { Denial } from '../core/denial.ts'
-import { parseStrictJson } from '../core/json.ts'
+import { parseStrictJsonBytes } from '../core/json.ts'
 import type { StrictJson } from '../core/json.ts'
-import { decodeUtf8 } from '../core/utf8.ts'
 import { maxKeyIdLength } from './jwk.ts'
 
 /** The longest token that is looked at, in characters. Far above any honest token, ML-DSA-87 ones included. */
@@ -48,12 +47,12 @@ export function readHeader(segment: string): ProtectedHeader | Denial {
 
 /** Decodes one segment strictly: canonical base64url of UTF-8 of a JSON object; or says what is wrong with it. */
 export function readJsonSegment(segment: string): StrictJson | string {
-  const bytes = decodeBase64url(segment)
-  if (bytes === undefined) return 'not canonical base64url'
-  const text = decodeUtf8(bytes)
-  if (text === undefined) return 'not UTF-8'
-  return parseStrictJson(text)
+  const length = decodeBase64urlInto(segment, scratch)
+  return length < 0 ? 'not canonical base64url' : parseStrictJsonBytes(scratch, length)
 }
+
+// Parsing is synchronous, so one buffer serves every call; it holds the longest token there may be.
+const scratch = Buffer.alloc(maxTokenLength)
 
 /** `application/at+jwt`, `AT+JWT` and `at+jwt` are one type: RFC 7515 §4.1.9 leaves the prefix out. */
 export function mediaType(type: string): string {

@@ -1,9 +1,10 @@
-import { constants, createHmac, sign, timingSafeEqual, verify } from 'node:crypto'
+import { constants, sign, verify } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { algorithmRow } from './algorithms.ts'
 import type { Algorithm, AlgorithmRow } from './algorithms.ts'
 import { decodeBase64url } from '../core/base64url.ts'
 import { derFromRaw, rawFromDer } from './ecdsa.ts'
+import { Hmac } from './hmac.ts'
 
 /**
  * A key that verifies: material plus exactly one algorithm, for life (RFC 8725 §3.1, its successor's §3.2).
@@ -19,6 +20,7 @@ export class VerificationKey {
   readonly #material: KeyObject
   readonly #argument: CryptoKeyArgument
   readonly #signatureBytes: number
+  readonly #hmac: Hmac | undefined
 
   constructor(algorithm: Algorithm, keyId: string | undefined, material: KeyObject) {
     this.algorithm = algorithm
@@ -27,6 +29,7 @@ export class VerificationKey {
     this.#material = material
     this.#argument = cryptoArgument(this.#row, material)
     this.#signatureBytes = signatureBytes(this.#row, material)
+    this.#hmac = hmacOf(this.#row, material)
     Object.freeze(this)
   }
 
@@ -51,7 +54,7 @@ export class VerificationKey {
    */
   verifies(input: string | Uint8Array, signature: string): boolean {
     const row = this.#row
-    if (row.family === 'hmac') return this.#verifiesMac(row, input, signature)
+    if (this.#hmac !== undefined) return this.#hmac.verifies(input, signature)
     const bytes = decodeBase64url(signature)
     if (bytes === undefined || bytes.length !== this.#signatureBytes) return false
     return verify(
@@ -60,26 +63,6 @@ export class VerificationKey {
       this.#argument,
       row.family === 'ecdsa' ? derFromRaw(bytes) : bytes,
     )
-  }
-
-  /**
-   * Compares texts, not bytes: the right MAC has one canonical text, so any other spelling of it is refused by the
-   * same constant-time comparison.
-   */
-  #verifiesMac(row: AlgorithmRow, input: string | Uint8Array, signature: string): boolean {
-    const mac = createHmac(row.hash!, this.#material)
-    const expected = (typeof input === 'string' ? mac.update(input, 'latin1') : mac.update(input)).digest(
-      'base64url',
-    )
-    const length = expected.length
-    if (signature.length !== length) return false
-    const [left, right] = macScratch[length]!
-    left.write(expected, 0, 'latin1')
-    // A character above U+00FF would be cut to a byte that might match: UTF-8 writes it longer and so different.
-    if (right.write(signature, 0, 'utf8') !== length) return false
-    const equal = timingSafeEqual(left, right)
-    left.fill(0)
-    return equal
   }
 }
 
@@ -90,6 +73,7 @@ export class SigningKey {
   readonly #row: AlgorithmRow
   readonly #material: KeyObject
   readonly #argument: CryptoKeyArgument
+  readonly #hmac: Hmac | undefined
 
   constructor(algorithm: Algorithm, keyId: string, material: KeyObject) {
     this.algorithm = algorithm
@@ -97,6 +81,7 @@ export class SigningKey {
     this.#row = algorithmRow(algorithm)
     this.#material = material
     this.#argument = cryptoArgument(this.#row, material)
+    this.#hmac = hmacOf(this.#row, material)
     Object.freeze(this)
   }
 
@@ -107,9 +92,7 @@ export class SigningKey {
   /** The signature of `input` (ASCII text) as base64url. */
   signs(input: string): string {
     const row = this.#row
-    if (row.family === 'hmac') {
-      return createHmac(row.hash!, this.#material).update(input, 'latin1').digest('base64url')
-    }
+    if (this.#hmac !== undefined) return this.#hmac.mac(input)
     const bytes = sign(row.hash, Buffer.from(input, 'latin1'), this.#argument)
     return row.family === 'ecdsa'
       ? rawFromDer(bytes, row.signatureBytes >> 1).toString('base64url')
@@ -130,6 +113,10 @@ function cryptoArgument(row: AlgorithmRow, key: KeyObject): CryptoKeyArgument {
   return { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: row.saltBytes }
 }
 
+function hmacOf(row: AlgorithmRow, key: KeyObject): Hmac | undefined {
+  return row.family === 'hmac' ? new Hmac(row.hash!, key.export()) : undefined
+}
+
 /** How long a signature must be; for RSA the modulus decides (RFC 8017 §8.1.2), for `EdDSA` the curve. */
 function signatureBytes(row: AlgorithmRow, key: KeyObject): number {
   if (row.signatureBytes > 0) return row.signatureBytes
@@ -143,11 +130,4 @@ const scratch = Buffer.alloc(16 * 1024)
 function asciiBytes(text: string): Buffer {
   if (text.length > scratch.length) return Buffer.from(text, 'latin1')
   return scratch.subarray(0, scratch.write(text, 0, 'latin1'))
-}
-
-// The base64url lengths of 32, 48 and 64 bytes.
-const macScratch: Readonly<Record<number, readonly [Buffer, Buffer]>> = {
-  43: [Buffer.alloc(43), Buffer.alloc(43)],
-  64: [Buffer.alloc(64), Buffer.alloc(64)],
-  86: [Buffer.alloc(86), Buffer.alloc(86)],
 }

@@ -74,6 +74,8 @@ class TokenVerifier implements Verifier {
   readonly #cache: TokenCache<Entry> | undefined
   // Protected headers that stood in verified tokens, by their exact text: a signing key writes the same one each time.
   readonly #headers = new Map<string, ProtectedHeader>()
+  // The latest of them with its dot: an issuer has one active key, so nearly every token begins with this text.
+  #lastHeader: { readonly text: string; readonly header: ProtectedHeader } | undefined
 
   constructor(options: VerifierOptions) {
     const compiled = compileOptions(options)
@@ -145,14 +147,13 @@ class TokenVerifier implements Verifier {
   #verify(token: string, nowMs: number): Verification | undefined {
     if (typeof token !== 'string') return denied(deny('token-malformed', 'not a string'))
     if (token.length > maxTokenLength) return denied(deny('token-oversize', `longer than ${maxTokenLength}`))
-    const firstDot = token.indexOf('.')
+    const repeats = this.#lastHeader !== undefined && token.startsWith(this.#lastHeader.text)
+    const firstDot = repeats ? this.#lastHeader!.text.length - 1 : token.indexOf('.')
     const lastDot = token.indexOf('.', firstDot + 1)
     if (firstDot < 1 || lastDot < 0 || token.includes('.', lastDot + 1)) {
       return denied(deny('token-malformed', 'not three segments'))
     }
-    const headerText = token.slice(0, firstDot)
-    const knownHeader = this.#headers.get(headerText)
-    const header = knownHeader ?? readHeader(headerText)
+    const header = repeats ? this.#lastHeader!.header : this.#readHeader(token.slice(0, firstDot))
     if ('reason' in header) return denied(header)
     // Its issuer has to be known before its key can be; nothing else of the claims counts before the signature.
     const claims = readJsonSegment(token.slice(firstDot + 1, lastDot))
@@ -177,7 +178,7 @@ class TokenVerifier implements Verifier {
     const revoked = this.#revocations?.refuses(verified)
     if (revoked !== undefined) return denied(revoked)
     const verification = Object.freeze({ kind: 'verified', token: verified } as const)
-    if (knownHeader === undefined) this.#rememberHeader(headerText, header)
+    if (!repeats) this.#rememberHeader(token.slice(0, firstDot), header)
     this.#cache?.keep(token, {
       verification,
       rules,
@@ -197,10 +198,17 @@ class TokenVerifier implements Verifier {
     return typeof claims === 'string' ? undefined : this.#issuers.get(claims['iss'] as string)
   }
 
+  #readHeader(text: string): ProtectedHeader | Denial {
+    return this.#headers.get(text) ?? readHeader(text)
+  }
+
+  /** Only headers of tokens that passed: nobody else can fill the table. */
   #rememberHeader(text: string, header: ProtectedHeader): void {
     if (this.#headers.size >= maxKnownHeaders) this.#headers.clear()
-    // A slice would keep the whole token alive.
-    this.#headers.set(Buffer.from(text, 'latin1').toString('latin1'), header)
+    // Copied, since a slice would keep the whole token alive.
+    const copy = Buffer.from(`${text}.`, 'latin1').toString('latin1')
+    this.#lastHeader = { text: copy, header }
+    this.#headers.set(copy.slice(0, -1), header)
   }
 }
 
