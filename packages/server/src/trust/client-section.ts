@@ -1,0 +1,116 @@
+import type { Secret } from '@countersign/sdk/core'
+import { mistake, unknownName } from './reading.ts'
+import type { Located, Reading } from './reading.ts'
+import { fields, located, named, oneOrMany, optional, required } from './shape.ts'
+import type { KeyShape, Shape } from './shape.ts'
+import { clientIdKey, scopeToken } from './scalars.ts'
+import { loadSecret, secretReference, strongEnough } from './secret-reference.ts'
+import type { Declared } from './route-section.ts'
+import type { Client, Grant } from './trust.ts'
+
+/** Checked against the services themselves, with the nearest one named: so no check of its own. */
+const serviceName: KeyShape = { what: 'service names', schema: {}, wrong: () => undefined }
+
+/** The `clients` section: registered callers, and what each may get a token for. */
+export const clientsSection = named(
+  clientIdKey(),
+  fields({
+    authenticate: required(
+      fields({
+        secret: required(
+          located(oneOrMany(secretReference(), { what: 'secrets' })),
+          'Where its secret is; two while one replaces the other.',
+        ),
+      }),
+      'How it proves who it is.',
+    ),
+    may: optional(
+      named(
+        serviceName,
+        fields({
+          roles: optional(
+            oneOrMany(located(scopeToken('role')), { what: 'roles' }),
+            'Roles it may have there.',
+          ),
+          scopes: optional(
+            oneOrMany(located(scopeToken('scope')), { what: 'scopes' }),
+            'Scopes it may have there.',
+          ),
+        }),
+      ),
+      'Which services it may call, and as what; none unless said.',
+    ),
+  }),
+)
+
+export type ClientDrafts = typeof clientsSection extends Shape<infer T> ? T : never
+export type ClientDraft = ClientDrafts extends ReadonlyMap<string, infer D> ? D : never
+
+/** One client; undefined when something in it was mistaken. `services` holds what each service declares. */
+export function resolveClient(
+  id: string,
+  draft: ClientDraft,
+  services: ReadonlyMap<string, Declared>,
+  reading: Reading,
+): Client | undefined {
+  const secrets = resolveSecrets(draft, reading)
+  const may: Grant[] = []
+  for (const [service, grant] of draft.value.may ?? []) {
+    const declared = services.get(service)
+    if (declared === undefined) {
+      const spot = { ...grant, tree: { ...grant.tree, place: grant.tree.keyPlace } }
+      unknownName(reading, spot, 'service', service, [...services.keys()])
+      continue
+    }
+    const { roles, scopes } = grant.value
+    may.push({
+      service,
+      roles: grantNames(roles ?? [], 'role', service, declared.roles, reading),
+      scopes: grantNames(scopes ?? [], 'scope', service, declared.scopes, reading),
+    })
+  }
+  return secrets === undefined ? undefined : { id, secrets, may }
+}
+
+function resolveSecrets({ value }: ClientDraft, reading: Reading): readonly Secret[] | undefined {
+  const references = value.authenticate?.secret
+  if (references === undefined) return undefined
+  if (references.value.length > 2) {
+    return mistake(
+      reading,
+      references,
+      'more than two secrets',
+      'two are enough while one replaces the other',
+    )
+  }
+  if (reading.secretsFor !== 'all' && reading.secretsFor !== 'issuer') return []
+  const secrets: Secret[] = []
+  for (const reference of references.value) {
+    const secret = loadSecret(reference, reading)
+    if (secret === undefined) continue
+    if (reading.dangerouslyShortSecrets || strongEnough(secret, clientStrength, reference, reading))
+      secrets.push(secret)
+  }
+  return secrets
+}
+
+/** The names granted, once each, all of them known to the service. */
+function grantNames(
+  names: readonly Located<string>[],
+  what: 'role' | 'scope',
+  service: string,
+  known: readonly string[] | undefined,
+  reading: Reading,
+): readonly string[] {
+  for (const name of names) {
+    if (known === undefined || known.includes(name.value)) continue
+    if (known.length > 0) unknownName(reading, name, `${what} of ${service}`, name.value, known)
+    else mistake(reading, name, `${service} declares no ${what}s`, `add it to services.${service}.${what}s`)
+  }
+  return [...new Set(names.map(({ value }) => value))]
+}
+
+const clientStrength = {
+  bytes: 32,
+  why: 'a client secret needs at least 32 (RFC 6749 §10.10: it must not be guessed)',
+}

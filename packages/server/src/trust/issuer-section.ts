@@ -1,0 +1,228 @@
+import { Secret } from '@countersign/sdk/core'
+import { atKey, kindText, mistake, shown } from './reading.ts'
+import type { Located, Reading, Spot } from './reading.ts'
+import { fields, located, onlyTrue, optional, required, text } from './shape.ts'
+import type { Shape } from './shape.ts'
+import { duration, listenAddress, word } from './scalars.ts'
+import { issuerUrl } from './urls.ts'
+import { loadSecret, secretReference, strongEnough } from './secret-reference.ts'
+import type { SecretReference } from './secret-reference.ts'
+import { signingAlgorithms } from './algorithm-names.ts'
+import type { Tree } from './tree.ts'
+import type { IssuerSettings, StoreSettings } from './trust.ts'
+
+// Above its users: the section below is made when this file is loaded.
+const expectedStore = 'memory:, sqlite:path or postgres://user@host/database'
+
+/** The `issuer` section: our own issuer. */
+export const issuerSection = located(
+  fields({
+    url: required(located(issuerUrl()), 'The issuer’s URL, which is the iss claim of its tokens, exactly.'),
+    listen: required(listenAddress(), 'Where it listens, host:port.'),
+    store: required(located(storeShape()), 'memory:, sqlite:path, or postgres://user@host/database.'),
+    keys: optional(
+      fields({
+        algorithm: optional(signingAlgorithm(), 'What tokens are signed with; ES256 unless said otherwise.'),
+        rotateEvery: optional(
+          duration({ min: '10m', max: '400d' }),
+          'How long a key signs before the next one; 30d.',
+        ),
+        seal: optional(
+          secretReference(),
+          'Key-encryption secret: private keys are sealed with it in the store.',
+        ),
+        dangerouslyUnsealed: optional(onlyTrue(), 'Keep private keys in the store as they are.'),
+      }),
+      'The issuer’s own keys.',
+    ),
+    tokens: optional(
+      fields({
+        lifetime: optional(duration({ min: '10s', max: '1d' }), 'How long a token lives; 5m.'),
+      }),
+      'The tokens it signs.',
+    ),
+  }),
+)
+
+/** HMAC is named for what is wrong with it, since it is what people know. */
+function signingAlgorithm(): Shape<(typeof signingAlgorithms)[number]> {
+  const shape = word(signingAlgorithms)
+  return {
+    ...shape,
+    read(spot, reading) {
+      const { tree } = spot
+      const name = tree.kind === 'scalar' ? tree.value : undefined
+      if (name !== 'HS256' && name !== 'HS384' && name !== 'HS512') return shape.read(spot, reading)
+      return mistake(
+        reading,
+        spot,
+        `with ${name}, whoever verifies a token could sign one as well`,
+        'write ES256',
+      )
+    },
+  }
+}
+
+export type IssuerDraft = typeof issuerSection extends Shape<infer T> ? T : never
+
+/** The settings the issuer runs on; undefined when something in it was mistaken. */
+export function resolveIssuer(draft: IssuerDraft, reading: Reading): IssuerSettings | undefined {
+  const { url, listen, store, keys, tokens } = draft.value
+  const storeSettings = store === undefined ? undefined : resolveStore(store, reading)
+  const seal = resolveSeal(draft, reading)
+  if (url === undefined || listen === undefined || storeSettings === undefined) return undefined
+  return {
+    url: url.value,
+    listen,
+    store: storeSettings,
+    keys: {
+      algorithm: keys?.algorithm ?? 'ES256',
+      rotateEverySeconds: keys?.rotateEvery ?? 30 * 24 * 60 * 60,
+      seal,
+      dangerouslyUnsealed: keys?.dangerouslyUnsealed ?? false,
+    },
+    tokens: { lifetimeSeconds: tokens?.lifetime ?? 5 * 60 },
+  }
+}
+
+/** Whoever reads the store's file or a backup of it could sign tokens: so keys at rest are sealed. */
+function resolveSeal(draft: IssuerDraft, reading: Reading): Secret | undefined {
+  const { keys, store } = draft.value
+  const spot: Spot = { tree: draft.tree, path: [...draft.path, 'keys', 'seal'] }
+  if (keys?.seal !== undefined && keys.dangerouslyUnsealed === true) {
+    return mistake(
+      reading,
+      keys.seal,
+      'seal and dangerouslyUnsealed exclude each other',
+      'take one of them out',
+    )
+  }
+  if (keys?.seal !== undefined) {
+    if (!loads(reading)) return undefined
+    const secret = loadSecret(keys.seal, reading)
+    if (secret !== undefined) strongEnough(secret, sealStrength, keys.seal, reading)
+    return secret
+  }
+  const onDisk =
+    store !== undefined && (store.value.kind === 'reference' || store.value.settings.kind !== 'memory')
+  if (onDisk && keys?.dangerouslyUnsealed !== true) {
+    // A mistaken seal has been reported already.
+    if (sealWasWritten(draft)) return undefined
+    mistake(reading, { ...spot, tree: atKey(keysTree(draft) ?? draft.tree) }, sealMissing, sealNext)
+  }
+  return undefined
+}
+
+function keysTree({ tree }: IssuerDraft): Tree | undefined {
+  return tree.kind === 'map' ? tree.entries.get('keys') : undefined
+}
+
+function sealWasWritten(draft: IssuerDraft): boolean {
+  const keys = keysTree(draft)
+  return keys?.kind === 'map'
+    ? keys.entries.has('seal') || keys.entries.has('dangerouslyUnsealed')
+    : keys !== undefined
+}
+
+type StoreDraft =
+  | { readonly kind: 'settings'; readonly settings: StoreSettings }
+  | { readonly kind: 'reference'; readonly reference: SecretReference }
+
+/** A store's URL, or where that URL is when it holds a password. */
+function storeShape(): Shape<StoreDraft> {
+  const reference = secretReference()
+  const plain = text(
+    (value) => {
+      const settings = readStore(value)
+      if ('message' in settings) return settings
+      return { value: { kind: 'settings', settings } as StoreDraft }
+    },
+    {},
+    { expected: expectedStore },
+  )
+  return {
+    overridable: true,
+    schema: { anyOf: [plain.schema, reference.schema] },
+    read(spot, reading) {
+      if (spot.tree.kind === 'map') {
+        const read = reference.read(spot, reading)
+        return read === undefined ? undefined : { kind: 'reference', reference: read }
+      }
+      if (spot.tree.kind !== 'scalar' || typeof spot.tree.value !== 'string') {
+        return mistake(reading, spot, `expected ${expectedStore}, got ${kindText(spot.tree)}`)
+      }
+      // A variable is where a password belongs; the file is not.
+      if (spot.tree.place.variable === undefined && hasPassword(spot.tree.value)) {
+        return mistake(
+          reading,
+          spot,
+          'a password never stands in the trust file',
+          'write store: { env: DATABASE_URL }',
+        )
+      }
+      return plain.read(spot, reading)
+    },
+  }
+}
+
+function readStore(value: string): StoreSettings | { message: string; next?: string } {
+  if (value === 'memory:') return { kind: 'memory' }
+  if (value.startsWith('sqlite:')) {
+    const path = value.slice('sqlite:'.length)
+    if (path !== '' && !path.startsWith('//') && !path.includes('\0') && !path.startsWith(':')) {
+      return { kind: 'sqlite', path }
+    }
+    return {
+      message: 'expected sqlite: and the path of a file',
+      next: 'write sqlite:countersign.db, or memory:',
+    }
+  }
+  if (value.startsWith('postgres://') || value.startsWith('postgresql://')) {
+    if (URL.canParse(value) && new URL(value).hostname !== '')
+      return { kind: 'postgres', url: Secret.fromText(value) }
+    return { message: 'expected postgres://user@host/database' }
+  }
+  const next =
+    value === 'memory'
+      ? 'write memory: with the colon'
+      : value.endsWith('.db')
+        ? `write sqlite:${value}`
+        : undefined
+  const message = `expected ${expectedStore}, got ${shown(value)}`
+  return next === undefined ? { message } : { message, next }
+}
+
+function resolveStore(store: Located<StoreDraft>, reading: Reading): StoreSettings | undefined {
+  if (store.value.kind === 'settings') {
+    const { settings } = store.value
+    return settings.kind === 'sqlite'
+      ? { kind: 'sqlite', path: reading.resolvePath(settings.path) }
+      : settings
+  }
+  // The kind of a store that is not opened here does not matter; nothing can connect with an empty URL.
+  if (!loads(reading)) return { kind: 'postgres', url: Secret.fromText('') }
+  const secret = loadSecret(store.value.reference, reading)
+  if (secret === undefined) return undefined
+  const settings = readStore(secret.revealText())
+  // The message of readStore may show the value, and this value is a secret.
+  if ('message' in settings) return mistake(reading, store, `expected ${expectedStore} there`)
+  return settings.kind === 'sqlite' ? { kind: 'sqlite', path: reading.resolvePath(settings.path) } : settings
+}
+
+function hasPassword(value: string): boolean {
+  if (!URL.canParse(value)) return value.includes('@')
+  const url = new URL(value)
+  return url.password !== '' || url.searchParams.has('password')
+}
+
+function loads(reading: Reading): boolean {
+  return reading.secretsFor === 'all' || reading.secretsFor === 'issuer'
+}
+
+const sealStrength = {
+  bytes: 32,
+  why: 'a seal key needs at least 32 (256 bits, as RFC 7518 §3.2 asks of HMAC keys)',
+}
+const sealMissing = 'missing: private keys would lie open in the store'
+const sealNext =
+  'write `keys: { seal: { env: COUNTERSIGN_SEAL_KEY } }`, or `store: memory:`, or `keys: { dangerouslyUnsealed: true }`'

@@ -1,0 +1,148 @@
+import { atKey, mistake, openReading, warning } from './reading.ts'
+import type { Located, Reading, ReadTrustOptions, Spot } from './reading.ts'
+import type { Mistake } from './mistake.ts'
+import { resolveClient } from './client-section.ts'
+import { trustFile } from './file-shape.ts'
+import type { TrustFileDraft } from './file-shape.ts'
+import { resolveIssuer } from './issuer-section.ts'
+import { applyOverrides } from './overrides.ts'
+import { declaredNames, resolveService } from './service-section.ts'
+import { resolveTrusted } from './trusted-section.ts'
+import { readTree } from './tree.ts'
+import type { Client, Service, Trust, TrustedIssuer } from './trust.ts'
+
+export type { ReadTrustOptions }
+
+export type TrustReading =
+  | { readonly kind: 'trust'; readonly trust: Trust; readonly warnings: readonly Mistake[] }
+  | {
+      readonly kind: 'mistakes'
+      readonly mistakes: readonly Mistake[]
+      readonly warnings: readonly Mistake[]
+    }
+
+/**
+ * Reads a trust file: every default filled in, every name resolved, every secret loaded, deeply frozen; or every mistake
+ * at once. Never throws, whatever the text.
+ *
+ * @example
+ * const reading = readTrust(text, { file: 'countersign.yaml', env: process.env, readFile })
+ * if (reading.kind === 'mistakes') console.error(mistakesText('countersign.yaml', reading.mistakes))
+ */
+export function readTrust(text: string, options: ReadTrustOptions): TrustReading {
+  const parsed = readTree(text)
+  if (parsed.kind === 'mistakes') return { ...parsed, warnings: [] }
+  const reading = openReading(options)
+  const tree = applyOverrides(parsed.tree, trustFile, Object.keys(options.env), reading)
+  const draft = trustFile.read({ tree, path: [] }, reading)
+  const trust = draft === undefined ? undefined : resolveTrust(draft, options.file, reading)
+  const { mistakes, warnings } = reading
+  if (trust === undefined || mistakes.length > 0) return { kind: 'mistakes', mistakes, warnings }
+  return { kind: 'trust', trust: deepFreeze(trust), warnings }
+}
+
+function resolveTrust(draft: TrustFileDraft, file: string, reading: Reading): Trust {
+  const issuer = draft.issuer === undefined ? undefined : resolveIssuer(draft.issuer, reading)
+  const trusted = new Map<string, TrustedIssuer>()
+  for (const [name, item] of draft.trusted ?? []) {
+    const resolved = resolveTrusted(name, item, reading)
+    if (resolved !== undefined) trusted.set(name, resolved)
+  }
+  const surroundings = {
+    hasIssuer: draft.issuer !== undefined,
+    trustedNames: [...(draft.trusted?.keys() ?? [])],
+  }
+  const services = new Map<string, Service>()
+  for (const [name, item] of draft.services ?? []) {
+    const resolved = resolveService(name, item, surroundings, reading)
+    if (resolved !== undefined) services.set(name, resolved)
+  }
+  const declared = new Map([...(draft.services ?? [])].map(([name, item]) => [name, declaredNames(item)]))
+  const clients = new Map<string, Client>()
+  for (const [id, item] of draft.clients ?? []) {
+    const resolved = resolveClient(id, item, declared, reading)
+    if (resolved !== undefined) clients.set(id, resolved)
+  }
+  checkIssuersDiffer(draft, reading)
+  checkServicesDiffer(draft, reading)
+  checkClientsHaveIssuer(draft, reading)
+  const gateway = draft.gateway?.value
+  return {
+    file,
+    issuer,
+    gateway: gateway?.listen && { listen: gateway.listen, realm: gateway.realm ?? 'countersign' },
+    trusted,
+    services,
+    clients,
+  }
+}
+
+/** One `iss`, one set of keys: with two, a token of one could be taken for the other's (RFC 8725 §3.8). */
+function checkIssuersDiffer(draft: TrustFileDraft, reading: Reading): void {
+  const own = draft.issuer?.value.url
+  const all = [...(draft.trusted?.values() ?? [])].flatMap(({ value }) => value.issuer ?? [])
+  refuseRepeats(
+    own === undefined ? all : [own, ...all],
+    reading,
+    (first) => `the same issuer as on line ${first}`,
+  )
+}
+
+/** A token's audience says which service it is for, and a path which service is asked: both must say one thing. */
+function checkServicesDiffer(draft: TrustFileDraft, reading: Reading): void {
+  const services = [...(draft.services?.values() ?? [])].map(({ value }) => value)
+  const said = (first: number) => `the same as on line ${first}`
+  refuseRepeats(
+    services.flatMap(({ audience }) => audience ?? []),
+    reading,
+    (first) => `the same audience as on line ${first}: a token for one service would open the other`,
+  )
+  const prefixes = services.flatMap(({ at }) => at ?? [])
+  refuseRepeats(prefixes, reading, said)
+  refuseRepeats(
+    services.flatMap(({ host }) => host ?? []),
+    reading,
+    said,
+  )
+  for (const inner of prefixes) {
+    const outer = prefixes.find(({ value }) => value !== '/' && inner.value.startsWith(`${value}/`))
+    if (outer === undefined) continue
+    warning(
+      reading,
+      inner,
+      `lies inside ${outer.value} on line ${outer.tree.place.line}: the longer prefix wins`,
+    )
+  }
+}
+
+function checkClientsHaveIssuer(draft: TrustFileDraft, reading: Reading): void {
+  const [first] = draft.clients?.values() ?? []
+  if (first === undefined || draft.issuer !== undefined) return
+  const spot: Spot = { tree: atKey(first.tree), path: ['clients'] }
+  mistake(
+    reading,
+    spot,
+    'clients get their tokens from our issuer, and there is no issuer section',
+    'add one',
+  )
+}
+
+function refuseRepeats(
+  values: readonly Located<string>[],
+  reading: Reading,
+  message: (firstLine: number) => string,
+): void {
+  const seen = new Map<string, Located<string>>()
+  for (const value of values) {
+    const first = seen.get(value.value)
+    if (first !== undefined) mistake(reading, value, message(first.tree.place.line), 'give each its own')
+    seen.set(value.value, first ?? value)
+  }
+}
+
+/** Freezes what the readers made; a Secret freezes itself, and a Map is read through ReadonlyMap. */
+function deepFreeze<T>(value: T): T {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
+  for (const inner of value instanceof Map ? value.values() : Object.values(value)) deepFreeze(inner)
+  return Object.freeze(value)
+}
