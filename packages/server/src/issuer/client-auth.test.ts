@@ -4,7 +4,9 @@ import fc from 'fast-check'
 import { Secret } from '@countersign/sdk/core'
 import type { Client } from '../trust/trust.ts'
 import { createClientAuth } from './client-auth.ts'
-import type { AuthRefusal } from './client-auth.ts'
+import type { AuthRefusal, Evidence } from './client-auth.ts'
+import { createFailureLimit } from './failure-limit.ts'
+import type { FailureLimit } from './failure-limit.ts'
 import { readForm } from './form.ts'
 import type { Form } from './form.ts'
 import { isRefusal } from './refusal.ts'
@@ -12,19 +14,19 @@ import { isRefusal } from './refusal.ts'
 const orders = client('orders', 'first secret', 'second secret')
 const billing = client('billing', 'billing secret')
 const keyless = client('keyless')
-const auth = createClientAuth([orders, billing, keyless])
+const auth = createClientAuth([orders, billing, keyless], noLimit())
 
 test('client_secret_basic', () => {
-  assert.equal(auth.authenticate([basic('orders', 'first secret')], form('')), orders)
+  assert.equal(auth.authenticate(evidence([basic('orders', 'first secret')], '')), orders)
 })
 
 test('client_secret_post', () => {
-  assert.equal(auth.authenticate([], form('client_id=orders&client_secret=first+secret')), orders)
+  assert.equal(auth.authenticate(evidence([], 'client_id=orders&client_secret=first+secret')), orders)
 })
 
 test('both secrets of a client are good, and nobody else’s', () => {
-  assert.equal(auth.authenticate([basic('orders', 'second secret')], form('')), orders)
-  assert.equal(refusal([basic('billing', 'second secret')]).failedClientId, 'billing')
+  assert.equal(auth.authenticate(evidence([basic('orders', 'second secret')], '')), orders)
+  assert.equal(refusal([basic('billing', 'second secret')]).clientId, 'billing')
 })
 
 test('a wrong secret and an unknown client get the same answer', () => {
@@ -33,7 +35,7 @@ test('a wrong secret and an unknown client get the same answer', () => {
   assert.equal(wrong.error, 'invalid_client')
   assert.equal(wrong.description, unknown.description)
   assert.equal(wrong.status, unknown.status)
-  assert.deepEqual([wrong.failedClientId, unknown.failedClientId], ['orders', undefined])
+  assert.deepEqual([wrong.clientId, unknown.clientId], ['orders', undefined])
 })
 
 test('the challenge comes with a failed header and with no credentials at all, not with a failed body', () => {
@@ -66,7 +68,7 @@ test('two methods at once are refused even if both are right', () => {
 })
 
 test('client_id in the body may repeat the header’s client, not name another', () => {
-  assert.equal(auth.authenticate([basic('orders', 'first secret')], form('client_id=orders')), orders)
+  assert.equal(auth.authenticate(evidence([basic('orders', 'first secret')], 'client_id=orders')), orders)
   assert.equal(refusal([basic('orders', 'first secret')], 'client_id=billing').error, 'invalid_request')
 })
 
@@ -83,7 +85,7 @@ test('a kind of authentication that is not supported says which are', () => {
 
 test('both halves of Basic are form-encoded, however thoroughly', () => {
   const odd = client('a:b c', 's%c:r+t ü')
-  const oddAuth = createClientAuth([odd])
+  const oddAuth = createClientAuth([odd], noLimit())
   const escaped = (text: string): string =>
     [...Buffer.from(text)].map((byte) => `%${byte.toString(16).padStart(2, '0')}`).join('')
   for (const encode of [
@@ -92,20 +94,20 @@ test('both halves of Basic are form-encoded, however thoroughly', () => {
     escaped,
   ]) {
     const header = `Basic ${Buffer.from(`${encode('a:b c')}:${encode('s%c:r+t ü')}`).toString('base64')}`
-    assert.equal(oddAuth.authenticate([header], form('')), odd)
+    assert.equal(oddAuth.authenticate(evidence([header], '')), odd)
   }
 })
 
 test('a colon may stand in a secret that was not encoded', () => {
   const odd = client('orders', 'with:colons:inside')
   const header = `Basic ${Buffer.from('orders:with:colons:inside').toString('base64')}`
-  assert.equal(createClientAuth([odd]).authenticate([header], form('')), odd)
+  assert.equal(createClientAuth([odd], noLimit()).authenticate(evidence([header], '')), odd)
 })
 
 test('the scheme is case-insensitive and padding optional', () => {
   const coded = Buffer.from('orders:first+secret').toString('base64')
   for (const header of [`basic ${coded}`, `BASIC  ${coded}`, `Basic ${coded.replaceAll('=', '')}`]) {
-    assert.equal(auth.authenticate([header], form('')), orders, header)
+    assert.equal(auth.authenticate(evidence([header], '')), orders, header)
   }
 })
 
@@ -138,17 +140,44 @@ test('no refusal quotes what was sent', () => {
 test('no id and secret but a client’s own are ever accepted', () => {
   fc.assert(
     fc.property(fc.string(), fc.string(), (id, secret) => {
-      const outcome = auth.authenticate([basic(id, secret)], form(''))
+      const outcome = auth.authenticate(evidence([basic(id, secret)], ''))
       assert.ok(isRefusal(outcome))
     }),
   )
 })
 
+test('too many failures make even the right secret wait, for that client from there only', () => {
+  const limited = createClientAuth([orders, billing], createFailureLimit({ burst: 2, perMinute: 6 }))
+  const right = evidence([basic('orders', 'first secret')], '')
+  for (let count = 0; count < 2; count++) {
+    assert.equal(limited.authenticate(right), orders)
+    assert.ok(isRefusal(limited.authenticate(evidence([basic('orders', 'wrong')], ''))))
+  }
+  const refused = limited.authenticate(right)
+  assert.ok(isRefusal(refused))
+  assert.deepEqual([refused.status, refused.retryAfterSeconds], [429, 10])
+  assert.equal(limited.authenticate({ ...right, address: '192.0.2.2' }), orders)
+  assert.equal(limited.authenticate(evidence([basic('billing', 'billing secret')], '')), billing)
+  assert.equal(limited.authenticate({ ...right, nowMs: right.nowMs + 10_000 }), orders)
+})
+
+test('a client that does not exist is limited like one that does', () => {
+  const limited = createClientAuth([orders], createFailureLimit({ burst: 1, perMinute: 6 }))
+  for (const id of ['orders', 'nobody']) {
+    const wrong = evidence([basic(id, 'wrong')], '')
+    const answers = [limited.authenticate(wrong), limited.authenticate(wrong)]
+    assert.deepEqual(
+      answers.map((answer) => isRefusal(answer) && answer.status),
+      [401, 429],
+    )
+  }
+})
+
 test('a client may have more secrets than others', () => {
   const three = client('three', 'a', 'b', 'c')
-  const wide = createClientAuth([three, orders])
-  assert.equal(wide.authenticate([basic('three', 'c')], form('')), three)
-  assert.equal(wide.authenticate([basic('orders', 'second secret')], form('')), orders)
+  const wide = createClientAuth([three, orders], noLimit())
+  assert.equal(wide.authenticate(evidence([basic('three', 'c')], '')), three)
+  assert.equal(wide.authenticate(evidence([basic('orders', 'second secret')], '')), orders)
 })
 
 function client(id: string, ...secrets: string[]): Client {
@@ -160,6 +189,14 @@ function basic(id: string, secret: string): string {
   return `Basic ${Buffer.from(encoded).toString('base64')}`
 }
 
+function noLimit(): FailureLimit {
+  return { waitSeconds: () => 0, failed() {} }
+}
+
+function evidence(authorization: string[], body: string): Evidence {
+  return { authorization, form: form(body), address: '192.0.2.1', nowMs: 1_800_000_000_000 }
+}
+
 function form(body: string): Form {
   const read = readForm('application/x-www-form-urlencoded', Buffer.from(body))
   assert.ok(!isRefusal(read))
@@ -167,7 +204,7 @@ function form(body: string): Form {
 }
 
 function refusal(authorization: string[], body = ''): AuthRefusal {
-  const outcome = auth.authenticate(authorization, form(body))
+  const outcome = auth.authenticate(evidence(authorization, body))
   assert.ok(isRefusal(outcome))
   return outcome
 }

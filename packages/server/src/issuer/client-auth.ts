@@ -1,22 +1,30 @@
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { Client } from '../trust/trust.ts'
+import type { FailureLimit } from './failure-limit.ts'
 import { formDecode } from './form.ts'
 import type { Form } from './form.ts'
-import { refuse } from './refusal.ts'
+import { isRefusal, refuse } from './refusal.ts'
 import type { Refusal } from './refusal.ts'
 
 /** Says which client sends a request. */
 export type ClientAuth = {
-  /**
-   * @param authorization every `Authorization` header of the request, in order.
-   * @returns the client, or why it is not known to be one.
-   */
-  authenticate(authorization: readonly string[], form: Form): Client | AuthRefusal
+  /** @returns the client, or why it is not known to be one. */
+  authenticate(evidence: Evidence): Client | AuthRefusal
+}
+
+/** All that a client can show for itself. */
+export type Evidence = {
+  /** Every `Authorization` header of the request, in order. */
+  readonly authorization: readonly string[]
+  readonly form: Form
+  /** Where the request comes from, for counting failures. */
+  readonly address: string
+  readonly nowMs: number
 }
 
 export type AuthRefusal = Refusal & {
-  /** The known client whose secret did not fit; for counting failures. */
-  readonly failedClientId?: string
+  /** The known client whose secret did not fit; for the operator, never for the caller. */
+  readonly clientId?: string
 }
 
 /**
@@ -26,11 +34,13 @@ export type AuthRefusal = Refusal & {
  * slow. All of a client's secrets are compared, in constant time, and an unknown client is compared against nobody's:
  * the time tells neither which secret fits nor whether the client exists.
  *
+ * @param limit counts failures; refused for too many, a right secret does not help either.
+ *
  * @example
- * const auth = createClientAuth(trust.clients.values())
- * const client = auth.authenticate(['Basic b3JkZXJzOnMzY3IzdA=='], form)
+ * const auth = createClientAuth(trust.clients.values(), createFailureLimit())
+ * const client = auth.authenticate({ authorization: ['Basic b3JkZXJzOnMzY3IzdA=='], form, address, nowMs })
  */
-export function createClientAuth(clients: Iterable<Client>): ClientAuth {
+export function createClientAuth(clients: Iterable<Client>, limit: FailureLimit): ClientAuth {
   const known = [...clients]
   // Everybody has equally many digests, so that equally many are compared.
   const width = Math.max(2, ...known.map((client) => client.secrets.length))
@@ -40,19 +50,22 @@ export function createClientAuth(clients: Iterable<Client>): ClientAuth {
   const nobody = { client: undefined, digests: pad([], width) }
 
   return {
-    authenticate(authorization, form) {
+    authenticate({ authorization, form, address, nowMs }) {
       const presented = readCredentials(authorization, form)
-      if ('kind' in presented) return presented
+      if (isRefusal(presented)) return presented
+      const waitSeconds = limit.waitSeconds(presented.clientId, address, nowMs)
+      if (waitSeconds > 0) return tooManyFailures(waitSeconds)
       const { client, digests } = entries.get(presented.clientId) ?? nobody
       const digest = hash('sha256', presented.secret, 'buffer')
       let fits = false
       for (const candidate of digests) if (timingSafeEqual(digest, candidate)) fits = true
       if (client !== undefined && fits) return client
+      limit.failed(presented.clientId, address, nowMs)
       // The same words whether the client is unknown or its secret wrong: neither is told.
       const refusal = refuse('invalid_client', 'unknown client or wrong secret', {
         challenge: presented.byHeader,
       })
-      return client === undefined ? refusal : { ...refusal, failedClientId: client.id }
+      return client === undefined ? refusal : { ...refusal, clientId: client.id }
     },
   }
 }
@@ -74,7 +87,7 @@ function readCredentials(authorization: readonly string[], form: Form): Credenti
   const header = authorization[0]
   if (header !== undefined) {
     const basic = readBasic(header)
-    if ('kind' in basic) return basic
+    if (isRefusal(basic)) return basic
     // RFC 6749 §3.2.1 lets the body name the client once more; another one must not slip through.
     if (clientId !== undefined && clientId !== basic.clientId) {
       return refuse('invalid_request', 'client_id is another client than the Authorization header names')
@@ -118,6 +131,13 @@ function readBasic(header: string): Credentials | Refusal {
     })
   }
   return { clientId, secret, byHeader: true }
+}
+
+function tooManyFailures(waitSeconds: number): Refusal {
+  return refuse('temporarily_unavailable', `too many failed attempts: try again in ${waitSeconds} s`, {
+    status: 429,
+    retryAfterSeconds: waitSeconds,
+  })
 }
 
 /** Node ignores what is not base64; here two different headers must not be the same credentials. */

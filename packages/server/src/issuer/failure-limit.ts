@@ -49,7 +49,8 @@ export function createFailureLimit(options: FailureLimitOptions = {}): FailureLi
 /** An IPv6 customer has a whole /64, so that is what counts as one address. */
 function pairOf(clientId: string, address: string): string {
   const network = address.includes(':') && !address.includes('.') ? firstFourGroups(address) : address
-  return `${network} ${clientId}`
+  // Cut, so that what is remembered has a bound in bytes as well.
+  return `${network} ${clientId.slice(0, 200)}`
 }
 
 function firstFourGroups(address: string): string {
