@@ -49,10 +49,10 @@ export class Hmac {
    */
   verifies(message: string | Uint8Array, signature: string): boolean {
     const length = this.#expected.length
-    if (signature.length !== length) return false
+    // As UTF-8, so that a wide character becomes bytes that no MAC text has. Where it does not fit in at the end it is
+    // left out, and what was compared the last time would still stand there: hence the number of bytes.
+    if (signature.length !== length || this.#given.write(signature, 0, 'utf8') !== length) return false
     this.#expected.write(this.mac(message), 0, 'latin1')
-    // A character above U+00FF would be cut to a byte that might match: UTF-8 writes it as bytes that no MAC text has.
-    this.#given.write(signature, 0, 'utf8')
     const equal = timingSafeEqual(this.#expected, this.#given)
     this.#expected.fill(0)
     return equal
