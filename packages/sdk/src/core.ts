@@ -1,5 +1,6 @@
 export { deny } from './core/denial.ts'
 export type { Denial, DenialReason } from './core/denial.ts'
+export { isLoopbackHost } from './core/loopback.ts'
 export { isProblem, Problem } from './core/problem.ts'
 export type { ProblemOptions } from './core/problem.ts'
 export { Secret } from './core/secret.ts'

@@ -3,6 +3,7 @@ import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { BlockList, isIP } from 'node:net'
 import type { LookupFunction } from 'node:net'
+import { isLoopbackHost } from './loopback.ts'
 import { Problem } from './problem.ts'
 
 /** What a fetch of metadata or keys may do; the strict values are the defaults of whoever calls. */
@@ -81,13 +82,6 @@ export async function safeGetJson(url: string, limits: SafeGetLimits, etag?: str
     outgoing.on('error', (cause) => fail('cannot be reached', cause))
     outgoing.end()
   })
-}
-
-/** True for the names and addresses that always mean this machine. */
-export function isLoopbackHost(hostname: string): boolean {
-  const host = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname
-  if (host === 'localhost' || host.endsWith('.localhost')) return true
-  return isIP(host) !== 0 && loopback.check(host, isIP(host) === 6 ? 'ipv6' : 'ipv4')
 }
 
 function checkUrl(url: string, limits: SafeGetLimits): URL {

@@ -5,10 +5,9 @@ import type { Clock } from '../core/clock.ts'
 import type { VerificationKey } from './key.ts'
 import { KeyTable, keepSame, readJwks } from './key-set.ts'
 import type { FindFault, KeySet } from './key-set.ts'
-import { fetchMetadata } from '../core/metadata.ts'
 import { refuseUnknownOptions } from '../core/options.ts'
 import { isProblem, Problem } from '../core/problem.ts'
-import { isLoopbackHost, safeGetJson } from '../core/safe-get.ts'
+import { isLoopbackHost } from '../core/loopback.ts'
 import type { SafeGetLimits } from '../core/safe-get.ts'
 
 /** Options of {@link createRemoteKeySet}. */
@@ -144,7 +143,9 @@ class FetchedKeySet implements RemoteKeySet {
 
   async #fetch(nowMs: number): Promise<void> {
     try {
+      // Loaded here, since node:http and node:https take longer to load than all the rest of a verifier.
       this.#jwksUri ??= this.#options.jwksUri ?? (await this.#discover())
+      const { safeGetJson } = await import('../core/safe-get.ts')
       const reply = await safeGetJson(this.#jwksUri, this.#limits, this.#table && this.#etag)
       if (reply.status === 200) this.#accept(reply.document)
       else if (reply.status !== 304 || this.#table === undefined) {
@@ -164,6 +165,7 @@ class FetchedKeySet implements RemoteKeySet {
   }
 
   async #discover(): Promise<string> {
+    const { fetchMetadata } = await import('../core/metadata.ts')
     const metadata = await fetchMetadata(this.issuer, this.#limits)
     const uri = metadata['jwks_uri']
     if (typeof uri !== 'string')
