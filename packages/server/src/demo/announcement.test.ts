@@ -4,9 +4,9 @@ import { announcement, peopleAnnouncement } from './announcement.ts'
 import { defaultPorts, readDemoSettings } from './settings.ts'
 
 const secrets = {
-  SECRET_KEY: 'the tutorial key',
-  ORDERS_SECRET: 'the orders secret',
-  BACKOFFICE_SECRET: 'another',
+  SECRET_KEY: 'key-5512',
+  ORDERS_SECRET: 'key-6623',
+  BACKOFFICE_SECRET: 'key-7734',
 }
 
 test('with the usual ports the commands are the tutorial’s, and short', () => {
