@@ -1,4 +1,5 @@
-import { inspect } from 'node:util'
+// The registered symbol that node:util exports, without loading node:util for it.
+const inspectCustom: unique symbol = Symbol.for('nodejs.util.inspect.custom')
 
 /**
  * Bytes that must never be printed. Every way JavaScript has of turning a value into text gives `[secret]`;
@@ -49,7 +50,7 @@ export class Secret {
     return '[secret]'
   }
 
-  [inspect.custom](): string {
+  [inspectCustom](): string {
     return '[secret]'
   }
 }
