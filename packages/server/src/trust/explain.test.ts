@@ -161,11 +161,7 @@ describe('which clients could call it', () => {
   })
 
   test('a claim decides what the trust file does not know', () => {
-    assert.deepEqual(clients('DELETE /billing/invoices/7'), [
-      'orders deny',
-      'office depends',
-      'guest depends',
-    ])
+    assert.deepEqual(clients('DELETE /billing/invoices/7'), ['orders deny', 'office depends', 'guest deny'])
   })
 
   test('nobody without a grant', () => {
