@@ -1,0 +1,1 @@
+export { guardFetch } from './guard/fetch.ts'

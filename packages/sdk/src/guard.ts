@@ -1,0 +1,8 @@
+export type { DecisionEvent, TokenFacts } from './guard/decision-event.ts'
+export { createGuard } from './guard/guard.ts'
+export type { Guard, GuardOptions, GuardRequest, GuardSource } from './guard/guard.ts'
+export { readRoutes } from './guard/routes.ts'
+export type { GuardRoute, GuardRoutes } from './guard/routes.ts'
+export type { Decision } from './policy/decide.ts'
+export type { Policy, Requirement } from './policy/policy.ts'
+export type { Actor, Principal } from './policy/principal.ts'

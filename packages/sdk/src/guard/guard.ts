@@ -1,0 +1,293 @@
+import { systemClock } from '../core/clock.ts'
+import type { Clock } from '../core/clock.ts'
+import { deny } from '../core/denial.ts'
+import type { Denial } from '../core/denial.ts'
+import { refuseUnknownOptions } from '../core/options.ts'
+import { isProblem, Problem } from '../core/problem.ts'
+import { createRemoteKeySet } from '../jwt/remote-key-set.ts'
+import type { VerifiedToken } from '../jwt/verified-token.ts'
+import { createVerifier } from '../jwt/verifier.ts'
+import type { Verification, Verifier } from '../jwt/verifier.ts'
+import type { SharedVerifierOptions, TrustedIssuerOptions } from '../jwt/verifier-options.ts'
+import { challenge, prefersJson, problemResponse } from '../policy/challenge.ts'
+import type { Challenge } from '../policy/challenge.ts'
+import type { Decision } from '../policy/decide.ts'
+import { canonicalPath } from '../policy/path.ts'
+import { readPointer } from '../policy/pointer.ts'
+import type { Pointer } from '../policy/pointer.ts'
+import type { Requirement } from '../policy/policy.ts'
+import { principalOf } from '../policy/principal.ts'
+import type { Principal } from '../policy/principal.ts'
+import { extractToken, readTokenPlaces } from '../policy/token-places.ts'
+import type { TokenPlace, TokenPlaceOption } from '../policy/token-places.ts'
+import { decisionEvent, outageEvent } from './decision-event.ts'
+import type { DecisionEvent } from './decision-event.ts'
+import { compileGate, GuardRoutes } from './routes.ts'
+import type { Gate } from './routes.ts'
+
+/** A request as it arrived: nothing of it is repaired or joined before the guard has seen it. */
+export type GuardRequest = {
+  readonly method: string
+  /** The target of the request line (`req.url` in node:http). */
+  readonly target: string
+  /** Names and values in turn (`req.rawHeaders`). */
+  readonly rawHeaders: readonly string[]
+}
+
+/** The door of a service: a verifier and what its routes ask for. Made by {@link createGuard}. */
+export type Guard = {
+  /**
+   * Decides about one request. A value when the issuer's keys are at hand, which is nearly always; a promise when they
+   * must be fetched first.
+   *
+   * @throws Problem `keys-unavailable` when nothing can be decided: answer 503, see {@link Guard.answerProblem}.
+   */
+  check(request: GuardRequest, requirement: Requirement | GuardRoutes): Decision | Promise<Decision>
+  /** How a refusal looks in HTTP. */
+  answer(decision: Decision & { readonly kind: 'deny' }, rawHeaders: readonly string[]): Challenge
+  /** How a failure to decide looks in HTTP, whatever was thrown. */
+  answerProblem(problem: unknown, rawHeaders: readonly string[]): Challenge
+  /** Fetches the keys that are not at hand, so that the first request need not wait. @throws Problem `keys-unavailable` */
+  warm(): Promise<void>
+}
+
+export type GuardOptions = GuardSource & {
+  /** Where a request may carry its token, in exactly one of them; `['bearer']` unless given. */
+  readonly tokenFrom?: readonly TokenPlaceOption[]
+  /** JSON Pointer (RFC 6901) or name of the claim with the roles; `/roles` unless given. */
+  readonly roles?: string
+  /** The protection space of challenges (RFC 9110 §11.5); `countersign` unless given. */
+  readonly realm?: string
+  /** The URL of this service's protected resource metadata (RFC 9728), named in challenges. */
+  readonly resourceMetadata?: string
+  /** Told of each decision, once, before the answer. What it throws is dropped: a full log must not close the door. */
+  readonly onDecision?: (event: DecisionEvent) => void
+  readonly clock?: Clock
+}
+
+/** Whose tokens count: an issuer, whose keys are then discovered unless a key set is given; or a verifier of your own. */
+export type GuardSource =
+  | { readonly verifier: Verifier }
+  | (Omit<TrustedIssuerOptions, 'keySet'> &
+      Pick<SharedVerifierOptions, 'clockToleranceSeconds' | 'maxLifetimeSeconds' | 'revocations'> & {
+        readonly keySet?: TrustedIssuerOptions['keySet']
+      })
+
+/**
+ * Makes the guard of a service: whose tokens it takes, for which audience, and where they stand in a request.
+ *
+ * @throws Problem `option-invalid`, `option-unknown`.
+ * @example
+ * const guard = createGuard({ issuer: 'https://issuer.acme.example', audience: 'https://billing.acme.example' })
+ * const decision = await guard.check({ method: 'GET', target: req.url, rawHeaders: req.rawHeaders }, { roles: 'reader' })
+ */
+export function createGuard(options: GuardOptions): Guard {
+  refuseUnknownOptions(
+    'createGuard',
+    options,
+    'verifier' in options ? sharedNames : [...sharedNames, ...issuerNames],
+  )
+  return new VerifyingGuard(options)
+}
+
+class VerifyingGuard implements Guard {
+  readonly #verifier: Verifier
+  readonly #places: readonly TokenPlace[]
+  readonly #roles: Pointer
+  readonly #realm: string
+  readonly #resourceMetadata: string | undefined
+  readonly #onDecision: ((event: DecisionEvent) => void) | undefined
+  readonly #clock: Clock
+  readonly #requirements = new WeakMap<object, Asked>()
+  // The verifier gives the same object for the same token, so who acts is read once per token.
+  readonly #principals = new WeakMap<VerifiedToken, Principal | Denial>()
+
+  constructor(options: GuardOptions) {
+    this.#clock = options.clock ?? systemClock
+    this.#verifier = 'verifier' in options ? options.verifier : verifierOf(options)
+    this.#places = readTokenPlaces(options.tokenFrom ?? ['bearer'])
+    this.#roles = readPointer(options.roles ?? '/roles', 'createGuard: roles')
+    this.#realm = options.realm ?? 'countersign'
+    this.#resourceMetadata = options.resourceMetadata
+    this.#onDecision = options.onDecision
+  }
+
+  check(request: GuardRequest, requirement: Requirement | GuardRoutes): Decision | Promise<Decision> {
+    const path = canonicalPath(request.target)
+    if ('reason' in path) return this.#deny(path, request, nowhere, undefined)
+    if (!(requirement instanceof GuardRoutes)) return this.#ask(request, this.#everywhere(requirement))
+    const match = requirement.match(request.method, path)
+    if (match.kind === 'route') return this.#ask(request, match)
+    if (match.kind === 'route-unknown') return this.#deny(routeUnknown, request, nowhere, undefined)
+    return { ...this.#deny(methodUnknown, request, nowhere, undefined), allow: match.allow }
+  }
+
+  answer(decision: Decision & { readonly kind: 'deny' }, rawHeaders: readonly string[]): Challenge {
+    return challenge(decision.denial, {
+      realm: this.#realm,
+      scopes: decision.scopes,
+      allow: decision.allow,
+      wantsJson: prefersJson(acceptOf(rawHeaders)),
+      ...(this.#resourceMetadata === undefined ? {} : { resourceMetadata: this.#resourceMetadata }),
+    })
+  }
+
+  answerProblem(problem: unknown, rawHeaders: readonly string[]): Challenge {
+    const known = isProblem(problem)
+      ? problem
+      : new Problem('internal', 'an unexpected failure', { cause: problem })
+    return problemResponse(known, { wantsJson: prefersJson(acceptOf(rawHeaders)) })
+  }
+
+  warm(): Promise<void> {
+    return this.#verifier.warm()
+  }
+
+  #ask(request: GuardRequest, asked: Asked): Decision | Promise<Decision> {
+    if (asked.route.isOpen) return this.#allow(undefined, request, asked, undefined)
+    const token = extractToken(this.#places, request.rawHeaders)
+    if (typeof token !== 'string') return this.#deny(token, request, asked, undefined)
+    let verification: Verification | undefined
+    try {
+      verification = this.#verifier.verifyNow(token, this.#clock())
+    } catch (problem) {
+      this.#reportOutage(problem, request, asked)
+      throw problem
+    }
+    return verification === undefined
+      ? this.#askLater(token, request, asked)
+      : this.#judge(verification, token, request, asked)
+  }
+
+  async #askLater(token: string, request: GuardRequest, asked: Asked): Promise<Decision> {
+    let verification: Verification
+    try {
+      verification = await this.#verifier.verify(token)
+    } catch (problem) {
+      this.#reportOutage(problem, request, asked)
+      throw problem
+    }
+    return this.#judge(verification, token, request, asked)
+  }
+
+  #judge(verification: Verification, text: string, request: GuardRequest, asked: Asked): Decision {
+    if (verification.kind === 'denied') return this.#deny(verification.denial, request, asked, text)
+    const { token } = verification
+    const principal = this.#principalOf(token)
+    if ('reason' in principal) return this.#deny(principal, request, asked, token)
+    const denial = asked.route.denialOf(principal)
+    return denial === undefined
+      ? this.#allow(principal, request, asked, token)
+      : this.#deny(denial, request, asked, token)
+  }
+
+  #allow(
+    principal: Principal | undefined,
+    { method }: GuardRequest,
+    { route: { template }, params }: Asked,
+    token: VerifiedToken | undefined,
+  ): Decision {
+    if (this.#onDecision !== undefined) {
+      this.#report(decisionEvent(this.#clock(), method, template, undefined, token))
+    }
+    return { kind: 'allow', principal, route: template, params }
+  }
+
+  #deny(
+    denial: Denial,
+    { method }: GuardRequest,
+    { route: { template, scopes } }: Asked,
+    token: VerifiedToken | string | undefined,
+  ): Decision & { readonly kind: 'deny' } {
+    if (this.#onDecision !== undefined) {
+      this.#report(decisionEvent(this.#clock(), method, template, denial, token))
+    }
+    return { kind: 'deny', denial, route: template, scopes, allow: nothing }
+  }
+
+  #reportOutage(problem: unknown, { method }: GuardRequest, { route: { template } }: Asked): void {
+    if (this.#onDecision !== undefined) this.#report(outageEvent(this.#clock(), method, template, problem))
+  }
+
+  #report(event: DecisionEvent): void {
+    try {
+      this.#onDecision!(event)
+    } catch {
+      // Told in the option's description: the decision stands whether or not it could be written down.
+    }
+  }
+
+  #principalOf(token: VerifiedToken): Principal | Denial {
+    const known = this.#principals.get(token)
+    if (known !== undefined) return known
+    const principal = principalOf(token, this.#roles)
+    this.#principals.set(token, principal)
+    return principal
+  }
+
+  /** A requirement object is compiled when it is first seen; one written in place is compiled on every request. */
+  #everywhere(requirement: Requirement): Asked {
+    if (requirement === 'open') return openEverywhere
+    if (requirement === 'authenticated') return authenticatedEverywhere
+    const known = this.#requirements.get(requirement)
+    if (known !== undefined) return known
+    const asked = everywhere(requirement)
+    this.#requirements.set(requirement, asked)
+    return asked
+  }
+}
+
+/** What is asked of a request: the part of a route's match that deciding needs. */
+type Asked = { readonly route: Gate; readonly params: Readonly<Record<string, string>> }
+
+function verifierOf(
+  options: Exclude<GuardSource, { verifier: Verifier }> & { readonly clock?: Clock },
+): Verifier {
+  const { issuer, audience, algorithms, clock } = options
+  const given = Object.fromEntries(
+    passedOn.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]),
+  ) as Pick<typeof options, (typeof passedOn)[number]>
+  const keySet =
+    options.keySet ??
+    createRemoteKeySet({
+      issuer,
+      ...(algorithms === undefined ? {} : { algorithms }),
+      ...(clock === undefined ? {} : { clock }),
+    })
+  return createVerifier({ ...given, issuer, audience, keySet })
+}
+
+/** All `Accept` headers as one list (RFC 9110 §5.3). */
+function acceptOf(rawHeaders: readonly string[]): string | undefined {
+  let accept: string | undefined
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    if (rawHeaders[at]!.length !== 6 || rawHeaders[at]!.toLowerCase() !== 'accept') continue
+    accept = accept === undefined ? rawHeaders[at + 1]! : `${accept},${rawHeaders[at + 1]!}`
+  }
+  return accept
+}
+
+const passedOn = [
+  'algorithms',
+  'types',
+  'requiredClaims',
+  'clockToleranceSeconds',
+  'maxLifetimeSeconds',
+  'revocations',
+  'clock',
+] as const
+const issuerNames = ['issuer', 'audience', 'keySet', ...passedOn]
+const sharedNames = ['verifier', 'tokenFrom', 'roles', 'realm', 'resourceMetadata', 'onDecision', 'clock']
+
+const nothing: readonly string[] = Object.freeze([])
+const noParams: Readonly<Record<string, string>> = Object.freeze({})
+const everywhere = (requirement: Requirement): Asked => ({
+  route: compileGate(requirement, 'requirement'),
+  params: noParams,
+})
+const openEverywhere = everywhere('open')
+const authenticatedEverywhere = everywhere('authenticated')
+/** For requests that are refused before it is known what they ask for. */
+const nowhere = authenticatedEverywhere
+const routeUnknown = Object.freeze(deny('route-unknown', 'no route fits the path'))
+const methodUnknown = Object.freeze(deny('method-unknown', 'the path has no such method'))

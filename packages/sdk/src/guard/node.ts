@@ -1,0 +1,132 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import type { Challenge } from '../policy/challenge.ts'
+import type { Decision } from '../policy/decide.ts'
+import type { Policy, Requirement } from '../policy/policy.ts'
+import type { Principal } from '../policy/principal.ts'
+import type { Guard, GuardRequest } from './guard.ts'
+import type { GuardRoutes } from './routes.ts'
+
+type Allowed = Decision & { readonly kind: 'allow' }
+
+/**
+ * Puts a guard before a listener of node:http. Who may not pass gets the same answer as at the gateway, and the
+ * listener never hears of it; request and response reach the listener untouched.
+ *
+ * With routes, `auth` is undefined on the open ones. Only the `request` event is guarded: a server that also listens
+ * for `upgrade` or `connect` must ask `guard.check` there.
+ *
+ * @param requirement what every request needs, or the service's routes.
+ * @param listener gets the principal, and the decision with the route and its parameters.
+ * @example
+ * const routes = readRoutes({ 'GET /health': 'open', 'GET /invoices/{id}': { roles: 'reader' } })
+ * createServer(guardNode(guard, routes, (req, res, auth, { params }) => {
+ *   res.end(`invoice ${params.id} for ${auth?.subject}`)
+ * }))
+ */
+export function guardNode(
+  guard: Guard,
+  requirement: 'authenticated' | Policy,
+  listener: (request: IncomingMessage, response: ServerResponse, auth: Principal, decision: Allowed) => void,
+): RequestListener
+export function guardNode(
+  guard: Guard,
+  requirement: Requirement | GuardRoutes,
+  listener: (
+    request: IncomingMessage,
+    response: ServerResponse,
+    auth: Principal | undefined,
+    decision: Allowed,
+  ) => void,
+): RequestListener
+export function guardNode(
+  guard: Guard,
+  requirement: Requirement | GuardRoutes,
+  listener: (
+    request: IncomingMessage,
+    response: ServerResponse,
+    auth: Principal & undefined,
+    decision: Allowed,
+  ) => void,
+): RequestListener {
+  return (request, response) => {
+    let decision: Decision | Promise<Decision>
+    try {
+      decision = guard.check(readRequest(request), requirement)
+    } catch (problem) {
+      answer(request, response, guard.answerProblem(problem, request.rawHeaders))
+      return
+    }
+    if (decision instanceof Promise) void later(decision, request, response)
+    else act(decision, request, response)
+  }
+
+  async function later(
+    pending: Promise<Decision>,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<void> {
+    let decision: Decision
+    try {
+      decision = await pending
+    } catch (problem) {
+      answer(request, response, guard.answerProblem(problem, request.rawHeaders))
+      return
+    }
+    // Whoever asked may have left while the keys were on their way.
+    if (!response.destroyed) act(decision, request, response)
+  }
+
+  function act(decision: Decision, request: IncomingMessage, response: ServerResponse): void {
+    if (decision.kind === 'deny') answer(request, response, guard.answer(decision, request.rawHeaders))
+    else listener(request, response, decision.principal as Principal & undefined, decision)
+  }
+}
+
+function readRequest({ method, url, rawHeaders }: IncomingMessage): GuardRequest {
+  return { method: method ?? '', target: url ?? '', rawHeaders }
+}
+
+/** Answers in place of the listener, and leaves the connection so that the answer arrives. */
+function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { status, headers, body }: Challenge,
+): void {
+  if (response.headersSent || response.destroyed) return
+  const sent = { ...headers, 'Content-Length': Buffer.byteLength(body) }
+  if (!isLongUpload(request)) {
+    // Node reads what little is left of the request, and the connection serves the next one.
+    response.writeHead(status, sent).end(body)
+    return
+  }
+  // Closing while bytes still come in makes the kernel reset the connection, which can take the answer with it; reading
+  // to the end would let anybody feed us for nothing. So: answer, read on for a moment, close.
+  response.writeHead(status, { ...sent, Connection: 'close' }).write(body)
+  linger(request, response)
+}
+
+function isLongUpload({ headers, complete }: IncomingMessage): boolean {
+  if (complete) return false
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > shortBodyBytes
+}
+
+function linger(request: IncomingMessage, response: ServerResponse): void {
+  let bytesLeft = lingerBytes
+  const timer = setTimeout(finish, lingerMs)
+  request.on('data', count).once('end', finish).once('close', finish).resume()
+
+  function count(chunk: Uint8Array): void {
+    bytesLeft -= chunk.length
+    if (bytesLeft < 0) finish()
+  }
+
+  function finish(): void {
+    clearTimeout(timer)
+    request.off('data', count).off('end', finish).off('close', finish).pause()
+    response.end()
+  }
+}
+
+const shortBodyBytes = 64 * 1024
+const lingerBytes = 1024 * 1024
+const lingerMs = 2000

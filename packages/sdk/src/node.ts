@@ -1,0 +1,1 @@
+export { guardNode } from './guard/node.ts'
