@@ -4,9 +4,12 @@ import { nearest } from './nearest.ts'
 /**
  * Refuses an option that `where` does not know: a misspelt security option must not be silently ignored.
  *
- * @throws Problem `option-unknown`, naming the nearest known option.
+ * @throws Problem `option-unknown`, naming the nearest known option; `option-invalid` for no options at all.
  */
 export function refuseUnknownOptions(where: string, options: object, known: readonly string[]): void {
+  if (typeof options !== 'object' || options === null) {
+    throw new Problem('option-invalid', `${where}: expected an object of options`)
+  }
   for (const name of Object.keys(options)) {
     if (known.includes(name)) continue
     const near = nearest(name, known)

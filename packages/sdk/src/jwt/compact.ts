@@ -1,3 +1,5 @@
+import { isAlgorithm } from './algorithms.ts'
+import type { Algorithm } from './algorithms.ts'
 import { decodeBase64urlInto } from '../core/base64url.ts'
 import { deny } from '../core/denial.ts'
 import type { Denial } from '../core/denial.ts'
@@ -13,7 +15,7 @@ export const maxHeaderLength = 2_048
 
 /** A protected header (RFC 7515 §4) that this verifier is willing to act on. */
 export type ProtectedHeader = {
-  readonly algorithm: string
+  readonly algorithm: Algorithm
   readonly keyId: string | undefined
   /** Lower case, without `application/` (RFC 7515 §4.1.9), so that spellings of one media type compare equal. */
   readonly type: string | undefined
@@ -31,6 +33,8 @@ export function readHeader(segment: string): ProtectedHeader | Denial {
   if (typeof members === 'string') return deny('token-malformed', `header: ${members}`)
   const { alg, kid, typ, crit } = members
   if (typeof alg !== 'string') return deny('token-malformed', 'header: "alg" is missing or not a string')
+  // Before anything is looked up by it: `none` and its spellings must not even cause a key to be fetched.
+  if (!isAlgorithm(alg)) return deny('algorithm-mismatch', 'header: "alg" is not a known algorithm')
   if (kid !== undefined && (typeof kid !== 'string' || kid.length > maxKeyIdLength)) {
     return deny('token-malformed', `header: "kid" is not a string of at most ${maxKeyIdLength} characters`)
   }

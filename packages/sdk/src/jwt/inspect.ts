@@ -1,5 +1,4 @@
 import { decodeBase64url } from '../core/base64url.ts'
-import { isAlgorithm } from './algorithms.ts'
 import { maxTokenLength, readHeader, readJsonSegment } from './compact.ts'
 import type { StrictJson } from '../core/json.ts'
 
@@ -22,15 +21,9 @@ export type Inspection = {
  * inspectToken('eyJhbGciOiJub25lIn0.e30.').problems   // ['alg "none" is not a known algorithm', …]
  */
 export function inspectToken(token: string): Inspection {
+  if (typeof token !== 'string') return unread('not a string')
+  if (token.length > maxTokenLength) return unread(`longer than ${maxTokenLength} characters`)
   const problems: string[] = []
-  if (token.length > maxTokenLength) {
-    return {
-      header: undefined,
-      claims: undefined,
-      signatureBytes: undefined,
-      problems: [`longer than ${maxTokenLength} characters`],
-    }
-  }
   const segments = token.split('.')
   if (segments.length === 5) problems.push('five segments: this is an encrypted token (JWE)')
   else if (segments.length !== 3) problems.push(`${segments.length} segments instead of three`)
@@ -38,9 +31,9 @@ export function inspectToken(token: string): Inspection {
   const claims = segments.length === 5 ? undefined : readSegment('claims', segments[1], problems)
   if (header !== undefined) {
     const read = readHeader(segments[0]!)
-    if ('reason' in read) problems.push(read.detail)
-    else if (!isAlgorithm(read.algorithm))
-      problems.push(`alg ${shown(read.algorithm)} is not a known algorithm`)
+    if ('reason' in read) {
+      problems.push(read.reason === 'algorithm-mismatch' ? unknownAlgorithm(header['alg']) : read.detail)
+    }
     for (const member of ['jwk', 'jku', 'x5u', 'x5c']) {
       if (Object.hasOwn(header, member))
         problems.push(`header: "${member}" is the sender's own word and is ignored`)
@@ -64,6 +57,10 @@ function readSegment(name: string, segment: string | undefined, problems: string
   return undefined
 }
 
-function shown(text: string): string {
-  return JSON.stringify(text.slice(0, 40))
+function unknownAlgorithm(alg: unknown): string {
+  return `alg ${JSON.stringify(String(alg).slice(0, 40))} is not a known algorithm`
+}
+
+function unread(problem: string): Inspection {
+  return { header: undefined, claims: undefined, signatureBytes: undefined, problems: [problem] }
 }

@@ -49,6 +49,7 @@ export function checkJwk(
   }
   const bytes: Record<string, Buffer> = {}
   for (const member of members) bytes[member] = readBytes(key, member, where)
+  if (row.kty === 'oct') refuseKeyFile(bytes['k']!, where)
   const weakness =
     row.kty === 'RSA' ? checkRsa(bytes) : row.kty === 'oct' ? checkSecret(bytes['k']!, algorithm) : ''
   if (weakness) throw bad(where, weakness, 'key-too-weak')
@@ -64,9 +65,12 @@ export const maxKeyIdLength = 256
  * @throws Problem `key-invalid` when a required member is missing.
  */
 export function jwkThumbprint(jwk: Jwk): string {
+  if (typeof jwk !== 'object' || jwk === null) throw bad('jwk', 'not a JSON object')
   const kty = jwk['kty']
-  const members = typeof kty === 'string' ? thumbprintMembers[kty] : undefined
-  if (members === undefined) throw bad('jwk', '"kty" must be one of RSA, EC, OKP, AKP, oct')
+  if (typeof kty !== 'string' || !Object.hasOwn(thumbprintMembers, kty)) {
+    throw bad('jwk', '"kty" must be one of RSA, EC, OKP, AKP, oct')
+  }
+  const members = thumbprintMembers[kty]!
   const required = members.map((member) => {
     const value = jwk[member]
     if (typeof value !== 'string') throw bad('jwk', `"${member}" must be a string`)
@@ -137,6 +141,17 @@ export function checkSecret(bytes: Uint8Array, algorithm: Algorithm): string | u
   return `a secret for ${algorithm} needs at least ${least} bytes (RFC 7518 §3.2), this one has ${bytes.length}`
 }
 
+/**
+ * Refuses a key file as a secret: it is somebody's public key in the wrong place, and everyone knows that one.
+ *
+ * @throws Problem `key-invalid`
+ */
+export function refuseKeyFile(bytes: Uint8Array, where: string): void {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  if (text.includes('-----BEGIN ')) throw bad(where, 'this is a PEM file, not a secret')
+  if (text.includes('"kty"')) throw bad(where, 'this is a JSON Web Key, not a secret')
+}
+
 function importJwk(
   key: Jwk,
   members: readonly string[],
@@ -146,18 +161,19 @@ function importJwk(
   where: string,
 ): KeyObject {
   if (kty === 'oct') return createSecretKey(bytes['k']!)
-  const width = coordinateBytes[key['crv'] as string]
+  // Only these two kinds have a curve, and theirs has been compared with the algorithm's.
+  const curve = kty === 'EC' || kty === 'OKP' ? (key['crv'] as string) : undefined
+  const width = curve === undefined ? undefined : coordinateBytes[curve]
   if (
     width !== undefined &&
     members.some((member) => member.length === 1 && bytes[member]!.length !== width)
   ) {
-    throw bad(where, `the members of a ${String(key['crv'])} key must have ${width} bytes each`)
+    throw bad(where, `the members of a ${curve} key must have ${width} bytes each`)
   }
   // Only the members that were checked reach OpenSSL.
   const picked: Record<string, unknown> = { kty }
-  for (const member of [...members, 'crv', ...(kty === 'AKP' ? ['alg'] : [])]) {
-    if (key[member] !== undefined) picked[member] = key[member]
-  }
+  if (curve !== undefined) picked['crv'] = curve
+  for (const member of [...members, ...(kty === 'AKP' ? ['alg'] : [])]) picked[member] = key[member]
   try {
     const input = { key: picked as webcrypto.JsonWebKey, format: 'jwk' } as const
     return purpose === 'sign' ? createPrivateKey(input) : createPublicKey(input)

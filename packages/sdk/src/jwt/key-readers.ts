@@ -8,7 +8,7 @@ import {
 import type { KeyObject } from 'node:crypto'
 import { algorithmRow, isAlgorithm } from './algorithms.ts'
 import type { Algorithm } from './algorithms.ts'
-import { checkJwk, checkSecret, jwkThumbprint } from './jwk.ts'
+import { checkJwk, checkSecret, jwkThumbprint, refuseKeyFile } from './jwk.ts'
 import type { Jwk } from './jwk.ts'
 import { SigningKey, VerificationKey } from './key.ts'
 import { refuseUnknownOptions } from '../core/options.ts'
@@ -175,12 +175,7 @@ function importSecret(where: string, secret: Secret, options: SecretKeyOptions):
   }
   if (!(secret instanceof Secret)) throw new Problem('key-invalid', `${where}: expected a Secret`)
   const bytes = secret.reveal()
-  // What looks like a key file is somebody's public key in the wrong place, and everyone knows it.
-  if (Buffer.from(bytes).includes('-----BEGIN ')) {
-    throw new Problem('key-invalid', `${where}: this is a PEM file, not a secret`, {
-      next: 'use readPublicPem',
-    })
-  }
+  refuseKeyFile(bytes, where)
   const weakness = bytes.length === 0 ? 'the secret is empty' : checkSecret(bytes, algorithm)
   if (weakness !== undefined && (bytes.length === 0 || options.dangerouslyAllowShortSecret !== true)) {
     throw new Problem('key-too-weak', `${where}: ${weakness}`, {
@@ -195,10 +190,13 @@ function checkMaterial(material: KeyObject, algorithm: Algorithm): Algorithm {
   if (!isAlgorithm(algorithm)) throw new Problem('key-invalid', 'unknown algorithm')
   const row = algorithmRow(algorithm)
   const details = material.asymmetricKeyDetails ?? {}
-  // OpenSSL names curves in its own way; a key with explicit parameters has no name and fits nothing.
+  // OpenSSL names curves in its own way; a curve of somebody's own has no name and fits nothing.
   const shape = `${material.asymmetricKeyType ?? ''}${details.namedCurve === undefined ? '' : ` ${details.namedCurve}`}`
   if (!materialShapes[algorithm].includes(shape)) {
     throw new Problem('key-invalid', `a key of type ${shape || 'unknown'} is not for ${algorithm}`)
+  }
+  if (row.family === 'ecdsa' && !namesItsCurve(material)) {
+    throw new Problem('key-invalid', 'an EC key must name its curve, not describe it (RFC 5480 §2.1.1)')
   }
   if (row.family === 'rsa') {
     const jwk = (material.type === 'private' ? createPublicKey(material) : material).export({ format: 'jwk' })
@@ -207,6 +205,18 @@ function checkMaterial(material: KeyObject, algorithm: Algorithm): Algorithm {
   }
   return algorithm
 }
+
+/**
+ * A key file may also describe its curve by numbers. OpenSSL recognises a known curve by them, but a key that can come
+ * with numbers of its maker's choice is the start of CVE-2020-0601, and no honest tool writes one.
+ */
+function namesItsCurve(material: KeyObject): boolean {
+  const half = material.type === 'private' ? createPublicKey(material) : material
+  return half.export({ type: 'spki', format: 'der' }).includes(ecPublicKeyThenName)
+}
+
+/** DER: OBJECT IDENTIFIER id-ecPublicKey, then the tag of another OBJECT IDENTIFIER, the curve's name. */
+const ecPublicKeyThenName = Buffer.from('06072a8648ce3d020106', 'hex')
 
 function materialThumbprint(material: KeyObject): string {
   return jwkThumbprint(createPublicKey(material).export({ format: 'jwk' }) as Jwk)

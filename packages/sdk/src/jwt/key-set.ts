@@ -90,6 +90,9 @@ export class KeyTable {
   readonly #nameless: readonly VerificationKey[]
 
   constructor(keys: readonly VerificationKey[], where: string) {
+    if (!Array.isArray(keys) || !keys.every((key) => key instanceof VerificationKey)) {
+      throw new Problem('key-invalid', `${where}: expected a list of keys made by readJwk and its like`)
+    }
     refuseRepeatedIds(keys, where)
     if (keys.some((key) => key.isSymmetric) && keys.some((key) => !key.isSymmetric)) {
       throw new Problem('key-invalid', `${where}: secrets and public keys must not stand in one set`)
@@ -136,7 +139,8 @@ class LocalKeySet implements MutableKeySet {
   async load(): Promise<void> {}
 
   replace(keys: readonly VerificationKey[]): void {
-    this.#table = new KeyTable(keepSame(this.#table.keys, keys), 'key set')
+    const { keys: checked } = new KeyTable(keys, 'key set')
+    this.#table = new KeyTable(keepSame(this.#table.keys, checked), 'key set')
     this.generation++
   }
 }

@@ -57,23 +57,22 @@ export function compileOptions(options: VerifierOptions): {
   readonly issuers: ReadonlyMap<string, IssuerRules>
   readonly cacheEntries: number
 } {
+  refuseUnknownOptions('createVerifier', options, [...sharedNames, ...issuerNames, 'issuers'])
   const several = 'issuers' in options
-  refuseUnknownOptions(
-    'createVerifier',
-    options,
-    several ? [...sharedNames, 'issuers'] : [...sharedNames, ...issuerNames],
-  )
+  if (several) refuseUnknownOptions('createVerifier: with issuers', options, [...sharedNames, 'issuers'])
   const toleranceSeconds = options.clockToleranceSeconds ?? 5
-  if (!(toleranceSeconds >= 0 && toleranceSeconds <= 300)) {
-    throw invalid('clockToleranceSeconds must be 0 to 300 seconds')
+  // A text, as settings are before they are read, would be appended to exp instead of added.
+  if (!(typeof toleranceSeconds === 'number' && toleranceSeconds >= 0 && toleranceSeconds <= 300)) {
+    throw invalid('clockToleranceSeconds must be a number, 0 to 300 seconds')
   }
-  const { maxLifetimeSeconds, revocations } = options
+  const { maxLifetimeSeconds, revocations, clock } = options
   if (maxLifetimeSeconds !== undefined && !(maxLifetimeSeconds > 0 && Number.isFinite(maxLifetimeSeconds))) {
     throw invalid('maxLifetimeSeconds must be a positive number of seconds')
   }
   if (revocations !== undefined && !(revocations instanceof Revocations)) {
     throw invalid('revocations must come from createRevocations')
   }
+  if (clock !== undefined && typeof clock !== 'function') throw invalid('clock must be a function')
   const cacheEntries = options.cache === false ? 0 : (options.cache?.entries ?? 10_000)
   if (!Number.isSafeInteger(cacheEntries) || cacheEntries < 0) {
     throw invalid('cache.entries must be a whole number')
@@ -89,7 +88,7 @@ export function compileOptions(options: VerifierOptions): {
     if (issuers.has(issuer)) throw invalid(`issuer ${JSON.stringify(issuer)} is listed twice`)
     issuers.set(issuer, {
       issuer,
-      keySet: readKeySet(one.keySet),
+      keySet: readKeySet(one.keySet, issuer),
       audience: readAudience(one.audience),
       algorithms: readAlgorithms(one.algorithms),
       types: readTypes(one.types),
@@ -102,10 +101,16 @@ export function compileOptions(options: VerifierOptions): {
   return { issuers, cacheEntries }
 }
 
-function readKeySet(keySet: unknown): KeySet {
-  const candidate = keySet as KeySet | null | undefined
-  if (typeof candidate?.find === 'function' && typeof candidate.load === 'function') return candidate
-  throw invalid('keySet must come from createKeySet or createRemoteKeySet')
+function readKeySet(keySet: unknown, issuer: string): KeySet {
+  const candidate = keySet as (KeySet & { readonly issuer?: unknown }) | null | undefined
+  if (typeof candidate?.find !== 'function' || typeof candidate.load !== 'function') {
+    throw invalid('keySet must come from createKeySet or createRemoteKeySet')
+  }
+  // A remote set knows whose keys it holds; another issuer's tokens must never be verified by them.
+  if (candidate.issuer !== undefined && candidate.issuer !== issuer) {
+    throw invalid(`keySet holds the keys of another issuer than ${JSON.stringify(issuer)}`)
+  }
+  return candidate
 }
 
 function readAudience(audience: TrustedIssuerOptions['audience']): readonly string[] | undefined {

@@ -7,6 +7,9 @@ import type { ProtectedHeader } from './compact.ts'
 import { deny } from '../core/denial.ts'
 import type { Denial } from '../core/denial.ts'
 import type { StrictJson } from '../core/json.ts'
+import { VerificationKey } from './key.ts'
+import type { FindFault } from './key-set.ts'
+import { Problem } from '../core/problem.ts'
 import type { Revocations } from './revocations.ts'
 import { TokenCache } from './token-cache.ts'
 import { VerifiedToken } from './verified-token.ts'
@@ -89,6 +92,9 @@ class TokenVerifier implements Verifier {
   }
 
   verifyNow(token: string, nowMs: number = this.#clock()): Verification | undefined {
+    // Every comparison with NaN is false, so a broken clock would make each token eternal.
+    if (!Number.isFinite(nowMs))
+      throw new Problem('option-invalid', 'createVerifier: the clock gives no number')
     const entry = this.#cache?.find(token)
     if (entry === undefined) return this.#verify(token, nowMs)
     const { keySet } = entry.rules
@@ -165,7 +171,8 @@ class TokenVerifier implements Verifier {
     const generation = rules.keySet.generation
     const key = rules.keySet.find(header.keyId, header.algorithm, nowMs)
     if (key === 'fetch') return undefined
-    if (typeof key === 'string') return denied(keyDenials[key])
+    // Whatever else a look-up may give, an empty key or a look-alike: only a key of our readers computes a signature.
+    if (!(key instanceof VerificationKey)) return denied(keyDenial(key))
     // The set found the key by this very algorithm; asked once more where the signature is computed, since nothing
     // else stands between a token and the choice of how it is checked.
     if (key.algorithm !== header.algorithm) return denied(keyDenials.mismatch)
@@ -235,8 +242,15 @@ function unknownIssuer(iss: unknown): string {
   return iss === undefined ? 'the token has no iss' : 'iss is not a known issuer'
 }
 
+function keyDenial(fault: Exclude<FindFault, 'fetch'>): Denial {
+  return fault === 'mismatch' || fault === 'ambiguous' ? keyDenials[fault] : keyDenials.unknown
+}
+
+// Frozen, since one object answers many requests.
 const keyDenials = {
-  unknown: deny('key-unknown', 'the issuer has no key of that kid'),
-  ambiguous: deny('key-unknown', 'the token names no kid, and the issuer has several keys for its alg'),
-  mismatch: deny('algorithm-mismatch', 'alg is not the algorithm of the key'),
+  unknown: Object.freeze(deny('key-unknown', 'the issuer has no key of that kid')),
+  ambiguous: Object.freeze(
+    deny('key-unknown', 'the token names no kid, and the issuer has several keys for its alg'),
+  ),
+  mismatch: Object.freeze(deny('algorithm-mismatch', 'alg is not the algorithm of the key')),
 } as const satisfies Record<string, Denial>
