@@ -18,6 +18,7 @@ import type { Algorithm } from '@countersign/sdk/jwt'
 import { Secret } from '@countersign/sdk/core'
 import { machine, measure, table } from './measure.ts'
 import type { Contestant, Measured } from './measure.ts'
+import { footprint } from './jwt-footprint.ts'
 import { rawSigner, rawVerifier } from './jwt-raw.ts'
 import { peerSigners, peerVerifiers, peerHits, peerVersions } from './jwt-peers.ts'
 
@@ -73,6 +74,8 @@ export async function run(): Promise<void> {
     'raw node:crypto call with a cached key in its fastest form. Read ratios, not absolutes. Claims: RFC 9068,',
     `${JSON.stringify(claims()).length} bytes of JSON. Each verified text is a fresh string, as it is in a server.`,
     ...sections.flatMap(({ title, results }) => ['', `## ${title}`, '', toTable(results)]),
+    '',
+    await footprint(),
     '',
   ].join('\n')
   process.stdout.write(text)
