@@ -1,0 +1,112 @@
+import { hash } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import type { Jwk } from '@countersign/sdk/jwt'
+import { authMethods } from './client-auth.ts'
+import type { KeyRing } from './key-ring.ts'
+import { asciiJson } from './reply.ts'
+import type { Reply } from './reply.ts'
+import { grantTypes } from './token-endpoint.ts'
+
+/** What an issuer publishes about itself, by path; each answers GET and HEAD. */
+export type Discovery = ReadonlyMap<string, (request: IncomingMessage, nowMs: number) => Reply>
+
+/** Where an issuer's endpoints are. */
+export type IssuerPaths = {
+  readonly token: string
+  readonly jwks: string
+  /** RFC 8414 §3.1: the well-known segment stands between host and path. */
+  readonly authorizationServer: string
+  /** OpenID Connect Discovery §4: it stands behind the path. */
+  readonly openidConfiguration: string
+}
+
+/** @param issuer the `iss` claim: an http or https URL without query and fragment. */
+export function issuerPaths(issuer: string): IssuerPaths {
+  const { pathname } = new URL(issuer)
+  const base = pathname.endsWith('/') ? pathname.slice(0, -1) : pathname
+  return {
+    token: `${base}/token`,
+    jwks: `${base}/.well-known/jwks.json`,
+    authorizationServer: `/.well-known/oauth-authorization-server${base}`,
+    openidConfiguration: `${base}/.well-known/openid-configuration`,
+  }
+}
+
+/**
+ * The issuer's metadata (RFC 8414, and for readers that know OpenID Connect only its own place and two members) and
+ * its key set (RFC 7517 §5).
+ *
+ * All of it may be cached for `cacheSeconds`, the number the rotation of keys is worked out with.
+ *
+ * @example
+ * const discovery = createDiscovery({ issuer: 'https://issuer.example', algorithm: 'ES256', ring, cacheSeconds: 300 })
+ */
+export function createDiscovery({ issuer, algorithm, ring, cacheSeconds }: DiscoveryOptions): Discovery {
+  const paths = issuerPaths(issuer)
+  const origin = new URL(issuer).origin
+  const caching = `public, max-age=${cacheSeconds}`
+  const metadata = {
+    // RFC 8414 §3.3: identical to what the reader started from, character by character.
+    issuer,
+    token_endpoint: origin + paths.token,
+    jwks_uri: origin + paths.jwks,
+    response_types_supported: [],
+    grant_types_supported: grantTypes,
+    token_endpoint_auth_methods_supported: authMethods,
+  }
+  const oauth = publish('application/json', asciiJson(metadata), caching)
+  // OpenID Connect Discovery §3 requires the last two; the algorithm is the one our tokens are signed with.
+  const openid = publish(
+    'application/json',
+    asciiJson({
+      ...metadata,
+      subject_types_supported: ['public'],
+      id_token_signing_alg_values_supported: [algorithm],
+    }),
+    caching,
+  )
+
+  let served: { readonly keys: readonly Jwk[]; readonly document: Document } | undefined
+  const jwks = (nowMs: number): Document => {
+    const keys = ring.publishedAt(nowMs)
+    if (served?.keys !== keys) {
+      served = { keys, document: publish('application/jwk-set+json', asciiJson({ keys }), caching) }
+    }
+    return served.document
+  }
+
+  return new Map([
+    [paths.authorizationServer, (request) => conditional(request, oauth)],
+    [paths.openidConfiguration, (request) => conditional(request, openid)],
+    [paths.jwks, (request, nowMs) => conditional(request, jwks(nowMs))],
+  ])
+}
+
+export type DiscoveryOptions = {
+  readonly issuer: string
+  readonly algorithm: string
+  readonly ring: Pick<KeyRing, 'publishedAt'>
+  readonly cacheSeconds: number
+}
+
+type Document = { readonly etag: string; readonly full: Reply; readonly unchanged: Reply }
+
+function publish(contentType: string, body: string, caching: string): Document {
+  // Strong: equal tags mean equal bytes (RFC 9110 §8.8.1).
+  const etag = `"${hash('sha256', body, 'base64url').slice(0, 22)}"`
+  const headers = ['Cache-Control', caching, 'ETag', etag]
+  return {
+    etag,
+    full: { status: 200, headers: ['Content-Type', contentType, ...headers], body },
+    unchanged: { status: 304, headers, body: '' },
+  }
+}
+
+/** RFC 9110 §13.1.2: the comparison is the weak one, so `W/` in front makes no difference. */
+function conditional(request: IncomingMessage, { etag, full, unchanged }: Document): Reply {
+  const known = request.headers['if-none-match']
+  if (known === undefined) return full
+  if (known.trim() === '*') return unchanged
+  const tags = known.split(',').map((tag) => tag.trim())
+  return tags.some((tag) => tag === etag || tag === `W/${etag}`) ? unchanged : full
+}

@@ -1,0 +1,227 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { isProblem, Problem, refuseUnknownOptions, systemClock } from '@countersign/sdk/core'
+import type { Clock } from '@countersign/sdk/core'
+import type { KeySet } from '@countersign/sdk/jwt'
+import { silentLog } from '../log.ts'
+import type { Log } from '../log.ts'
+import type { Store } from '../store/store.ts'
+import type { IssuerSettings, Trust } from '../trust/trust.ts'
+import { readBody } from './body.ts'
+import { inBursts } from './burst.ts'
+import { createClientAuth } from './client-auth.ts'
+import { createDiscovery, issuerPaths } from './discovery.ts'
+import { createFailureLimit } from './failure-limit.ts'
+import { createClientCredentials } from './grants/client-credentials.ts'
+import { openKeyRing } from './key-ring.ts'
+import type { KeyRing } from './key-ring.ts'
+import { createKeySeal, dangerouslyUnsealed } from './key-seal.ts'
+import type { KeySeal } from './key-seal.ts'
+import { refuse } from './refusal.ts'
+import { problemReply, send } from './reply.ts'
+import type { Reply } from './reply.ts'
+import { rotationTiming } from './rotation-timing.ts'
+import { createTokenEndpoint, refusalReply } from './token-endpoint.ts'
+import type { TokenRequest, TokenRules } from './token-endpoint.ts'
+
+/** An issuer, ready to answer. */
+export type Issuer = {
+  /** Answers requests of a `node:http` server; make that one with `issuerServerOptions`. Never throws. */
+  readonly listener: (request: IncomingMessage, response: ServerResponse) => void
+  /** The issuer's public keys for verifying in this process; follows the ring. */
+  readonly keySet: KeySet
+  /** The keys themselves: describe, rotate, remove. */
+  readonly keyRing: KeyRing
+  /** Goes by another trust file's clients and services from the next request on. */
+  replace(trust: Trust): void
+  /** Stops the rotation of keys. The store stays open: who opened it closes it. */
+  close(): Promise<void>
+}
+
+export type IssuerOptions = {
+  readonly settings: IssuerSettings
+  readonly trust: Trust
+  readonly store: Store
+  readonly clock?: Clock
+  readonly log?: Log
+  /** For how long verifiers may keep the key set, in seconds; rotation is worked out with it. */
+  readonly cacheSeconds?: number
+}
+
+/**
+ * Makes an issuer: opens the key ring, or makes its first key, and compiles the trust file's grants.
+ *
+ * @throws Problem `rotation-unsafe`, `seal-broken`, `seal-missing`, `seal-weak`, `algorithm-unpublishable`,
+ * `store-unavailable`
+ *
+ * @example
+ * const issuer = await createIssuer({ settings: trust.issuer, trust, store })
+ * createServer(issuerServerOptions, issuer.listener).listen(8080, '127.0.0.1')
+ */
+export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
+  refuseUnknownOptions('createIssuer', options, optionNames)
+  const { settings, store, clock = systemClock, log = silentLog, cacheSeconds } = options
+  const timing = rotationTiming({
+    rotateEverySeconds: settings.keys.rotateEverySeconds,
+    tokenLifetimeSeconds: settings.tokens.lifetimeSeconds,
+    ...(cacheSeconds === undefined ? {} : { cacheSeconds }),
+  })
+  const { algorithm } = settings.keys
+  const seal = chooseSeal(settings, store)
+  const keyRing = await openKeyRing({ store, seal, timing, algorithm, clock, log })
+
+  const limit = createFailureLimit()
+  const compile = ({ clients, services }: Trust): TokenRules => ({
+    clientAuth: createClientAuth(clients.values(), limit),
+    clientCredentials: createClientCredentials(clients.values(), services),
+  })
+  let rules = compile(options.trust)
+
+  const issuer = settings.url
+  const lifetimeSeconds = settings.tokens.lifetimeSeconds
+  const tokenEndpoint = createTokenEndpoint({
+    rules: () => rules,
+    ring: keyRing,
+    issuer,
+    lifetimeSeconds,
+    log,
+  })
+  const answerToken = listenForTokens(tokenEndpoint, clock)
+  const discovery = createDiscovery({ issuer, algorithm, ring: keyRing, cacheSeconds: timing.cacheSeconds })
+  const { token: tokenPath } = issuerPaths(issuer)
+
+  const answer = (request: IncomingMessage): Reply => {
+    const document = discovery.get(pathOf(request))
+    if (document !== undefined) return document(request, clock())
+    if (pathOf(request) === '/livez') return healthReply({ status: 'alive' })
+    keyRing.signerAt(clock())
+    return healthReply({ status: 'ready' })
+  }
+
+  return {
+    listener(request, response) {
+      const path = pathOf(request)
+      if (path === tokenPath) {
+        if (request.method === 'POST') answerToken(request, response)
+        else send(request, response, problemReply(405, ['Allow', 'POST']))
+        return
+      }
+      if (!discovery.has(path) && path !== '/livez' && path !== '/readyz') {
+        send(request, response, problemReply(404))
+        return
+      }
+      if (request.method !== 'GET' && request.method !== 'HEAD') {
+        send(request, response, problemReply(405, ['Allow', 'GET, HEAD']))
+        return
+      }
+      send(
+        request,
+        response,
+        attempt(() => answer(request), log),
+      )
+    },
+    keySet: keyRing.keySet,
+    keyRing,
+    replace(trust) {
+      rules = compile(trust)
+    },
+    close: () => keyRing.close(),
+  }
+}
+
+function chooseSeal({ keys }: IssuerSettings, store: Store): KeySeal {
+  if (keys.seal !== undefined) return createKeySeal(keys.seal)
+  if (keys.dangerouslyUnsealed || store.kind === 'memory') return dangerouslyUnsealed
+  throw new Problem(
+    'seal-missing',
+    `issuer.keys.seal: the ${store.kind} store would hold private keys unsealed`,
+    {
+      next: 'set it to a secret of at least 32 bytes, made with: openssl rand -base64 48',
+    },
+  )
+}
+
+/** Reads token requests and answers those of one turn of the event loop together. */
+function listenForTokens(
+  answer: (request: TokenRequest) => Reply,
+  clock: Clock,
+): (request: IncomingMessage, response: ServerResponse) => void {
+  type Job = {
+    readonly request: IncomingMessage
+    readonly response: ServerResponse
+    readonly token: TokenRequest
+  }
+  const enqueue = inBursts<Job, Reply>(
+    ({ token }) => answer(token),
+    ({ request, response }, reply) => send(request, response, reply),
+  )
+  return (request, response) => {
+    // A query would end up in logs along the way, with the client's secret in it.
+    if (request.url !== pathOf(request)) {
+      request.resume()
+      send(
+        request,
+        response,
+        refusalReply(refuse('invalid_request', 'send the parameters in the body, not in the URL')),
+      )
+      return
+    }
+    readBody(request, maxBodyBytes, (body) => {
+      if (body === 'oversize') {
+        const refusal = refuse('invalid_request', `the body is longer than ${maxBodyBytes} bytes`, {
+          status: 413,
+        })
+        send(request, response, refusalReply(refusal))
+        return
+      }
+      const token = {
+        contentType: request.headers['content-type'],
+        authorization: authorizationOf(request),
+        body,
+        address: request.socket.remoteAddress ?? '',
+        nowMs: clock(),
+      }
+      enqueue({ request, response, token })
+    })
+  }
+}
+
+/** Node keeps the first of several `Authorization` headers; here the second one must not go unseen. */
+function authorizationOf({ headers, rawHeaders }: IncomingMessage): readonly string[] {
+  if (headers.authorization === undefined) return []
+  const found: string[] = []
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    if (rawHeaders[index]!.toLowerCase() === 'authorization') found.push(rawHeaders[index + 1]!)
+  }
+  return found
+}
+
+function attempt(work: () => Reply, log: Log): Reply {
+  try {
+    return work()
+  } catch (error) {
+    if (isProblem(error)) {
+      log.error('issuer.unavailable', { code: error.code, message: error.message })
+      return problemReply(503, ['Retry-After', String(error.retryAfterSeconds ?? 5)])
+    }
+    log.error('issuer.failed', { message: error instanceof Error ? error.message : 'unknown' })
+    return problemReply(500)
+  }
+}
+
+function healthReply(body: { readonly status: string }): Reply {
+  return {
+    status: 200,
+    headers: ['Content-Type', 'application/json', 'Cache-Control', 'no-store'],
+    body: JSON.stringify(body),
+  }
+}
+
+function pathOf(request: IncomingMessage): string {
+  const url = request.url ?? ''
+  const query = url.indexOf('?')
+  return query === -1 ? url : url.slice(0, query)
+}
+
+/** Room for two tokens of the greatest size that is ever verified, and parameters beside them. */
+const maxBodyBytes = 48 * 1024
+const optionNames = ['settings', 'trust', 'store', 'clock', 'log', 'cacheSeconds']

@@ -1,0 +1,50 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+
+/** An answer, complete before its first byte is written. */
+export type Reply = {
+  readonly status: number
+  /** Names and values in turn, without `Content-Length`. */
+  readonly headers: readonly string[]
+  /** ASCII, so that head and body leave in one write and its length is its byte length. */
+  readonly body: string
+}
+
+/** Writes a reply at once. A request for the head gets exactly that. */
+export function send(request: IncomingMessage, response: ServerResponse, reply: Reply): void {
+  // A client that has gone away is not an error, and nobody is there to be told.
+  if (response.destroyed || response.headersSent) return
+  const bodiless = reply.status === 304
+  response.writeHead(
+    reply.status,
+    bodiless ? [...reply.headers] : [...reply.headers, 'Content-Length', String(reply.body.length)],
+  )
+  response.end(bodiless || request.method === 'HEAD' ? '' : reply.body, 'latin1')
+}
+
+/** JSON with every character outside ASCII escaped; the same document to every reader. */
+export function asciiJson(value: unknown): string {
+  const text = JSON.stringify(value)
+  if (/^[ -~]*$/.test(text)) return text
+  let ascii = ''
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index)
+    ascii += code < 0x7f ? text[index] : `\\u${code.toString(16).padStart(4, '0')}`
+  }
+  return ascii
+}
+
+/** A refusal outside the token endpoint, as RFC 9457 writes it. */
+export function problemReply(status: keyof typeof titles, headers: readonly string[] = []): Reply {
+  return {
+    status,
+    headers: ['Content-Type', 'application/problem+json', 'Cache-Control', 'no-store', ...headers],
+    body: asciiJson({ type: 'about:blank', title: titles[status], status }),
+  }
+}
+
+const titles = {
+  404: 'Not Found',
+  405: 'Method Not Allowed',
+  500: 'Internal Server Error',
+  503: 'Service Unavailable',
+} as const

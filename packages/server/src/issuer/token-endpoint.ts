@@ -1,0 +1,140 @@
+import { isProblem } from '@countersign/sdk/core'
+import type { Log } from '../log.ts'
+import type { ClientAuth } from './client-auth.ts'
+import { readForm } from './form.ts'
+import type { ClientCredentials, Granted } from './grants/client-credentials.ts'
+import type { KeyRing } from './key-ring.ts'
+import { mint } from './mint.ts'
+import type { Minted } from './mint.ts'
+import { isRefusal, refuse } from './refusal.ts'
+import type { Refusal } from './refusal.ts'
+import { asciiJson } from './reply.ts'
+import type { Reply } from './reply.ts'
+
+/** A request to the token endpoint, read to its end. */
+export type TokenRequest = {
+  readonly contentType: string | undefined
+  /** Every `Authorization` header, in order. */
+  readonly authorization: readonly string[]
+  readonly body: Buffer
+  readonly address: string
+  readonly nowMs: number
+}
+
+/** Answers token requests. Synchronous: nothing on the way to a plain token waits for anything. */
+export type TokenEndpoint = (request: TokenRequest) => Reply
+
+export type TokenEndpointOptions = {
+  /** Who may ask for what; asked anew for every request, since the trust file may be read again at any time. */
+  readonly rules: () => TokenRules
+  readonly ring: Pick<KeyRing, 'signerAt'>
+  /** The `iss` claim. */
+  readonly issuer: string
+  readonly lifetimeSeconds: number
+  readonly log: Log
+}
+
+export type TokenRules = { readonly clientAuth: ClientAuth; readonly clientCredentials: ClientCredentials }
+
+/**
+ * The token endpoint (RFC 6749 §3.2): authenticate, grant, mint, reply.
+ *
+ * @example
+ * const answer = createTokenEndpoint({ rules, ring, issuer: 'https://issuer.example', lifetimeSeconds: 300, log })
+ */
+export function createTokenEndpoint({
+  rules,
+  ring,
+  issuer,
+  lifetimeSeconds,
+  log,
+}: TokenEndpointOptions): TokenEndpoint {
+  return (request) => {
+    try {
+      const form = readForm(request.contentType, request.body)
+      if (isRefusal(form)) return refused(form, undefined)
+
+      const { clientAuth, clientCredentials } = rules()
+      const { authorization, address, nowMs } = request
+      const client = clientAuth.authenticate({ authorization, form, address, nowMs })
+      if (isRefusal(client)) return refused(client, client.clientId)
+
+      const grantType = form.values.get('grant_type')
+      if (grantType === undefined)
+        return refused(refuse('invalid_request', 'grant_type is missing'), client.id)
+      if (grantType !== 'client_credentials') {
+        return refused(refuse('unsupported_grant_type', `known: ${grantTypes.join(', ')}`), client.id)
+      }
+      const granted = clientCredentials(client.id, form)
+      if (isRefusal(granted)) return refused(granted, client.id)
+
+      const signer = ring.signerAt(nowMs)
+      const minted = mint({ signer, issuer, clientId: client.id, granted, nowMs, lifetimeSeconds })
+      log.info('token.issued', {
+        client: client.id,
+        service: granted.service,
+        tokenId: minted.tokenId,
+        keyId: signer.keyId,
+        expiresAt: minted.expiresAtSeconds,
+      })
+      return issued(minted, granted, lifetimeSeconds)
+    } catch (error) {
+      return failed(error)
+    }
+  }
+
+  function refused(refusal: Refusal, client: string | undefined): Reply {
+    log.warn('token.refused', { client, error: refusal.error, detail: refusal.description })
+    return refusalReply(refusal)
+  }
+
+  function failed(error: unknown): Reply {
+    if (isProblem(error)) {
+      log.error('token.failed', { code: error.code, message: error.message })
+      return refusalReply(
+        refuse('temporarily_unavailable', 'no token can be issued at the moment', {
+          status: 503,
+          retryAfterSeconds: error.retryAfterSeconds ?? 5,
+        }),
+      )
+    }
+    log.error('token.failed', {
+      code: 'unexpected',
+      message: error instanceof Error ? error.message : 'unknown',
+    })
+    return refusalReply(refuse('server_error', 'the request could not be handled', { status: 500 }))
+  }
+}
+
+/** A refusal on the wire (RFC 6749 §5.2). */
+export function refusalReply({ error, description, status, challenge, retryAfterSeconds }: Refusal): Reply {
+  const headers: string[] = [...tokenHeaders]
+  if (challenge) headers.push('WWW-Authenticate', 'Basic realm="token endpoint", charset="UTF-8"')
+  if (retryAfterSeconds !== undefined) headers.push('Retry-After', String(retryAfterSeconds))
+  // What was not read to its end cannot be told from the next request.
+  if (status === 413) headers.push('Connection', 'close')
+  return { status, headers, body: asciiJson({ error, error_description: description }) }
+}
+
+/** What `grant_types_supported` lists. */
+export const grantTypes = ['client_credentials'] as const
+
+/** A token on the wire (RFC 6749 §5.1). `scope` is always said: it may be more than the client asked for by name. */
+function issued({ token }: Minted, { scopes }: Granted, lifetimeSeconds: number): Reply {
+  const scope = scopes.length === 0 ? undefined : scopes.join(' ')
+  return {
+    status: 200,
+    headers: tokenHeaders,
+    body: asciiJson({ access_token: token, token_type: 'Bearer', expires_in: lifetimeSeconds, scope }),
+  }
+}
+
+/** RFC 6749 §5.1 asks for both of the last two on every answer that holds a token. */
+const tokenHeaders = [
+  'Content-Type',
+  'application/json',
+  'Cache-Control',
+  'no-store',
+  'Pragma',
+  'no-cache',
+] as const
