@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { headerFate, isHopByHop } from './header-names.ts'
+
+test('ordinary headers are passed on, in any case', () => {
+  for (const name of [
+    'Accept',
+    'accept',
+    'X-Request-Id',
+    'traceparent',
+    'Cookie',
+    'Range',
+    'X-Tenant',
+    'Origin',
+  ]) {
+    assert.equal(headerFate(name), 'forward', name)
+  }
+  assert.equal(headerFate('Authorization'), 'forward-once')
+  assert.equal(headerFate('CONTENT-TYPE'), 'forward-once')
+})
+
+test('what a client must not say is dropped, in any spelling', () => {
+  const names = [
+    'Countersign-Subject',
+    'countersign-roles',
+    'COUNTERSIGN-ANYTHING',
+    'Countersign_Subject',
+    'countersign.subject',
+    'X-Forwarded-For',
+    'x-forwarded-prefix',
+    'X_Forwarded_Proto',
+    'Forwarded',
+    'X-Real-IP',
+    'X-Original-URI',
+    'x-original-method',
+    'X-Envoy-Original-Path',
+    'X-Rewrite-URL',
+    'X-HTTP-Method-Override',
+    'X-Method-Override',
+    'Proxy',
+    'Remote_Groups',
+    'Keep-Alive',
+    'TE',
+    'Trailer',
+    'Proxy-Authorization',
+    'HTTP2-Settings',
+    'Expect',
+    'X~User',
+  ]
+  for (const name of names) assert.equal(headerFate(name), 'drop', name)
+})
+
+test('the fate of a name does not depend on how many other names were seen', () => {
+  for (let i = 0; i < 5_000; i++) headerFate(`X-Filler-${i}`)
+  assert.equal(headerFate('CounterSign-Subject'), 'drop')
+  assert.equal(headerFate('X-Never-Seen'), 'forward')
+  assert.equal(headerFate('aUTHORIZATION'), 'forward-once')
+})
+
+test('hop-by-hop headers are those of RFC 9110 §7.6.1', () => {
+  assert.equal(isHopByHop('te'), true)
+  assert.equal(isHopByHop('connection'), true)
+  assert.equal(isHopByHop('cookie'), false)
+})

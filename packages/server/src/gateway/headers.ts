@@ -1,0 +1,72 @@
+import { headerFate, isHopByHop } from './header-names.ts'
+import type { GatedRequest } from './request-gate.ts'
+import type { ResponseHead } from './response-head.ts'
+
+/**
+ * The head of the request to an upstream, built from nothing: first what the client sent and may say, then what only
+ * we may say. Nothing the client sent can stand in one of our headers' places, however it is spelled.
+ *
+ * @param requestLine method, target and version, and the Host line, each with its CRLF
+ * @param rawHeaders what the client sent, names and values in turns
+ * @param forwarded the X-Forwarded-* lines, with CRLF
+ * @param identity the Countersign-* lines, with CRLF; empty on an open route
+ */
+export function upstreamHead(
+  requestLine: string,
+  rawHeaders: readonly string[],
+  request: GatedRequest,
+  forwarded: string,
+  via: string,
+  identity: string,
+): string {
+  let head = requestLine
+  const { body, dropped } = request
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]!
+    const fate = headerFate(name)
+    if (fate !== 'forward' && fate !== 'forward-once' && fate !== 'via') continue
+    if (dropped !== undefined && dropped.includes(name.toLowerCase())) continue
+    head += name + ': ' + rawHeaders[i + 1]! + '\r\n'
+  }
+  head += forwarded + via + identity
+  if (body === 'none') return head + '\r\n'
+  // The framing is our own (RFC 9112 §6.3): never the client's text.
+  return (
+    head + (body === 'chunked' ? 'Transfer-Encoding: chunked\r\n\r\n' : `Content-Length: ${body}\r\n\r\n`)
+  )
+}
+
+/** The X-Forwarded-* lines; whatever the client sent under these names is dropped. */
+export function forwardedLines(clientAddress: string, authority: string | undefined): string {
+  const lines = `X-Forwarded-For: ${clientAddress}\r\nX-Forwarded-Proto: http\r\n`
+  return authority === undefined ? lines : `${lines}X-Forwarded-Host: ${authority}\r\n`
+}
+
+/**
+ * The headers of a reply for the client, names and values in turns: hop-by-hop ones and those named in the upstream's
+ * Connection header taken out, and the framing left to be written anew.
+ */
+export function replyHeaders(head: ResponseHead): string[] {
+  const { headers, connectionNames } = head
+  const kept: string[] = []
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i]!
+    if (isDroppedFromReply(name)) continue
+    if (connectionNames !== undefined && connectionNames.includes(name.toLowerCase())) continue
+    kept.push(name, headers[i + 1]!)
+  }
+  return kept
+}
+
+/** Spellings are remembered as in headerFate; upstreams use few. */
+function isDroppedFromReply(name: string): boolean {
+  const known = droppedFromReply.get(name)
+  if (known !== undefined) return known
+  const lower = name.toLowerCase()
+  const isDropped = isHopByHop(lower) || lower === 'content-length'
+  if (droppedFromReply.size < mostSpellings) droppedFromReply.set(name, isDropped)
+  return isDropped
+}
+
+const droppedFromReply = new Map<string, boolean>()
+const mostSpellings = 2_048

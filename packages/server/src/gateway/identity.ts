@@ -1,0 +1,79 @@
+import { deny } from '@countersign/sdk/core'
+import type { Denial } from '@countersign/sdk/core'
+import type { Principal } from '@countersign/sdk/policy'
+
+/**
+ * The header lines that tell an upstream who acts, ready to be sent. A claim the token does not have gives no header.
+ *
+ * Values are printable ASCII whatever the issuer put into its claims: other characters, `%` among them, are
+ * percent-encoded as UTF-8, so `decodeURIComponent` gives the exact value back and no claim can end a line, begin a
+ * header, or look like another claim. Roles are a JSON array, with other characters as `\u` escapes.
+ *
+ * @returns a denial when a value is too long: an identity cut short might be somebody else's
+ */
+export function identityHeaders(principal: Principal): string | Denial {
+  const values: readonly (readonly [name: string, value: string | undefined])[] = [
+    ['Countersign-Subject', principal.subject && encodeText(principal.subject)],
+    ['Countersign-Client', principal.clientId && encodeText(principal.clientId)],
+    ['Countersign-Issuer', encodeText(principal.issuer)],
+    ['Countersign-Roles', principal.roles.size === 0 ? undefined : encodeJson([...principal.roles])],
+    // One scope never looks like two: a space within one, which only a list claim can hold, is encoded.
+    ['Countersign-Scopes', [...principal.scopes].map(encodeWord).join(' ')],
+    ['Countersign-Token-Id', principal.tokenId && encodeText(principal.tokenId)],
+    ['Countersign-Actor', principal.actor && encodeText(principal.actor.subject)],
+  ]
+  let lines = ''
+  for (const [name, value] of values) {
+    if (value === undefined || value === '') continue
+    if (value.length > longestValue) {
+      return deny('claim-malformed', `${name} would be longer than ${longestValue} characters`)
+    }
+    lines += `${name}: ${value}\r\n`
+  }
+  return lines
+}
+
+/** Spaces at the ends are encoded as well, since a header's reader takes them off. */
+function encodeText(text: string): string {
+  if (isPlain(text) && !text.startsWith(' ') && !text.endsWith(' ')) return text
+  let encoded = ''
+  let at = 0
+  // By whole characters, not UTF-16 halves; a lone half becomes U+FFFD, as in any UTF-8 text.
+  for (const character of text.toWellFormed()) {
+    const edge = at === 0 || at + character.length === text.length
+    encoded += isPlain(character) && !(edge && character === ' ') ? character : encode(character)
+    at += character.length
+  }
+  return encoded
+}
+
+function encodeWord(text: string): string {
+  return encodeText(text).replaceAll(' ', '%20')
+}
+
+function encodeJson(list: readonly string[]): string {
+  let encoded = ''
+  for (const unit of JSON.stringify(list).split('')) {
+    const code = unit.charCodeAt(0)
+    encoded += code >= 0x20 && code < 0x7f ? unit : `\\u${code.toString(16).padStart(4, '0')}`
+  }
+  return encoded
+}
+
+function isPlain(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (code < 0x20 || code >= 0x7f || code === PERCENT) return false
+  }
+  return true
+}
+
+function encode(character: string): string {
+  return character.charCodeAt(0) < 0x80
+    ? `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`
+    : encodeURIComponent(character)
+}
+
+const PERCENT = 0x25
+/** Leaves room for all of them within the 32 KiB most servers take as a head. */
+const longestValue = 4 * 1024
