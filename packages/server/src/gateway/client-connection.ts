@@ -1,0 +1,123 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { GatewayLimits } from './limits.ts'
+
+/**
+ * One connection of a client, on which requests are served one after the other: a request that came behind another
+ * (pipelining) begins when that one has ended, and never when the connection is to be closed after it. So what stands
+ * behind a refused request is never acted on, and one client occupies one upstream connection at a time.
+ */
+export class ClientConnection {
+  readonly socket: Socket
+  /** The peer's address, as the socket has it. */
+  readonly address: string
+  /** No request is begun any more: the connection closes after the present reply. */
+  closing = false
+  readonly #limits: GatewayLimits
+  #turn: Turn | undefined
+  readonly #waiting: (() => void)[] = []
+
+  constructor(socket: Socket, limits: GatewayLimits) {
+    this.socket = socket
+    this.address = socket.remoteAddress ?? 'unknown'
+    this.#limits = limits
+    socket.on('close', () => this.#closed())
+  }
+
+  /** A request is being served. */
+  get busy(): boolean {
+    return this.#turn !== undefined
+  }
+
+  /** Whether the present reply has begun to leave. */
+  get replying(): boolean {
+    return this.#turn?.replying === true
+  }
+
+  /** A request is served until `end`. */
+  begin(turn: Turn): void {
+    this.#turn = turn
+  }
+
+  /** The request is served; the next one's turn. */
+  end(): void {
+    this.#turn = undefined
+    if (this.#waiting.length === 0) return
+    while (this.#turn === undefined && !this.closing) {
+      const next = this.#waiting.shift()
+      if (next === undefined) return
+      next()
+    }
+  }
+
+  /** Serves a request when those before it are served. */
+  wait(serve: () => void): void {
+    if (this.#waiting.length >= mostWaiting) this.socket.destroy()
+    else this.#waiting.push(serve)
+  }
+
+  /** Ends what is being served, because the client cannot be answered any more. */
+  abort(): void {
+    this.closing = true
+    this.#waiting.length = 0
+    const turn = this.#turn
+    this.#turn = undefined
+    turn?.abort()
+  }
+
+  /**
+   * Ends a reply whose request may still be arriving. The rest of it is read on for a while, since a connection
+   * closed on unread bytes is reset, and the client might never see the reply.
+   *
+   * @param unread whether the request's body has not ended
+   */
+  endReply(request: IncomingMessage, response: ServerResponse, unread: boolean): void {
+    if (!response.shouldKeepAlive) this.closing = true
+    if (!unread) {
+      response.end()
+      return
+    }
+    // Otherwise Node closes the connection as soon as the reply is out.
+    const endLater = this.closing
+    if (!endLater) response.end()
+    let left = this.#limits.unreadBytes
+    const timer = setTimeout(() => stop(true), this.#limits.unreadMs)
+    const stop = (tooMuch: boolean): void => {
+      clearTimeout(timer)
+      request.removeAllListeners('data')
+      if (endLater && !response.writableEnded) response.end()
+      if (!tooMuch) return
+      this.closing = true
+      this.socket.destroySoon()
+    }
+    request.removeAllListeners('data')
+    request.on('data', (chunk: Buffer) => {
+      left -= chunk.length
+      if (left < 0) stop(true)
+    })
+    request.on('end', () => stop(false))
+    request.on('close', () => stop(false))
+    request.resume()
+  }
+
+  /** Cuts the client off in the middle of a reply, so that it cannot take it for complete (RFC 9112 §8). */
+  cut(): void {
+    this.closing = true
+    this.socket.resetAndDestroy()
+  }
+
+  #closed(): void {
+    this.abort()
+  }
+}
+
+/** A request being served. */
+export type Turn = {
+  /** Whether any byte of the reply has been handed over. */
+  readonly replying: boolean
+  /** The client is gone: stop and release everything. */
+  abort(): void
+}
+
+/** More requests than this behind one that is not answered is no client of ours. */
+const mostWaiting = 1_000

@@ -1,0 +1,143 @@
+import { randomBytes } from 'node:crypto'
+import type { Server } from 'node:http'
+import { refuseUnknownOptions, systemClock } from '@countersign/sdk/core'
+import type { Clock } from '@countersign/sdk/core'
+import type { DecisionRecord } from './decision.ts'
+import { FailureLog } from './failure-log.ts'
+import { KeySets } from './key-sets.ts'
+import type { OwnIssuer } from './key-sets.ts'
+import { readLimits } from './limits.ts'
+import type { GatewayLimits } from './limits.ts'
+import { createFrontServer } from './listen.ts'
+import { silentLog } from '../log.ts'
+import type { Log } from '../log.ts'
+import { compileRoutes } from './routes.ts'
+import type { Routing } from './routes.ts'
+import { createServe } from './serve-request.ts'
+import type { GatewayState } from './serve-request.ts'
+import { startTicker } from './ticker.ts'
+import type { Trust } from '../trust/trust.ts'
+import { Upstream } from './upstream.ts'
+import { readOrigin } from './upstream-origin.ts'
+
+export type GatewayOptions = {
+  readonly trust: Trust
+  /** Our issuer, when it runs in this process; otherwise its keys are fetched from the URL in the trust file. */
+  readonly ownIssuer?: OwnIssuer
+  readonly clock?: Clock
+  readonly log?: Log
+  /** Told what was decided about each request, allowed or not. */
+  readonly onDecision?: (record: DecisionRecord) => void
+  readonly limits?: Partial<GatewayLimits>
+}
+
+/** The proxy in front of services: lets through what the trust file allows, and nothing else. */
+export type Gateway = {
+  /** Not listening yet: call `listen` on it. Its parser and its limits are part of the gateway. */
+  readonly server: Server
+  /** Works by another trust file from the next request on. @throws Problem, and goes on with the file it has */
+  replace(trust: Trust): void
+  /**
+   * Stops listening, lets the requests at hand finish for as long as the limits allow, then closes everything.
+   *
+   * @param announceMs how long to go on serving while `readyz` already says no, so that load balancers notice
+   */
+  close(options?: { readonly announceMs?: number }): Promise<void>
+}
+
+/**
+ * Makes the gateway.
+ *
+ * @throws Problem when the trust file cannot be put to work.
+ * @example
+ * const gateway = createGateway({ trust })
+ * gateway.server.listen(9001, '127.0.0.1')
+ */
+export function createGateway(options: GatewayOptions): Gateway {
+  refuseUnknownOptions('createGateway', options, optionNames)
+  const { ownIssuer, onDecision, clock = systemClock, log = silentLog } = options
+  const limits = readLimits(options.limits)
+  const upstreams = new Map<string, Upstream>()
+  /** No longer in the trust file, but with exchanges under way. */
+  const retired = new Set<Upstream>()
+  const keySets = new KeySets(clock, log)
+  const ticker = startTicker(tickMs(limits), (nowMs) => {
+    for (const upstream of upstreams.values()) upstream.sweep(nowMs)
+    for (const upstream of retired) {
+      upstream.sweep(nowMs)
+      if (upstream.counts.connections === 0) retired.delete(upstream)
+    }
+  })
+
+  const compile = (trust: Trust): Routing =>
+    compileRoutes(trust, {
+      realm: trust.gateway?.realm ?? defaultRealm,
+      ownIssuer,
+      keySets,
+      clock,
+      upstreamFor(url, where) {
+        const origin = readOrigin(url, where)
+        const key = origin.key + origin.basePath
+        const known = upstreams.get(key)
+        if (known !== undefined) return known
+        const upstream = new Upstream(origin, limits, ticker)
+        upstreams.set(key, upstream)
+        return upstream
+      },
+    })
+
+  const state: GatewayState = {
+    routing: compile(options.trust),
+    draining: false,
+    realm: options.trust.gateway?.realm ?? defaultRealm,
+    viaName: `countersign-${randomBytes(4).toString('hex')}`,
+    clock,
+    ticker,
+    limits,
+    log,
+    failures: new FailureLog(log),
+    onDecision,
+  }
+  const server = createFrontServer(limits, createServe(state))
+  let closing: Promise<void> | undefined
+
+  const close = async (announceMs: number): Promise<void> => {
+    state.draining = true
+    if (announceMs > 0) await wait(announceMs)
+    const ended = new Promise<void>((resolve) => void server.close(() => resolve()))
+    const timer = setTimeout(() => server.closeAllConnections(), limits.drainMs)
+    await ended
+    clearTimeout(timer)
+    for (const upstream of [...upstreams.values(), ...retired]) upstream.close()
+    ticker.stop()
+  }
+  return {
+    server,
+    replace(trust) {
+      const routing = compile(trust)
+      state.routing = routing
+      state.realm = trust.gateway?.realm ?? defaultRealm
+      const used = new Set(routing.services.map(({ upstream }) => upstream))
+      for (const [key, upstream] of upstreams) {
+        if (used.has(upstream)) continue
+        upstream.retire()
+        upstreams.delete(key)
+        retired.add(upstream)
+      }
+    },
+    close: ({ announceMs = 0 } = {}) => (closing ??= close(announceMs)),
+  }
+}
+
+/** Often enough that the shortest limit is noticed in time, and no more than four times a second. */
+function tickMs({ connectMs, replyHeadMs, replyStallMs, clientStallMs, waitMs }: GatewayLimits): number {
+  const shortest = Math.min(connectMs, replyHeadMs, replyStallMs, clientStallMs, waitMs)
+  return Math.max(10, Math.min(250, Math.floor(shortest / 4)))
+}
+
+function wait(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}
+
+const defaultRealm = 'countersign'
+const optionNames = ['trust', 'ownIssuer', 'clock', 'log', 'onDecision', 'limits']

@@ -1,0 +1,98 @@
+import { createServer } from 'node:http'
+import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { answerText, plainAnswer, sendAnswer } from './answer.ts'
+import type { OwnStatus } from './answer.ts'
+import { ClientConnection } from './client-connection.ts'
+import type { GatewayLimits } from './limits.ts'
+
+/**
+ * The server towards clients: Node's own parser with every leniency off and every limit set. It settles where requests
+ * begin and end; what they mean is settled by whoever is given them, one at a time per connection.
+ *
+ * Not listening yet: call `listen` on it.
+ */
+export function createFrontServer(limits: GatewayLimits, serve: Serve): Server {
+  const connections = new WeakMap<Socket, ClientConnection>()
+  const server = createServer(serverOptions(limits))
+  // Node drops headers beyond its default of 2000 in silence; ours are bounded by the size of the head, and by the gate.
+  server.maxHeadersCount = 0
+  server.timeout = 0
+
+  const accept = (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void => {
+    const client = connections.get(request.socket)
+    // Behind a request after which the connection closes nothing is served: it may be the tail of a smuggled one.
+    if (client === undefined || client.closing) return
+    if (client.busy) client.wait(() => serve(client, request, response, expectsContinue))
+    else serve(client, request, response, expectsContinue)
+  }
+  server.on('connection', (socket: Socket) => connections.set(socket, new ClientConnection(socket, limits)))
+  server.on('request', (request, response) => accept(request, response, false))
+  // Answered "100 Continue" only once the request is allowed.
+  server.on('checkContinue', (request, response) => accept(request, response, true))
+  server.on('checkExpectation', (request, response) => {
+    const client = connections.get(request.socket)
+    if (client === undefined || client.closing) return
+    const refuse = (): void =>
+      sendAnswer(plainAnswer(417), client, request, response, { unread: false, close: true })
+    if (client.busy) client.wait(refuse)
+    else refuse()
+  })
+  // Not passed on to the request listeners: without this, Node would close the connection without a word.
+  server.on('connect', (_request, socket) => closeWith(501, socket as Socket))
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    const client = connections.get(socket as Socket)
+    const replying = client?.replying === true
+    client?.abort()
+    // In the middle of a reply there is no way to say anything more.
+    if (replying || !socket.writable || error.code === 'ECONNRESET') socket.destroy()
+    else closeWith(parserErrors.get(error.code ?? '') ?? 400, socket as Socket)
+  })
+  return server
+}
+
+/** Serves one request. `expectsContinue`: its body comes only after "100 Continue". */
+export type Serve = (
+  client: ClientConnection,
+  request: IncomingMessage,
+  response: ServerResponse,
+  expectsContinue: boolean,
+) => void
+
+function serverOptions(limits: GatewayLimits): ServerOptions {
+  const options: ServerOptions & { optimizeEmptyRequests?: boolean } = {
+    insecureHTTPParser: false,
+    joinDuplicateHeaders: false,
+    // The gate says so itself, in our words.
+    requireHostHeader: false,
+    maxHeaderSize: limits.requestHeadBytes,
+    headersTimeout: limits.requestHeadMs,
+    // A large body may take its time as long as it keeps coming: the exchange watches that.
+    requestTimeout: 0,
+    connectionsCheckingInterval: Math.max(100, Math.min(5_000, Math.floor(limits.requestHeadMs / 4))),
+    keepAliveTimeout: limits.clientKeepAliveMs,
+    noDelay: true,
+    // Without streams for requests that have no body; older versions of Node take no notice.
+    optimizeEmptyRequests: true,
+  }
+  return options
+}
+
+/** Answers where there is no response object, and closes. */
+function closeWith(status: OwnStatus, socket: Socket): void {
+  // The other side may leave at any moment, and there is nothing left to do about it.
+  socket.on('error', () => undefined)
+  socket.end(answerText(plainAnswer(status)))
+  // Not at once: closed on unread bytes, the connection is reset and the answer may be lost on the way.
+  const timer = setTimeout(() => socket.destroy(), lingerMs)
+  timer.unref()
+  socket.once('close', () => clearTimeout(timer))
+}
+
+const lingerMs = 500
+
+const parserErrors: ReadonlyMap<string, OwnStatus> = new Map([
+  ['ERR_HTTP_REQUEST_TIMEOUT', 408],
+  ['HPE_CHUNK_EXTENSIONS_OVERFLOW', 413],
+  ['HPE_HEADER_OVERFLOW', 431],
+])

@@ -1,0 +1,153 @@
+import { Problem } from '@countersign/sdk/core'
+import type { Clock, Denial } from '@countersign/sdk/core'
+import { createVerifier } from '@countersign/sdk/jwt'
+import type { Verifier } from '@countersign/sdk/jwt'
+import { canonicalPath, compilePolicy, createRouteTable, requiredScopes } from '@countersign/sdk/policy'
+import type { CanonicalPath, Principal, RouteTable } from '@countersign/sdk/policy'
+import type { KeySets, OwnIssuer } from './key-sets.ts'
+import type { Route, Service, TokenPlace, Trust } from '../trust/trust.ts'
+import { TokenFacts } from './token-facts.ts'
+import type { Upstream } from './upstream.ts'
+
+/** A trust file made ready for requests. */
+export type Routing = {
+  /**
+   * The service a request is for: by its host, else by the longest `at` that its path begins with, segment by segment.
+   * A host that belongs to a service belongs to it alone.
+   */
+  find(hostName: string | undefined, path: CanonicalPath): ReadyService | undefined
+  readonly services: readonly ReadyService[]
+}
+
+export type ReadyService = {
+  readonly name: string
+  readonly realm: string
+  readonly upstream: Upstream
+  /** How many leading segments of a path name the service and are taken off. */
+  readonly prefixSegments: number
+  readonly table: RouteTable<ReadyRoute>
+  readonly tokenFrom: readonly TokenPlace[]
+  /** Undefined when all routes are open. */
+  readonly verifier: Verifier | undefined
+  readonly facts: TokenFacts
+}
+
+export type ReadyRoute = {
+  readonly method: string
+  readonly template: string
+  /** As in the trust file: `GET /invoices/{id}`. */
+  readonly name: string
+  readonly line: number
+  /** Nothing is asked for, not even a token. */
+  readonly open: boolean
+  readonly denialOf: (principal: Principal) => Denial | undefined
+  readonly scopes: readonly string[]
+}
+
+/**
+ * Compiles the services of a trust file that the gateway stands before.
+ *
+ * @throws Problem `trust-unusable` where the file cannot be put to work, such as a route that asks for a token when no
+ *   issuer is accepted
+ */
+export function compileRoutes(trust: Trust, parts: RoutingParts): Routing {
+  const byHost = new Map<string, ReadyService>()
+  const byPrefix = new Map<string, ReadyService>()
+  let longestPrefix = 0
+  const services: ReadyService[] = []
+  for (const service of trust.services.values()) {
+    if (service.upstream === undefined || (service.at === undefined && service.host === undefined)) continue
+    const prefix = service.at === undefined ? [] : readPrefix(service)
+    const ready = compileService(service, service.upstream, prefix.length, trust, parts)
+    services.push(ready)
+    const [places, place] =
+      service.host === undefined ? ([byPrefix, prefix.join('/')] as const) : ([byHost, service.host] as const)
+    if (places.has(place)) {
+      throw unusable(service, `stands at the same place as ${places.get(place)!.name}`)
+    }
+    places.set(place, ready)
+    longestPrefix = Math.max(longestPrefix, prefix.length)
+  }
+  return {
+    services,
+    find(hostName, { segments }) {
+      if (byHost.size > 0 && hostName !== undefined) {
+        const service = byHost.get(hostName)
+        if (service !== undefined) return service
+      }
+      for (let count = Math.min(longestPrefix, segments.length); count > 0; count--) {
+        const key = count === 1 ? segments[0]! : segments.slice(0, count).join('/')
+        const service = byPrefix.get(key)
+        if (service !== undefined) return service
+      }
+      return byPrefix.get('')
+    },
+  }
+}
+
+/** What compiling needs beside the file; kept over a reload. */
+export type RoutingParts = {
+  readonly realm: string
+  readonly ownIssuer: OwnIssuer | undefined
+  readonly keySets: KeySets
+  readonly clock: Clock
+  upstreamFor(url: string, where: string): Upstream
+}
+
+function compileService(
+  service: Service,
+  upstreamUrl: string,
+  prefixSegments: number,
+  trust: Trust,
+  parts: RoutingParts,
+): ReadyService {
+  const { name, tokenFrom } = service
+  const routes = service.routes.map((route) => compileRoute(route, name))
+  const issuers = parts.keySets.issuersOf(service, trust, parts.ownIssuer)
+  const guarded = routes.find(({ open }) => !open)
+  if (guarded !== undefined && issuers.length === 0) {
+    throw unusable(service, `${guarded.name} asks for a token, and no issuer's tokens are accepted`)
+  }
+  const rolesOf = new Map<string, string | undefined>()
+  for (const accepted of service.accepts) {
+    const { issuer, roles } = trust.trusted.get(accepted)!
+    rolesOf.set(issuer, roles)
+  }
+  return Object.freeze({
+    name,
+    realm: parts.realm,
+    upstream: parts.upstreamFor(upstreamUrl, `services.${name}.upstream`),
+    prefixSegments,
+    table: createRouteTable(routes),
+    tokenFrom,
+    verifier: issuers.length === 0 ? undefined : createVerifier({ issuers, clock: parts.clock }),
+    facts: new TokenFacts(rolesOf),
+  })
+}
+
+function compileRoute({ method, template, requirement, line }: Route, service: string): ReadyRoute {
+  const name = `${method} ${template}`
+  return Object.freeze({
+    method,
+    template,
+    name,
+    line,
+    open: requirement === 'open',
+    denialOf: compilePolicy(requirement, `services.${service}.routes["${name}"]`),
+    scopes: requiredScopes(requirement),
+  })
+}
+
+/** The segments of `at`; none for `/`. */
+function readPrefix(service: Service): readonly string[] {
+  const path = canonicalPath(service.at!)
+  if ('reason' in path || path.query !== '') throw unusable(service, `at: "${service.at}" is no path`)
+  const { segments } = path
+  return segments.at(-1) === '' ? segments.slice(0, -1) : segments
+}
+
+function unusable(service: Service, message: string): Problem {
+  return new Problem('trust-unusable', `services.${service.name}: ${message}`, {
+    next: 'run countersign check on the trust file',
+  })
+}

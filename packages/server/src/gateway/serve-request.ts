@@ -1,0 +1,301 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { isProblem, Problem } from '@countersign/sdk/core'
+import type { Clock, Denial } from '@countersign/sdk/core'
+import { canonicalPath, challenge, problemResponse } from '@countersign/sdk/policy'
+import type { CanonicalPath } from '@countersign/sdk/policy'
+import { plainAnswer, sendAnswer, wantsJson } from './answer.ts'
+import type { Answer } from './answer.ts'
+import { check } from './check.ts'
+import type { Outcome } from './check.ts'
+import type { ClientConnection } from './client-connection.ts'
+import { decisionRecord } from './decision.ts'
+import type { DecisionRecord } from './decision.ts'
+import type { FailureLog } from './failure-log.ts'
+import { failureAnswer, failureStatus } from './failures.ts'
+import { forward } from './forward.ts'
+import { forwardedLines, upstreamHead } from './headers.ts'
+import type { GatewayLimits } from './limits.ts'
+import type { Serve } from './listen.ts'
+import type { Log } from '../log.ts'
+import { gateRequest } from './request-gate.ts'
+import type { GatedRequest, GateRefusal } from './request-gate.ts'
+import type { ReadyRoute, ReadyService, Routing } from './routes.ts'
+import type { Ticker } from './ticker.ts'
+import type { Allowance } from './token-facts.ts'
+
+/** What serving a request needs of the gateway it belongs to. */
+export type GatewayState = {
+  /** Replaced as a whole on reload; a request works by the one it began with. */
+  routing: Routing
+  /** No new connections; each reply says that its connection closes. */
+  draining: boolean
+  realm: string
+  /** What we call ourselves in Via headers; unlike any other gateway's. */
+  readonly viaName: string
+  readonly clock: Clock
+  readonly ticker: Ticker
+  readonly limits: GatewayLimits
+  readonly log: Log
+  readonly failures: FailureLog
+  readonly onDecision: ((record: DecisionRecord) => void) | undefined
+}
+
+/** The walk of a proxied call: request gate, route, check, and forward or refuse. */
+export function createServe(gateway: GatewayState): Serve {
+  return (client, request, response, expectsContinue) => {
+    const call: Call = {
+      gateway,
+      client,
+      request,
+      response,
+      expectsContinue,
+      unread: true,
+      path: undefined,
+      service: undefined,
+      route: undefined,
+    }
+    try {
+      walk(call)
+    } catch (error) {
+      crash(call, error)
+    }
+  }
+}
+
+function walk(call: Call): void {
+  const { gateway, request, response } = call
+  if (gateway.draining) response.shouldKeepAlive = false
+  const nowMs = gateway.clock()
+  const gated = gateRequest(request)
+  if (gated.kind !== 'request') return refuseAtGate(call, gated)
+  call.unread = gated.body !== 'none' && gated.body !== 0
+  if (gated.via?.includes(gateway.viaName) === true) return answer(call, plainAnswer(508, json(call)))
+  const path = canonicalPath(gated.target)
+  if ('reason' in path) return refuse(call, path)
+  call.path = path
+  if (path.segments[0] === '.well-known' && path.segments[1] === 'countersign')
+    return probe(call, gated, path)
+  const service = gateway.routing.find(gated.host?.name, path)
+  if (service === undefined) return refuse(call, serviceUnknown)
+  call.service = service
+  const match = service.table.match(gated.method, path, service.prefixSegments)
+  if (match.kind !== 'route') {
+    return match.kind === 'method-unknown'
+      ? refuse(call, methodUnknown, match.allow)
+      : refuse(call, routeUnknown)
+  }
+  call.route = match.route
+  const outcome = check(service, match.route, request.rawHeaders, nowMs)
+  if (outcome instanceof Promise) checkLater(call, gated, service, outcome)
+  else conclude(call, gated, service, outcome)
+}
+
+/** One request on its way through; what is known of it grows. */
+type Call = {
+  readonly gateway: GatewayState
+  readonly client: ClientConnection
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly expectsContinue: boolean
+  /** Whether a body may follow that nobody has read. */
+  unread: boolean
+  path: CanonicalPath | undefined
+  service: ReadyService | undefined
+  route: ReadyRoute | undefined
+}
+
+/** Keys have to be fetched first. The client may leave meanwhile. */
+function checkLater(call: Call, gated: GatedRequest, service: ReadyService, outcome: Promise<Outcome>): void {
+  const { client } = call
+  const turn = { replying: false, gone: false, abort: () => void (turn.gone = true) }
+  client.begin(turn)
+  outcome
+    .then((fetched) => {
+      if (turn.gone) return
+      conclude(call, gated, service, fetched)
+      if ('reason' in fetched.result) client.end()
+    })
+    .catch((error: unknown) => {
+      if (turn.gone) return
+      cannotDecide(call, error)
+      client.end()
+    })
+}
+
+function conclude(call: Call, gated: GatedRequest, service: ReadyService, { token, result }: Outcome): void {
+  if ('reason' in result) return refuse(call, result, undefined, token)
+  const { gateway } = call
+  if (gateway.onDecision !== undefined) record(call, { token })
+  send(call, gated, service, result)
+}
+
+function send(call: Call, gated: GatedRequest, service: ReadyService, { identity }: Allowance): void {
+  const { gateway, client, request, response, expectsContinue } = call
+  const { upstream } = service
+  const { origin } = upstream
+  const { path, query } = call.path!
+  // A body where none is expected may be left unread by the upstream, which would take it for the next request.
+  const last = call.unread && bodilessMethods.has(gated.method)
+  const requestLine =
+    `${gated.method} ${origin.basePath}${withoutPrefix(path, service.prefixSegments)}${query} HTTP/1.1\r\n` +
+    `Host: ${origin.authority}\r\n${last ? 'Connection: close\r\n' : ''}`
+  forward({
+    client,
+    request,
+    response,
+    method: gated.method,
+    body: gated.body,
+    expectsContinue,
+    last,
+    head: upstreamHead(
+      requestLine,
+      request.rawHeaders,
+      gated,
+      forwardedLines(client.address, gated.host?.authority),
+      `Via: 1.1 ${gateway.viaName}\r\n`,
+      identity,
+    ),
+    upstream,
+    limits: gateway.limits,
+    ticker: gateway.ticker,
+    fail: (failure, unread) => {
+      call.unread = unread
+      logFailure(call, service, 'upstream failed', failure)
+      answer(call, failureAnswer(failure, json(call)), failureStatus[failure] === 408)
+    },
+    cutShort: (failure) => logFailure(call, service, 'reply cut short', failure),
+  })
+}
+
+function logFailure(
+  call: Call,
+  service: ReadyService,
+  event: string,
+  failure: keyof typeof failureStatus,
+): void {
+  const { failures, ticker } = call.gateway
+  failures.write(
+    event,
+    failure,
+    { service: service.name, upstream: service.upstream.origin.key },
+    ticker.nowMs,
+  )
+}
+
+/** What the upstream is asked for: the very path that was authorised, without the segments that named the service. */
+function withoutPrefix(path: string, segments: number): string {
+  let at = 0
+  for (let count = 0; count < segments; count++) {
+    at = path.indexOf('/', at + 1)
+    if (at === -1) return '/'
+  }
+  return path.slice(at)
+}
+
+/** Behind what the gate refuses nothing can be trusted to be a request, so the connection closes. */
+function refuseAtGate(call: Call, refusal: GateRefusal): void {
+  switch (refusal.kind) {
+    case 'denied':
+      return refuse(call, refusal.denial, undefined, undefined, true)
+    case 'unsupported':
+      return answer(call, plainAnswer(501, json(call)), true)
+    case 'asterisk':
+      return answer(
+        call,
+        plainAnswer(204, false, { Allow: 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS' }),
+        true,
+      )
+  }
+}
+
+function refuse(
+  call: Call,
+  denial: Denial,
+  allow?: readonly string[],
+  token?: Outcome['token'],
+  close = false,
+): void {
+  const { gateway, service, route } = call
+  const refusal = challenge(denial, {
+    realm: service?.realm ?? gateway.realm,
+    wantsJson: json(call),
+    ...(route === undefined ? {} : { scopes: route.scopes }),
+    ...(allow === undefined ? {} : { allow }),
+  })
+  if (gateway.onDecision !== undefined) {
+    record(call, { token, reason: denial.reason, detail: denial.detail, status: refusal.status })
+  }
+  answer(call, refusal, close)
+}
+
+/** The keys to decide with cannot be had: 503, never 401, and never a yes. */
+function cannotDecide(call: Call, error: unknown): void {
+  if (!isProblem(error)) return crash(call, error)
+  const { gateway } = call
+  if (gateway.onDecision !== undefined) {
+    record(call, { reason: 'keys-unavailable', detail: error.message, status: 503 })
+  }
+  answer(call, problemResponse(error, { wantsJson: json(call) }))
+}
+
+/** Whether we are alive, and whether to send us requests. Under a path of our own, so that no service's is taken. */
+function probe(call: Call, { method }: GatedRequest, { segments }: CanonicalPath): void {
+  const name = segments.length === 3 ? segments[2] : undefined
+  if (name !== 'livez' && name !== 'readyz') return refuse(call, routeUnknown)
+  if (method !== 'GET' && method !== 'HEAD') return refuse(call, methodUnknown, ['GET', 'HEAD'])
+  const isWell = name === 'livez' || !call.gateway.draining
+  answer(call, isWell ? plainAnswer(200) : plainAnswer(503, json(call), { 'Retry-After': '1' }))
+}
+
+/** Something that must not happen. Closed, since what state the connection is in is unknown. */
+function crash(call: Call, error: unknown): void {
+  const { gateway, client, response } = call
+  const problem = isProblem(error)
+    ? error
+    : new Problem('internal', 'a defect in the gateway', { cause: error })
+  gateway.log.error('request failed', { problem: problem.message, stack: stackOf(error) })
+  if (response.headersSent) client.cut()
+  else answer(call, plainAnswer(500, json(call)), true)
+}
+
+function stackOf(error: unknown): string | undefined {
+  return error instanceof Error ? error.stack : undefined
+}
+
+function answer(call: Call, reply: Answer, close = false): void {
+  const { client, request, response, unread, expectsContinue } = call
+  // Who waits for "100 Continue" has not sent its body, and learns now that it need not.
+  sendAnswer(reply, client, request, response, { unread: unread && !expectsContinue, close })
+}
+
+function record(call: Call, known: Partial<Parameters<typeof decisionRecord>[0]>): void {
+  const { gateway, request, path, service, route } = call
+  gateway.onDecision!(
+    decisionRecord({
+      method: request.method,
+      path: path?.path,
+      service,
+      route,
+      token: undefined,
+      reason: undefined,
+      detail: undefined,
+      status: undefined,
+      ...known,
+    }),
+  )
+}
+
+function json(call: Call): boolean {
+  return wantsJson(call.request.rawHeaders)
+}
+
+const serviceUnknown: Denial = Object.freeze({
+  reason: 'service-unknown',
+  detail: 'no service at this host or path',
+})
+const routeUnknown: Denial = Object.freeze({ reason: 'route-unknown', detail: 'no route matches the path' })
+const methodUnknown: Denial = Object.freeze({
+  reason: 'method-unknown',
+  detail: 'the path has no such method',
+})
+const bodilessMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS'])
