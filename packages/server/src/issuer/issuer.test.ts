@@ -7,8 +7,16 @@ import { createVerifier, inspectToken } from '@countersign/sdk/jwt'
 import { createMemoryStore } from '../store/memory.ts'
 import type { Store } from '../store/store.ts'
 import { createIssuer } from './issuer.ts'
-import { basic, orders, ordersSecret, settings, shopSecret, startIssuer, trust } from './issuer-fixture.ts'
-import type { Fixture } from './issuer-fixture.ts'
+import {
+  basic,
+  orders,
+  ordersSecret,
+  settings,
+  shopSecret,
+  startIssuer,
+  trust,
+} from '../../../../test/issuer/fixture.ts'
+import type { Fixture } from '../../../../test/issuer/fixture.ts'
 
 const grant = 'grant_type=client_credentials'
 const body = `${grant}&client_id=orders&client_secret=${ordersSecret}`

@@ -196,7 +196,7 @@ test('removing the signing key takes effect at once, here and in the other repli
   assert.equal(one.ring.signerAt(start).keyId, two.ring.signerAt(start).keyId)
   await one.ring.remove(keyId)
   assert.deepEqual(states(one.ring, start), ['retired', 'active'])
-  await assert.rejects(one.ring.remove('no such key'), { code: 'key-unknown' })
+  await assert.rejects(one.ring.remove('no such key'), { code: 'ring-key-unknown' })
 })
 
 test('a failed turn does not stop the next one', async () => {

@@ -26,7 +26,7 @@ export type KeyRing = {
   rotate(): Promise<void>
   /**
    * Takes a key out at once, because it may be in wrong hands: its tokens are refused by whoever has fetched the
-   * key set since. @throws Problem `key-unknown`
+   * key set since. @throws Problem `ring-key-unknown`
    */
   remove(keyId: string): Promise<void>
   /** Stops turning; resolves when no use of the store is under way any more. */
@@ -195,7 +195,7 @@ async function removeFromRing(options: KeyRingOptions, keys: OpenKeys, keyId: st
   return writeRing(options, keys, (records, nowMs) => {
     const record = records.find((candidate) => candidate.keyId === keyId)
     if (record === undefined) {
-      throw new Problem('key-unknown', `the key ring holds no key ${keyId}`, {
+      throw new Problem('ring-key-unknown', `the key ring holds no key ${keyId}`, {
         next: 'list them: countersign keys',
       })
     }

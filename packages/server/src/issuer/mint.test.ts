@@ -43,7 +43,6 @@ test('a token carries exactly the claims of RFC 9068', () => {
     scope: 'invoices:read invoices:write',
     roles: ['reader'],
   })
-  assert.equal(minted.expiresAtSeconds, 1_800_000_300)
 })
 
 test('nothing granted leaves no empty claim behind', () => {

@@ -7,7 +7,6 @@ export type Minted = {
   readonly token: string
   /** The `jti` claim. */
   readonly tokenId: string
-  readonly expiresAtSeconds: number
 }
 
 /**
@@ -19,7 +18,6 @@ export type Minted = {
  */
 export function mint({ signer, issuer, clientId, granted, nowMs, lifetimeSeconds }: MintRequest): Minted {
   const iat = Math.floor(nowMs / 1000)
-  const exp = iat + lifetimeSeconds
   const jti = randomTokenId()
   const token = signer.sign({
     iss: issuer,
@@ -27,13 +25,13 @@ export function mint({ signer, issuer, clientId, granted, nowMs, lifetimeSeconds
     sub: clientId,
     client_id: clientId,
     iat,
-    exp,
+    exp: iat + lifetimeSeconds,
     jti,
     // Left out when empty; an empty `scope` is not even well-formed (RFC 6749 §3.3).
     ...(granted.scopes.length === 0 ? undefined : { scope: granted.scopes.join(' ') }),
     ...(granted.roles.length === 0 ? undefined : { roles: granted.roles }),
   })
-  return { token, tokenId: jti, expiresAtSeconds: exp }
+  return { token, tokenId: jti }
 }
 
 export type MintRequest = {

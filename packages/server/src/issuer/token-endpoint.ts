@@ -75,7 +75,6 @@ export function createTokenEndpoint({
         service: granted.service,
         tokenId: minted.tokenId,
         keyId: signer.keyId,
-        expiresAt: minted.expiresAtSeconds,
       })
       return issued(minted, granted, lifetimeSeconds)
     } catch (error) {
@@ -84,7 +83,7 @@ export function createTokenEndpoint({
   }
 
   function refused(refusal: Refusal, client: string | undefined): Reply {
-    log.warn('token.refused', { client, error: refusal.error, detail: refusal.description })
+    log.warn('token.refused', { client, reason: refusal.error, detail: refusal.description })
     return refusalReply(refusal)
   }
 

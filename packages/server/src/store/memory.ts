@@ -1,15 +1,16 @@
 import { Problem } from '@countersign/sdk/core'
-import { sweepLimit } from './store.ts'
 import type { RingSnapshot, Store } from './store.ts'
 
 /**
  * A store that forgets everything with the process: for tests, the demo, and `store: memory:` with one replica.
  *
+ * @param options.sweepLimit how many expired marks one sweep drops at most.
+ *
  * @example
  * const store = createMemoryStore()
  * await store.putOnce('client orders', 'a1', Date.now() + 60_000, Date.now())   // true, and false from then on
  */
-export function createMemoryStore(): Store {
+export function createMemoryStore({ sweepLimit = 1000 }: { readonly sweepLimit?: number } = {}): Store {
   let ring: RingSnapshot = Object.freeze({ version: 0, keys: Object.freeze([]) })
   const marks = new Map<string, number>()
   let closed = false

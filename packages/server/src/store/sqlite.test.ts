@@ -8,8 +8,7 @@ import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { isProblem } from '@countersign/sdk/core'
 import { openSqliteStore } from './sqlite.ts'
-import { sweepLimit } from './store.ts'
-import { keyRecord, storeContract } from './store-contract.ts'
+import { keyRecord, storeContract } from '../../../../test/store/contract.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'countersign-store-'))
 after(() => rmSync(directory, { recursive: true, force: true }))
@@ -80,13 +79,9 @@ test('a half-written replacement is undone as a whole', async () => {
 })
 
 test('one sweep drops no more than its limit', async () => {
-  const path = newPath()
-  const store = openSqliteStore({ path })
-  const filler = new DatabaseSync(path)
-  filler.exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${sweepLimit + 5})
-               INSERT INTO replay_mark SELECT 'orders', i, 2000 FROM n`)
-  filler.close()
-  assert.deepEqual(await store.sweep(9000), { dropped: sweepLimit })
+  const store = openSqliteStore({ path: newPath(), sweepLimit: 10 })
+  for (let index = 0; index < 15; index++) await store.putOnce('orders', `${index}`, 2000, 1000)
+  assert.deepEqual(await store.sweep(9000), { dropped: 10 })
   assert.deepEqual(await store.sweep(9000), { dropped: 5 })
   await store.close()
 })
@@ -136,7 +131,7 @@ test('kill -9 in the middle of writes loses nothing that was acknowledged', asyn
   }
 })
 
-const writer = fileURLToPath(new URL('./sqlite-writer.ts', import.meta.url))
+const writer = fileURLToPath(new URL('../../../../test/store/sqlite-writer.ts', import.meta.url))
 
 /** Runs a writing child, kills it without warning, and reports what it had acknowledged by then. */
 async function writeUntilKilled(

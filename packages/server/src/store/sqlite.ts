@@ -2,7 +2,6 @@ import { closeSync, openSync } from 'node:fs'
 import * as sqlite from 'node:sqlite'
 import { isProblem, Problem } from '@countersign/sdk/core'
 import { migrate } from './sqlite-schema.ts'
-import { sweepLimit } from './store.ts'
 import type { KeyRecord, RingSnapshot, Store } from './store.ts'
 
 /**
@@ -17,7 +16,11 @@ import type { KeyRecord, RingSnapshot, Store } from './store.ts'
  * @example
  * const store = openSqliteStore({ path: 'countersign.db' })
  */
-export function openSqliteStore({ path, busyTimeoutMs = 5000 }: SqliteStoreOptions): Store {
+export function openSqliteStore({
+  path,
+  busyTimeoutMs = 5000,
+  sweepLimit = 1000,
+}: SqliteStoreOptions): Store {
   const database = open(path, busyTimeoutMs)
   const attempt = <T>(work: () => T): T => {
     try {
@@ -45,7 +48,7 @@ export function openSqliteStore({ path, busyTimeoutMs = 5000 }: SqliteStoreOptio
       ),
       sweepMarks: database.prepare(
         `DELETE FROM replay_mark WHERE (scope, id) IN
-         (SELECT scope, id FROM replay_mark WHERE expires_at_ms < ? LIMIT ${sweepLimit})`,
+         (SELECT scope, id FROM replay_mark WHERE expires_at_ms < ? LIMIT ?)`,
       ),
       ping: database.prepare('SELECT 1'),
     }),
@@ -86,7 +89,7 @@ export function openSqliteStore({ path, busyTimeoutMs = 5000 }: SqliteStoreOptio
       return attempt(() => putMark.run(scope, id, expiresAtMs, nowMs).changes === 1)
     },
     async sweep(nowMs) {
-      return attempt(() => ({ dropped: Number(sweepMarks.run(nowMs).changes) }))
+      return attempt(() => ({ dropped: Number(sweepMarks.run(nowMs, sweepLimit).changes) }))
     },
     async ping() {
       attempt(() => ping.get())
@@ -102,6 +105,8 @@ export type SqliteStoreOptions = {
   readonly path: string
   /** How long a write waits for another process's write, in milliseconds. */
   readonly busyTimeoutMs?: number
+  /** How many expired marks one sweep drops at most. */
+  readonly sweepLimit?: number
 }
 
 function open(path: string, busyTimeoutMs: number): sqlite.DatabaseSync {

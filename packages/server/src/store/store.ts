@@ -66,6 +66,3 @@ export type KeyRetirement = {
   /** In the course of rotation, or taken out by a person before its time. */
   readonly because: 'rotated' | 'removed'
 }
-
-/** How many expired marks one `sweep` drops at most. */
-export const sweepLimit = 1000

@@ -3,8 +3,8 @@
  * acknowledged and goes on until it is killed; `ring` makes one attempt at a new ring and reports who won.
  */
 import { writeSync } from 'node:fs'
-import { openSqliteStore } from './sqlite.ts'
-import { keyRecord } from './store-contract.ts'
+import { openSqliteStore } from '../../packages/server/src/store/sqlite.ts'
+import { keyRecord } from './contract.ts'
 
 const [mode, path = '', scope = ''] = process.argv.slice(2)
 const store = openSqliteStore({ path })

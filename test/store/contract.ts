@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isProblem } from '@countersign/sdk/core'
-import type { KeyRecord, Store } from './store.ts'
+import type { KeyRecord, Store } from '../../packages/server/src/store/store.ts'
 
 /**
  * Test support: what every store must do, run by each driver's own test file.

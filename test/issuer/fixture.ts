@@ -3,11 +3,11 @@ import { createServer, request as httpRequest } from 'node:http'
 import type { IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Secret } from '@countersign/sdk/core'
-import { createMemoryStore } from '../store/memory.ts'
-import type { Client, IssuerSettings, Service, Trust } from '../trust/trust.ts'
-import { createIssuer } from './issuer.ts'
-import type { Issuer, IssuerOptions } from './issuer.ts'
-import { issuerServerOptions, protectServer } from './server-options.ts'
+import { createMemoryStore } from '../../packages/server/src/store/memory.ts'
+import type { Client, IssuerSettings, Service, Trust } from '../../packages/server/src/trust/trust.ts'
+import { createIssuer } from '../../packages/server/src/issuer/issuer.ts'
+import type { Issuer, IssuerOptions } from '../../packages/server/src/issuer/issuer.ts'
+import { issuerServerOptions, protectServer } from '../../packages/server/src/issuer/server-options.ts'
 
 export type Fixture = {
   readonly issuer: Issuer
