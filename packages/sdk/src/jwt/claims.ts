@@ -37,24 +37,27 @@ export function checkClaims(claims: StrictJson, rules: ClaimRules, nowMs: number
 }
 
 /**
- * A claim that differs from a known one only in case is read as that one by verifiers in other languages (Go matches
- * names without case), so two services could see two identities in one token.
+ * A claim that differs from a known one only in case is read as that one by verifiers in other languages, so two
+ * services could see two identities in one token. Go matches names by Unicode's folding, where `ſ` is an `s` as well.
  */
 function checkNames(claims: StrictJson): Denial | undefined {
   for (const name in claims) {
-    if (hasUpperCase(name) && knownClaims.has(name.toLowerCase())) {
-      return deny('claim-malformed', `a claim is spelled like "${name.toLowerCase()}" but for its case`)
+    if (isFolded(name)) continue
+    const folded = name.toUpperCase().toLowerCase()
+    if (knownClaims.has(folded)) {
+      return deny('claim-malformed', `a claim is spelled like "${folded}" but for its case`)
     }
   }
   return undefined
 }
 
-function hasUpperCase(name: string): boolean {
+/** True when no folding can change the name: ASCII without upper case, as nearly every name is. */
+function isFolded(name: string): boolean {
   for (let index = 0; index < name.length; index++) {
     const code = name.charCodeAt(index)
-    if (code >= 0x41 && code <= 0x5a) return true
+    if ((code >= 0x41 && code <= 0x5a) || code > 0x7f) return false
   }
-  return false
+  return true
 }
 
 function checkAudience(aud: unknown, expected: readonly string[] | undefined): Denial | undefined {
@@ -122,7 +125,7 @@ function checkRequired(claims: StrictJson, required: readonly string[]): Denial 
 }
 
 /** `1e999` parses to Infinity and `1e300` is a date in no calendar; milliseconds for seconds are caught too. */
-function isNumericDate(value: unknown): value is number {
+export function isNumericDate(value: unknown): value is number {
   return typeof value === 'number' && value >= 0 && value <= maxNumericDate
 }
 
