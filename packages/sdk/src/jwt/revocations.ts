@@ -1,3 +1,4 @@
+import { isNumericDate } from './claims.ts'
 import { deny } from '../core/denial.ts'
 import type { Denial } from '../core/denial.ts'
 import { refuseUnknownOptions } from '../core/options.ts'
@@ -8,7 +9,7 @@ import type { VerifiedToken } from './verified-token.ts'
 export type Revocation = {
   /** The `iss` whose tokens are meant: another issuer's equal `jti` or `kid` is another thing. */
   readonly issuer: string
-  /** When the last token it could refuse has expired, seconds since the epoch; then it is forgotten. */
+  /** When the last token it could refuse has expired, seconds since the epoch; then it is forgotten. Infinity: never. */
   readonly untilSeconds: number
 } & (
   | { readonly tokenId: string }
@@ -36,7 +37,8 @@ export class Revocations {
   /**
    * Refuses the tokens meant from the next check on, also those a verifier has cached.
    *
-   * @throws Problem `revocations-full` when nothing can be forgotten any more; the caller then revokes the key instead.
+   * @throws Problem `option-invalid` for a revocation that says nothing or two things, or has a date that is none;
+   *   `revocations-full` when nothing can be forgotten any more; the caller then revokes the key instead.
    */
   revoke(revocation: Revocation, nowMs: number = Date.now()): void {
     const { key, issuedBefore } = entryOf(revocation)
@@ -54,7 +56,7 @@ export class Revocations {
     this.generation++
   }
 
-  /** Why this token is refused at `nowMs`, if it is. */
+  /** Why this token is refused, if it is. */
   refuses(token: VerifiedToken): Denial | undefined {
     if (this.#entries.size === 0) return undefined
     const { issuer, tokenId, subject, clientId, keyId } = token
@@ -104,19 +106,48 @@ export function createRevocations(options: { readonly limit?: number } = {}): Re
   return new Revocations(limit)
 }
 
+/** A revocation with a slip in it would refuse nothing, and nobody would notice: so it is read strictly. */
 function entryOf(revocation: Revocation): { key: string; issuedBefore: number } {
-  const { issuer } = revocation
-  const always = Number.POSITIVE_INFINITY
-  if ('tokenId' in revocation)
-    return { key: entryKey('jti', issuer, revocation.tokenId), issuedBefore: always }
-  if ('keyId' in revocation) return { key: entryKey('kid', issuer, revocation.keyId), issuedBefore: always }
-  const issuedBefore = revocation.issuedBeforeSeconds
-  return 'subject' in revocation
-    ? { key: entryKey('sub', issuer, revocation.subject), issuedBefore }
-    : { key: entryKey('client', issuer, revocation.clientId), issuedBefore }
+  const members = revocation as Readonly<Record<string, unknown>>
+  const kinds = Object.keys(kindNames).filter((name) => members[name] !== undefined)
+  const name = kinds[0]
+  if (name === undefined || kinds.length > 1) {
+    throw invalid('exactly one of tokenId, subject, clientId and keyId says what is revoked')
+  }
+  const dated = name === 'subject' || name === 'clientId'
+  refuseUnknownOptions('revoke', members, [
+    'issuer',
+    'untilSeconds',
+    name,
+    ...(dated ? ['issuedBeforeSeconds'] : []),
+  ])
+  const { issuer, untilSeconds, issuedBeforeSeconds } = members
+  const value = members[name]
+  if (typeof issuer !== 'string' || typeof value !== 'string') {
+    throw invalid(`issuer and ${name} must be strings`)
+  }
+  if (
+    !(untilSeconds === Number.POSITIVE_INFINITY || isNumericDate(untilSeconds)) ||
+    (dated && !isNumericDate(issuedBeforeSeconds))
+  ) {
+    throw invalid('dates are seconds since the epoch')
+  }
+  const issuedBefore = dated ? (issuedBeforeSeconds as number) : Number.POSITIVE_INFINITY
+  return { key: entryKey(kindNames[name]!, issuer, value), issuedBefore }
+}
+
+function invalid(message: string): Problem {
+  return new Problem('option-invalid', `revoke: ${message}`)
 }
 
 /** The length in front keeps two different pairs from ever having one text. */
 function entryKey(kind: string, issuer: string, value: string): string {
   return `${kind}:${issuer.length}:${issuer}:${value}`
+}
+
+const kindNames: Readonly<Record<string, string>> = {
+  tokenId: 'jti',
+  subject: 'sub',
+  clientId: 'client',
+  keyId: 'kid',
 }
