@@ -13,8 +13,8 @@ export class TokenCache<Entry> {
   #youngCharacters = 0
 
   /**
-   * @param maxEntries at most this many tokens are kept.
-   * @param maxCharacters at most this many characters of token text are kept.
+   * @param maxEntries at most this many tokens are kept, and two at least.
+   * @param maxCharacters at most this many characters of token text are kept; half of it is the longest token kept.
    */
   constructor(maxEntries: number, maxCharacters: number) {
     this.#halfEntries = Math.max(1, Math.floor(maxEntries / 2))
@@ -25,14 +25,13 @@ export class TokenCache<Entry> {
     const entry = this.#young.get(token)
     if (entry !== undefined) return entry
     const aged = this.#old.get(token)
-    if (aged !== undefined) {
-      this.#old.delete(token)
-      this.keep(token, aged)
-    }
+    if (aged !== undefined) this.keep(token, aged)
     return aged
   }
 
   keep(token: string, entry: Entry): void {
+    this.drop(token)
+    if (token.length > this.#halfCharacters) return
     if (
       this.#young.size >= this.#halfEntries ||
       this.#youngCharacters + token.length > this.#halfCharacters
