@@ -24,7 +24,7 @@ function toBigInt(bytes: Uint8Array): bigint {
 
 /**
  * Flawed primes are k·M + 65537^a mod M with M a product of the first primes, so modulo each small prime the modulus is
- * a power of 65537. A sound key passes all 39 tests with a chance of about 2^-27.
+ * a power of 65537. A sound key passes all 38 tests with a chance of about 2^-27.
  * Source: Nemec et al., "The Return of Coppersmith's Attack", CCS 2017, §2.3 (fingerprinting).
  */
 function isRoca(modulus: bigint): boolean {
