@@ -245,7 +245,4 @@ const takenHeaders = [
 const reservedPaths: Readonly<Record<string, string>> = {
   '.well-known': 'metadata',
   authz: 'decisions for other proxies',
-  livez: 'is the process alive',
-  metrics: 'metrics',
-  readyz: 'can it serve',
 }

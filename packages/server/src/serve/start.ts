@@ -1,0 +1,199 @@
+import { createServer } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import { Problem, refuseUnknownOptions } from '@countersign/sdk/core'
+import type { Clock } from '@countersign/sdk/core'
+import { createGateway } from '../gateway/gateway.ts'
+import type { Gateway } from '../gateway/gateway.ts'
+import { createIssuer } from '../issuer/issuer.ts'
+import type { Issuer } from '../issuer/issuer.ts'
+import { issuerServerOptions, protectServer } from '../issuer/server-options.ts'
+import { silentLog } from '../log.ts'
+import type { Log } from '../log.ts'
+import { openStore } from '../store/open.ts'
+import type { Store } from '../store/store.ts'
+import type { ListenAddress, Trust } from '../trust/trust.ts'
+import { logDecision } from './decision-log.ts'
+import { addressText, drain, listen } from './listen.ts'
+import { frozenChanges } from './frozen-changes.ts'
+
+export type ServerPart = 'issuer' | 'gateway'
+
+export type ServeOptions = {
+  readonly trust: Trust
+  /** Only this part; both, as far as the trust file has them, unless given. */
+  readonly only?: ServerPart
+  readonly log?: Log
+  readonly clock?: Clock
+  /** Asked before the issuer: true when it has answered. For what a demo adds to an issuer. */
+  readonly beforeIssuer?: (request: IncomingMessage, response: ServerResponse) => boolean
+  /** How long requests at hand may take when the servers stop, milliseconds; 10,000 unless given. */
+  readonly drainMs?: number
+}
+
+export type RunningServers = {
+  /** Where each part listens, with the real port. */
+  readonly addresses: { readonly issuer?: ListenAddress; readonly gateway?: ListenAddress }
+  /**
+   * Works by another trust file from the next request on: all of it, or nothing of it.
+   *
+   * @returns settings that differ but count only after a restart, such as `gateway.listen`
+   * @throws Problem when the file cannot be put to work; then the one before stays
+   */
+  replace(trust: Trust): readonly string[]
+  /**
+   * Stops: no new connections, requests at hand finish, then everything is let go of. Safe to call twice.
+   *
+   * @param announceMs how long to go on serving while `readyz` already says no, so that load balancers notice
+   */
+  close(options?: { readonly announceMs?: number }): Promise<void>
+}
+
+/**
+ * Starts what the trust file declares: issuer, gateway or both, listening. Either all of it runs, or nothing is left.
+ *
+ * @throws Problem `nothing-to-serve`, `port-taken`, `address-unusable`, and those of issuer, gateway and store
+ *
+ * @example
+ * const servers = await startServers({ trust, log })
+ * process.once('SIGTERM', () => servers.close())
+ */
+export async function startServers(options: ServeOptions): Promise<RunningServers> {
+  refuseUnknownOptions('startServers', options, optionNames)
+  const { trust, only, log = silentLog, clock, beforeIssuer, drainMs = 10_000 } = options
+  const shared = { log, ...(clock === undefined ? {} : { clock }) }
+  checkParts(trust, only)
+  const undo: (() => Promise<void>)[] = []
+  try {
+    let issuer: IssuerServer | undefined
+    if (trust.issuer !== undefined && only !== 'gateway') {
+      const store = await openStore(trust.issuer.store)
+      undo.push(() => store.close())
+      const created = await createIssuer({ settings: trust.issuer, trust, store, ...shared })
+      const server = issuerServer(created, store, beforeIssuer, drainMs)
+      undo.push(() => server.close(0))
+      issuer = server
+    }
+    let gateway: Gateway | undefined
+    if (trust.gateway !== undefined && only !== 'issuer') {
+      const own =
+        issuer === undefined || trust.issuer === undefined ? undefined : ownIssuer(trust.issuer.url, issuer)
+      gateway = createGateway({
+        trust,
+        ...(own === undefined ? {} : { ownIssuer: own }),
+        onDecision: logDecision(log),
+        limits: { drainMs },
+        ...shared,
+      })
+      const created = gateway
+      undo.push(() => created.close())
+    }
+    // Compiled before anything listens: a mistake must not show for a moment as a server that is there.
+    const addresses: { issuer?: ListenAddress; gateway?: ListenAddress } = {}
+    if (issuer !== undefined)
+      addresses.issuer = await listen(issuer.server, trust.issuer!.listen, 'issuer.listen')
+    if (gateway !== undefined)
+      addresses.gateway = await listen(gateway.server, trust.gateway!.listen, 'gateway.listen')
+    for (const part of ['issuer', 'gateway'] as const) {
+      const address = addresses[part]
+      if (address !== undefined) log.info('serve.listening', { part, address: addressText(address) })
+    }
+    return running(trust, { issuer, gateway }, addresses, log)
+  } catch (error) {
+    for (const step of undo.reverse()) await step().catch(() => undefined)
+    throw error
+  }
+}
+
+function running(
+  started: Trust,
+  { issuer, gateway }: { issuer: IssuerServer | undefined; gateway: Gateway | undefined },
+  addresses: RunningServers['addresses'],
+  log: Log,
+): RunningServers {
+  let trust = started
+  let closing: Promise<void> | undefined
+  return {
+    addresses,
+    replace(next) {
+      // The gateway can refuse a file, the issuer cannot: so it goes first, and nothing is half replaced.
+      gateway?.replace(next)
+      issuer?.issuer.replace(next)
+      trust = next
+      return frozenChanges(started, trust)
+    },
+    close({ announceMs = 0 } = {}) {
+      closing ??= (async () => {
+        log.info('serve.stopping')
+        await Promise.all([
+          gateway === undefined ? undefined : closeGateway(gateway, announceMs),
+          issuer?.close(announceMs),
+        ])
+        log.info('serve.stopped')
+      })()
+      return closing
+    },
+  }
+}
+
+/** A connection whose request was under way when the drain began is idle after it, and would be waited for in vain. */
+async function closeGateway(gateway: Gateway, announceMs: number): Promise<void> {
+  const closed = gateway.close({ announceMs })
+  const idle = setInterval(() => {
+    if (!gateway.server.listening) gateway.server.closeIdleConnections()
+  }, 20)
+  await closed.finally(() => clearInterval(idle))
+}
+
+type IssuerServer = {
+  readonly server: Server
+  readonly issuer: Issuer
+  close(announceMs: number): Promise<void>
+}
+
+function issuerServer(
+  issuer: Issuer,
+  store: Store,
+  beforeIssuer: ServeOptions['beforeIssuer'],
+  drainMs: number,
+): IssuerServer {
+  let stopping = false
+  const server = createServer(issuerServerOptions, (request, response) => {
+    if (stopping) {
+      response.shouldKeepAlive = false
+      if (request.url === '/readyz')
+        return void response.writeHead(503, { 'Retry-After': '5' }).end('stopping\n')
+    }
+    if (beforeIssuer?.(request, response) !== true) issuer.listener(request, response)
+  })
+  protectServer(server)
+  return {
+    server,
+    issuer,
+    async close(announceMs) {
+      stopping = true
+      if (announceMs > 0) await new Promise((resolve) => setTimeout(resolve, announceMs))
+      await drain(server, drainMs)
+      await issuer.close()
+      await store.close()
+    },
+  }
+}
+
+function ownIssuer(issuer: string, { issuer: { keySet } }: IssuerServer) {
+  return { issuer, keySet }
+}
+
+function checkParts(trust: Trust, only: ServerPart | undefined): void {
+  if (only !== undefined && trust[only] === undefined) {
+    throw new Problem('nothing-to-serve', `${trust.file} has no ${only} section`, {
+      next: `add one, or leave --only ${only} out`,
+    })
+  }
+  if (trust.issuer === undefined && trust.gateway === undefined) {
+    throw new Problem('nothing-to-serve', `${trust.file} has neither an issuer nor a gateway section`, {
+      next: 'add one of them',
+    })
+  }
+}
+
+const optionNames = ['trust', 'only', 'log', 'clock', 'beforeIssuer', 'drainMs']
