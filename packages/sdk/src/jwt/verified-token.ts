@@ -66,14 +66,14 @@ export class VerifiedToken {
     return this.#scopes
   }
 
-  /** All claims, deeply frozen. */
+  /** All claims, deeply frozen, without a prototype: own members are all there is. */
   get claims(): StrictJson {
     // Frozen on first use: most requests read two or three claims and never the object.
     this.#frozenClaims ??= freezeDeep(this.#claims)
     return this.#frozenClaims
   }
 
-  /** The protected header, deeply frozen. */
+  /** The protected header, deeply frozen, without a prototype. */
   get header(): StrictJson {
     return freezeDeep(this.#header.members)
   }
