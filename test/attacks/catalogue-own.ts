@@ -1,0 +1,2 @@
+import type { Attack } from './catalogue.ts'
+export const ownCatalogue: readonly Attack[] = []
