@@ -3,11 +3,11 @@ import { connect, createServer } from 'node:net'
 import type { AddressInfo, Server, Socket } from 'node:net'
 import { createKeySet, createSigner, generateSigningKey, verificationKey } from '@countersign/sdk/jwt'
 import type { SigningKey } from '@countersign/sdk/jwt'
-import type { DecisionRecord } from './decision.ts'
-import { createGateway } from './gateway.ts'
-import type { Gateway, GatewayOptions } from './gateway.ts'
-import type { GatewayLimits } from './limits.ts'
-import type { Route, Service, Trust } from '../trust/trust.ts'
+import type { DecisionRecord } from '../../packages/server/src/gateway/decision.ts'
+import { createGateway } from '../../packages/server/src/gateway/gateway.ts'
+import type { Gateway, GatewayOptions } from '../../packages/server/src/gateway/gateway.ts'
+import type { GatewayLimits } from '../../packages/server/src/gateway/limits.ts'
+import type { Route, Service, Trust } from '../../packages/server/src/trust/trust.ts'
 
 /**
  * A gateway on a loopback port with real keys, for tests: one service "billing" at /billing in front of the given
