@@ -90,7 +90,7 @@ test('openid-client goes from the issuer’s URL to a token', async () => {
     })
     const tokens = await openid.clientCredentialsGrant(config, { resource: audience })
     assert.equal(jose.decodeJwt(tokens.access_token).aud, audience)
-    assert.equal(tokens.expiresIn(), 300)
+    assert.equal(tokens.expires_in, 300)
   }
 })
 
