@@ -73,6 +73,28 @@ for (const [what, body, fault] of [
   })
 }
 
+for (const type of ['application/json; charset=utf-8', 'Application/JWK-Set+JSON', 'application/json']) {
+  test(`an answer of type ${type} is taken`, async (t) => {
+    const url = await serve(t, (_, response) => void response.setHeader('content-type', type).end('{}'))
+    assert.equal((await safeGetJson(url, local)).status, 200)
+  })
+}
+
+for (const type of [
+  'text/html',
+  'text/plain',
+  'image/png',
+  'application/octet-stream',
+  'application/jsonp',
+  '',
+]) {
+  test(`an answer of type "${type}" fails`, async (t) => {
+    const url = await serve(t, (_, response) => void response.setHeader('content-type', type).end('{}'))
+    const message = `${url}: the answer is of another type than JSON`
+    await assert.rejects(safeGetJson(url, local), { code: 'fetch-failed', message })
+  })
+}
+
 test('an answer of exactly the allowed size is taken', async (t) => {
   const url = await serve(t, (_, response) => void response.end(JSON.stringify('x'.repeat(998))))
   assert.equal((await safeGetJson(url, local)).document, 'x'.repeat(998))

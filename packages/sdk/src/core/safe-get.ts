@@ -55,6 +55,11 @@ export async function safeGetJson(url: string, limits: SafeGetLimits, etag?: str
         lookup: guardedLookup(target.hostname, limits),
       },
       (reply) => {
+        if (reply.statusCode === 200 && !saysJson(reply.headers['content-type'])) {
+          fail('the answer is of another type than JSON')
+          outgoing.destroy()
+          return
+        }
         const chunks: Buffer[] = []
         let size = 0
         reply.on('data', (chunk: Buffer) => {
@@ -137,6 +142,13 @@ export function checkAddress(address: string, local: boolean, limits: SafeGetLim
       'set allowPrivateAddresses if the issuer is inside your network',
     )
   }
+}
+
+/** What a server took from its users and serves under its own name (an upload, a page) says that it is something else. */
+function saysJson(contentType: string | undefined): boolean {
+  if (contentType === undefined) return true
+  const type = contentType.split(';', 1)[0]!.trim().toLowerCase()
+  return type === 'application/json' || (type.startsWith('application/') && type.endsWith('+json'))
 }
 
 function parse(text: string): { document: unknown } | undefined {
