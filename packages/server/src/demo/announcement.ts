@@ -63,6 +63,9 @@ export function peopleAnnouncement({ ports }: Pick<DemoSettings, 'ports'>, start
 `
 }
 
+/** What the demo says last. */
+export const lastWords = '\nCtrl-C stops everything.\n'
+
 /** A command that prints an access token and nothing else, with nothing but what every machine has. */
 function tokenCommand(client: string, issuer: string, folder: string, cwd: string): string {
   const secret = shown(secretPath(folder, client), cwd)
