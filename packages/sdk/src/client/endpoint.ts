@@ -1,0 +1,66 @@
+import { fetchMetadata } from '../core/metadata.ts'
+import { Problem } from '../core/problem.ts'
+import { isLoopbackHost } from '../core/loopback.ts'
+import { chooseMethod } from './authenticate.ts'
+import type { AuthenticationMethod } from './authenticate.ts'
+
+/** Where tokens are asked for, and how the client shows there who it is. */
+export type TokenEndpoint = { readonly url: string; readonly method: AuthenticationMethod }
+
+/**
+ * Finds an issuer's token endpoint by its metadata (OpenID Connect Discovery §4, RFC 8414 §3). The metadata must name
+ * the very issuer that was asked for (§3.3), or the secret would go wherever somebody else's document says.
+ *
+ * @param options.method instead of choosing one of those the issuer publishes.
+ * @throws Problem `fetch-failed`, `fetch-refused`, or `option-invalid` when the metadata names an endpoint that a
+ *   secret must not be sent to.
+ */
+export async function discoverTokenEndpoint(
+  issuer: string,
+  options: {
+    readonly timeoutMs: number
+    readonly allowInsecure: boolean
+    readonly method: AuthenticationMethod | undefined
+  },
+): Promise<TokenEndpoint> {
+  const metadata = await fetchMetadata(issuer, {
+    timeoutMs: options.timeoutMs,
+    maxBytes: maxMetadataBytes,
+    // Unlike a key set's, this issuer was chosen by whoever runs the client, and inside a cluster it is private.
+    allowPrivateAddresses: true,
+    allowLoopback: isLoopbackHost(new URL(issuer).hostname),
+    dangerouslyAllowHttp: options.allowInsecure,
+  })
+  const url = metadata['token_endpoint']
+  if (typeof url !== 'string') {
+    throw new Problem('fetch-failed', `${issuer}: its metadata names no token_endpoint`, {
+      next: 'give tokenEndpoint instead of issuer',
+    })
+  }
+  checkSecretUrl(url, 'token_endpoint', options.allowInsecure, 'dangerouslyAllowInsecureIssuer')
+  const method = options.method ?? chooseMethod(metadata['token_endpoint_auth_methods_supported'])
+  return Object.freeze({ url, method })
+}
+
+/**
+ * Refuses a URL that a secret or a token must not be sent to: anything but https:, or http: on this very machine.
+ *
+ * @param danger the option that lets plain http: through all the same.
+ * @throws Problem `option-invalid`; the URL itself is not repeated when there are credentials in it.
+ */
+export function checkSecretUrl(url: string, what: string, allowInsecure: boolean, danger: string): void {
+  const parsed = URL.parse(url)
+  if (parsed === null) throw new Problem('option-invalid', `${what}: expected a URL`)
+  if (parsed.username !== '' || parsed.password !== '') {
+    throw new Problem('option-invalid', `${what}: a URL with credentials in it`, {
+      next: 'take them out: URLs end up in logs',
+    })
+  }
+  if (parsed.protocol === 'https:') return
+  if (parsed.protocol === 'http:' && (allowInsecure || isLoopbackHost(parsed.hostname))) return
+  throw new Problem('option-invalid', `${what}: ${parsed.origin} is not https:`, {
+    next: `use https:, or ${danger} where the network is trusted`,
+  })
+}
+
+const maxMetadataBytes = 256 * 1024

@@ -1,0 +1,172 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { after, beforeEach, test } from 'node:test'
+import { Problem } from '../core/problem.ts'
+import { Secret } from '../core/secret.ts'
+import { createTokenFetch } from './fetch.ts'
+import type { AccessToken } from './token-source.ts'
+
+type Seen = {
+  method: string
+  url: string
+  authorization: string | undefined
+  body: string
+  custom: string | undefined
+}
+let seen: Seen[] = []
+let challenge = 'Bearer realm="x", error="invalid_token"'
+const server = createServer(async (request, response) => {
+  let body = ''
+  for await (const chunk of request.setEncoding('utf8')) body += chunk
+  const { authorization, 'x-custom': custom } = request.headers
+  seen.push({
+    method: request.method!,
+    url: request.url!,
+    authorization,
+    body,
+    custom: custom as string | undefined,
+  })
+  const good = authorization === 'Bearer good'
+  response
+    .writeHead(good ? 200 : 401, good ? {} : { 'WWW-Authenticate': challenge })
+    .end(good ? 'hello' : 'refused')
+})
+server.listen(0, '127.0.0.1')
+await once(server, 'listening')
+after(() => {
+  server.close()
+  server.closeAllConnections()
+})
+const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/invoices`
+
+const old = token('old')
+const good = token('good')
+let renewals = 0
+let next: AccessToken | undefined
+beforeEach(() => {
+  seen = []
+  renewals = 0
+  next = good
+  challenge = 'Bearer realm="x", error="invalid_token"'
+})
+
+test('the token goes along, in place of what the caller says', async () => {
+  const response = await from(good)(url, { headers: { Authorization: 'Bearer mine', 'X-Custom': 'y' } })
+  assert.equal(await response.text(), 'hello')
+  assert.deepEqual(seen, [
+    { method: 'GET', url: '/invoices', authorization: 'Bearer good', body: '', custom: 'y' },
+  ])
+})
+
+for (const [what, body, text] of [
+  ['nothing', undefined, ''],
+  ['a string', 'abc', 'abc'],
+  ['bytes', Buffer.from('abc'), 'abc'],
+  ['a buffer', new TextEncoder().encode('abc').buffer, 'abc'],
+  ['a blob', new Blob(['abc']), 'abc'],
+  ['a form', new URLSearchParams({ a: 'b' }), 'a=b'],
+] as const) {
+  test(`after invalid_token a request with ${what} is sent once more with a new token`, async () => {
+    const response = await from(old)(url, body === undefined ? {} : { method: 'POST', body })
+    assert.equal(response.status, 200)
+    assert.deepEqual(
+      seen.map(({ authorization }) => authorization),
+      ['Bearer old', 'Bearer good'],
+    )
+    assert.deepEqual(
+      seen.map((request) => request.body),
+      [text, text],
+    )
+  })
+}
+
+test('only once', async () => {
+  next = token('worse')
+  const response = await from(old)(url)
+  assert.equal(response.status, 401)
+  assert.equal(seen.length, 2)
+})
+
+test('a body that can be read only once is never sent twice', async () => {
+  const stream = new Blob(['abc']).stream()
+  const response = await from(old)(url, { method: 'POST', body: stream, duplex: 'half' } as RequestInit)
+  assert.equal(response.status, 401)
+  assert.equal(await response.text(), 'refused', 'the answer is still there to read')
+  assert.equal(seen.length, 1)
+  assert.equal(renewals, 0)
+  const request = new Request(url, { method: 'POST', body: 'abc' })
+  assert.equal((await from(old)(request)).status, 401)
+  assert.equal(seen.length, 2)
+})
+
+test('a Request without a body can be sent again, with its own headers', async () => {
+  const request = new Request(url, { headers: { 'X-Custom': 'y', Authorization: 'Basic x' } })
+  assert.equal((await from(old)(request)).status, 200)
+  assert.deepEqual(
+    seen.map(({ custom }) => custom),
+    ['y', 'y'],
+  )
+})
+
+test('a 401 for another reason is the caller’s', async () => {
+  for (const other of ['Bearer realm="x"', 'Basic realm="invalid_token"', 'Bearer error="invalid_request"']) {
+    challenge = other
+    assert.equal((await from(old)(url)).status, 401)
+  }
+  assert.equal(renewals, 0)
+})
+
+test('without another token the answer is the first one', async () => {
+  next = undefined
+  const response = await from(old)(url)
+  assert.equal(await response.text(), 'refused')
+  assert.equal(seen.length, 1)
+})
+
+test('a token is not sent where others can read it', async () => {
+  const send = from(good)
+  await assert.rejects(send('http://billing.example/x'), { code: 'option-invalid' })
+  await assert.rejects(send(new URL('http://billing.example/x')), { code: 'option-invalid' })
+  await assert.rejects(send(new Request('http://billing.example/x')), { code: 'option-invalid' })
+  assert.equal(renewals, 0)
+  const calls: string[] = []
+  const insecure = createTokenFetch(source(good), {
+    allowInsecure: true,
+    fetch: (async (input: string) => {
+      calls.push(input)
+      return new Response()
+    }) as typeof fetch,
+  })
+  await insecure('http://billing.example/x')
+  assert.deepEqual(calls, ['http://billing.example/x'])
+})
+
+test('what the source throws is what the caller gets, and nothing is sent', async () => {
+  const failing = createTokenFetch(
+    { token: () => Promise.reject(new Problem('token-unavailable', 'x')), renewed: async () => undefined },
+    { fetch, allowInsecure: false },
+  )
+  await assert.rejects(failing(url), { code: 'token-unavailable' })
+  assert.deepEqual(seen, [])
+})
+
+function from(current: AccessToken): typeof fetch {
+  return createTokenFetch(source(current), { fetch, allowInsecure: false })
+}
+
+function source(current: AccessToken) {
+  return {
+    token: async () => current,
+    renewed: async (refused: AccessToken) => {
+      assert.equal(refused, current)
+      renewals++
+      return next
+    },
+  }
+}
+
+function token(text: string): AccessToken {
+  return { secret: Secret.fromText(text), expiresAtMs: 0, scopes: undefined }
+}

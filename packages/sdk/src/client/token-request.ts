@@ -1,0 +1,201 @@
+import { isProblem, Problem } from '../core/problem.ts'
+import { Secret } from '../core/secret.ts'
+import { maxTokenLength } from '../jwt/compact.ts'
+import { authenticate } from './authenticate.ts'
+import type { TokenEndpoint } from './endpoint.ts'
+
+/** What is asked of a token endpoint. */
+export type TokenRequest = {
+  readonly endpoint: TokenEndpoint
+  readonly clientId: string
+  readonly clientSecret: string
+  /** What narrows the token: `scope`, `audience`, `resource`, `roles`. */
+  readonly fields: Readonly<Record<string, string>>
+  /** For the whole exchange, milliseconds. */
+  readonly timeoutMs: number
+  readonly fetch: typeof globalThis.fetch
+  /** When it is, for a `Retry-After` that is a date; milliseconds since the epoch. */
+  readonly nowMs: number
+}
+
+/** What a token endpoint granted. */
+export type TokenResponse = {
+  readonly token: Secret
+  /** Seconds from the request on. */
+  readonly lifetimeSeconds: number
+  /** The scopes granted; undefined: exactly those asked for (RFC 6749 §5.1). */
+  readonly scopes: readonly string[] | undefined
+}
+
+/**
+ * Asks a token endpoint once for a token by client credentials (RFC 6749 §4.4). No redirect is followed: it would take
+ * the secret along.
+ *
+ * @throws Problem `token-refused` when the issuer said no and will say so again, `token-unavailable` for everything
+ *   that may pass. Neither holds the secret, the token, or what else the answer said.
+ */
+export async function requestToken(request: TokenRequest): Promise<TokenResponse> {
+  const { endpoint, clientId, clientSecret, fields, timeoutMs } = request
+  const { headers, fields: credentials } = authenticate(endpoint.method, clientId, clientSecret)
+  let status: number
+  let retryAfterSeconds: number | undefined
+  let text: string
+  try {
+    const response = await request.fetch(endpoint.url, {
+      method: 'POST',
+      headers: {
+        ...headers,
+        Accept: 'application/json',
+        'Content-Type': 'application/x-www-form-urlencoded',
+      },
+      body: new URLSearchParams({ grant_type: 'client_credentials', ...fields, ...credentials }).toString(),
+      redirect: 'manual',
+      signal: AbortSignal.timeout(timeoutMs),
+    })
+    status = response.status
+    retryAfterSeconds = readRetryAfter(response.headers.get('retry-after'), request.nowMs)
+    text = await readText(response, endpoint.url)
+  } catch (error) {
+    if (isProblem(error)) throw error
+    throw unavailable(endpoint.url, reasonOf(error, timeoutMs))
+  }
+  const document = readObject(text)
+  if (status === 200) return readGrant(endpoint.url, document)
+  throw refusalOf(request, status, document, retryAfterSeconds)
+}
+
+/** A reply of unbounded length would fill the memory of whoever reads it to the end. */
+async function readText(response: Response, url: string): Promise<string> {
+  if (response.body === null) return ''
+  const decoder = new TextDecoder()
+  let text = ''
+  let bytes = 0
+  for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
+    bytes += chunk.byteLength
+    if (bytes > maxResponseBytes)
+      throw unavailable(url, `the answer is longer than ${maxResponseBytes} bytes`)
+    text += decoder.decode(chunk, { stream: true })
+  }
+  return text + decoder.decode()
+}
+
+/** RFC 6749 §5.1 */
+function readGrant(url: string, document: Readonly<Record<string, unknown>>): TokenResponse {
+  const { access_token: token, token_type: type, expires_in: expiresIn, scope } = document
+  if (typeof token !== 'string' || !isBearerToken(token))
+    throw unavailable(url, 'the answer holds no access_token')
+  if (typeof type !== 'string' || type.toLowerCase() !== 'bearer') {
+    throw unavailable(url, 'the token is of another token_type than Bearer')
+  }
+  const lifetimeSeconds = readLifetime(expiresIn)
+  if (!(lifetimeSeconds > 0)) throw unavailable(url, 'expires_in is no lifetime')
+  const scopes = typeof scope === 'string' ? scope.split(' ').filter((name) => name !== '') : undefined
+  return { token: Secret.fromText(token), lifetimeSeconds, scopes }
+}
+
+/** Seconds; some issuers write the number as a text. NaN for anything else. */
+function readLifetime(expiresIn: unknown): number {
+  if (expiresIn === undefined) return defaultLifetimeSeconds
+  return typeof expiresIn === 'number' || typeof expiresIn === 'string' ? Number(expiresIn) : Number.NaN
+}
+
+/** RFC 6749 §5.2. Only an answer that says so in the standard's way is taken for a final no. */
+function refusalOf(
+  request: TokenRequest,
+  status: number,
+  document: Readonly<Record<string, unknown>>,
+  retryAfterSeconds: number | undefined,
+): Problem {
+  const { url } = request.endpoint
+  const error = quotable(document['error'], request) ?? (status === 401 ? 'invalid_client' : undefined)
+  if (status >= 300 && status < 400) {
+    return unavailable(
+      url,
+      `it answered with a redirect (${status}), which is not followed`,
+      retryAfterSeconds,
+    )
+  }
+  if (error === undefined || status < 400 || status === 429 || status >= 500 || passing.includes(error)) {
+    return unavailable(url, `it answered with status ${status}`, retryAfterSeconds)
+  }
+  const said = quotable(document['error_description'], request)
+  return new Problem('token-refused', `${url}: ${error}${said === undefined ? '' : `: ${said}`}`, {
+    next: nextSteps[error] ?? 'check what the issuer lets this client ask for',
+    ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+  })
+}
+
+/**
+ * A short text of visible ASCII and blanks, as RFC 6749 §5.2 allows in an error. Undefined for anything else, and for
+ * one that repeats the credentials that were sent: it would carry the secret into logs.
+ */
+function quotable(value: unknown, { endpoint, clientId, clientSecret }: TokenRequest): string | undefined {
+  if (typeof value !== 'string' || value === '' || value.length > maxErrorLength) return undefined
+  for (let at = 0; at < value.length; at++) {
+    const code = value.charCodeAt(at)
+    if (code < 0x20 || code > 0x7e) return undefined
+  }
+  const { headers } = authenticate(endpoint.method, clientId, clientSecret)
+  const basic = headers['Authorization']?.slice('Basic '.length)
+  const sent = [clientSecret, encodeURIComponent(clientSecret), ...(basic === undefined ? [] : [basic])]
+  return sent.some((text) => value.includes(text)) ? undefined : value
+}
+
+function unavailable(url: string, what: string, retryAfterSeconds?: number): Problem {
+  return new Problem('token-unavailable', `${url}: ${what}`, {
+    next: 'check that the issuer can be reached from here and is well',
+    ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+  })
+}
+
+/** RFC 9110 §10.2.3: seconds, or a date. */
+function readRetryAfter(value: string | null, nowMs: number): number | undefined {
+  if (value === null || value === '') return undefined
+  const seconds = Number(value)
+  const waited = Number.isNaN(seconds) ? (Date.parse(value) - nowMs) / 1000 : seconds
+  return Number.isNaN(waited) ? undefined : Math.min(Math.max(0, waited), maxRetryAfterSeconds)
+}
+
+function readObject(text: string): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {}
+  } catch {
+    return {}
+  }
+}
+
+/** Why fetch failed, by its code alone: what else an error says may quote the request. */
+function reasonOf(error: unknown, timeoutMs: number): string {
+  const { name, cause } = error as { name?: unknown; cause?: { code?: unknown } }
+  if (name === 'TimeoutError') return `no answer within ${timeoutMs} ms`
+  return typeof cause?.code === 'string' ? `cannot be reached (${cause.code})` : 'cannot be reached'
+}
+
+/** RFC 6750 §2.1: b64token. Anything else could start another header when it is sent on. */
+function isBearerToken(token: string): boolean {
+  if (token.length > maxTokenLength) return false
+  let end = token.length
+  while (token[end - 1] === '=') end--
+  for (let at = 0; at < end; at++) if (!tokenCharacters.includes(token[at]!)) return false
+  return end > 0
+}
+
+const maxResponseBytes = 64 * 1024
+const maxErrorLength = 300
+const maxRetryAfterSeconds = 300
+/** RFC 6749 §5.1 only recommends expires_in. Asking once a minute is cheap; a token that is long dead is not. */
+const defaultLifetimeSeconds = 60
+
+const tokenCharacters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/'
+
+/** Errors that say "later" and not "no". */
+const passing = ['temporarily_unavailable', 'server_error', 'slow_down']
+
+const nextSteps: Readonly<Record<string, string>> = {
+  invalid_client: 'check clientId and clientSecret',
+  unauthorized_client: 'let this client use the client credentials grant at the issuer',
+  invalid_scope: 'ask only for scopes and roles that the issuer grants to this client',
+  invalid_target: 'check audience or resource',
+  unsupported_grant_type: 'this issuer grants no client credentials',
+}

@@ -1,0 +1,127 @@
+import type { Clock } from '../core/clock.ts'
+import { refuseUnknownOptions } from '../core/options.ts'
+import { Problem } from '../core/problem.ts'
+import type { Secret } from '../core/secret.ts'
+import { isAuthenticationMethod } from './authenticate.ts'
+import type { AuthenticationMethod } from './authenticate.ts'
+import { checkSecretUrl } from './endpoint.ts'
+
+/** Options of `createTokenSource`. */
+export type TokenSourceOptions = {
+  /** Whose tokens: the issuer's URL, whose metadata tells the token endpoint. Either this or `tokenEndpoint`. */
+  readonly issuer?: string
+  /** The token endpoint's URL, for issuers without metadata. */
+  readonly tokenEndpoint?: string
+  readonly clientId: string
+  /** The secret; as a function it is asked before each request, so that a rotated secret needs no restart. */
+  readonly clientSecret: Secret | string | (() => Secret | string | Promise<Secret | string>)
+  /** The service the token is for, as the issuer calls it. */
+  readonly audience?: string
+  /** The service the token is for, by its URL (RFC 8707 §2). */
+  readonly resource?: string
+  /** Narrower than all that is granted. */
+  readonly scopes?: readonly string[]
+  /** Narrower than all that is granted; an extension of our issuer. */
+  readonly roles?: readonly string[]
+  /** `client_secret_basic`, unless the issuer's metadata has only the other one. */
+  readonly authentication?: AuthenticationMethod
+  /** For each exchange with the issuer, milliseconds; 5000 unless given. */
+  readonly timeoutMs?: number
+  /** Told what happened; never given a token or a secret. What it throws is dropped. */
+  readonly onEvent?: (event: TokenSourceEvent) => void
+  /** Sends the client's secret over plain http: to other machines. */
+  readonly dangerouslyAllowInsecureIssuer?: boolean
+  /** Lets `fetch` send tokens over plain http: to other machines. */
+  readonly dangerouslyAllowInsecureServices?: boolean
+  /** The platform's fetch unless given. */
+  readonly fetch?: typeof globalThis.fetch
+  readonly clock?: Clock
+  /** From 0 to 1, for spreading renewals; `Math.random` unless given. */
+  readonly random?: () => number
+}
+
+export type TokenSourceEvent =
+  | { readonly kind: 'obtained'; readonly expiresAtMs: number }
+  /** `stale`: the token at hand is still good and goes on being used. */
+  | { readonly kind: 'failed'; readonly problem: Problem; readonly stale: boolean }
+
+/**
+ * Refuses options that cannot work, so that a service learns it when it starts and not at its first call.
+ *
+ * @throws Problem `option-invalid` or `option-unknown`; neither repeats the secret.
+ */
+export function checkOptions(options: TokenSourceOptions): void {
+  refuseUnknownOptions('createTokenSource', options, optionNames)
+  const { issuer, tokenEndpoint, clientId, clientSecret, scopes, roles, timeoutMs, authentication } = options
+  if ((issuer === undefined) === (tokenEndpoint === undefined)) {
+    throw invalid('expected either issuer or tokenEndpoint', 'give the issuer, whose metadata tells the rest')
+  }
+  const allowInsecure = options.dangerouslyAllowInsecureIssuer === true
+  const [what, url] = issuer === undefined ? ['tokenEndpoint', tokenEndpoint!] : ['issuer', issuer]
+  checkSecretUrl(url, `createTokenSource: ${what}`, allowInsecure, 'dangerouslyAllowInsecureIssuer')
+  if (typeof clientId !== 'string' || clientId === '') throw invalid('expected clientId')
+  if (!isSecret(clientSecret) && typeof clientSecret !== 'function') {
+    throw invalid('expected clientSecret', 'is the environment variable set that it comes from?')
+  }
+  for (const [name, list] of Object.entries({ scopes, roles })) {
+    if (list === undefined) continue
+    // RFC 6749 §3.3: an empty list would ask for all that is granted, and a blank would make two of one.
+    const isList = Array.isArray(list) && list.length > 0
+    if (isList && list.every((one: unknown) => typeof one === 'string' && one !== '' && !one.includes(' ')))
+      continue
+    throw invalid(
+      `${name}: expected a list of names without blanks`,
+      `leave ${name} out for all that is granted`,
+    )
+  }
+  if (timeoutMs !== undefined && !(timeoutMs > 0 && timeoutMs <= maxTimeoutMs)) {
+    throw invalid(`timeoutMs: expected 1 to ${maxTimeoutMs} ms`)
+  }
+  if (authentication !== undefined && !isAuthenticationMethod(authentication)) {
+    throw invalid('authentication: expected client_secret_basic or client_secret_post')
+  }
+}
+
+/** What narrows a token, as the form's fields. */
+export function fieldsOf({
+  audience,
+  resource,
+  scopes,
+  roles,
+}: TokenSourceOptions): Readonly<Record<string, string>> {
+  const fields = { audience, resource, scope: scopes?.join(' '), roles: roles?.join(' ') }
+  return Object.fromEntries(
+    Object.entries(fields).filter((field): field is [string, string] => field[1] !== undefined),
+  )
+}
+
+/** By what it can do, so that a secret made by a second copy of this package counts too. */
+function isSecret(value: unknown): boolean {
+  if (typeof value === 'string') return value !== ''
+  return typeof (value as Secret | null | undefined)?.revealText === 'function'
+}
+
+function invalid(message: string, next?: string): Problem {
+  return new Problem('option-invalid', `createTokenSource: ${message}`, next === undefined ? {} : { next })
+}
+
+const maxTimeoutMs = 120_000
+
+const optionNames = [
+  'issuer',
+  'tokenEndpoint',
+  'clientId',
+  'clientSecret',
+  'audience',
+  'resource',
+  'scopes',
+  'roles',
+  'authentication',
+  'timeoutMs',
+  'onEvent',
+  'dangerouslyAllowInsecureIssuer',
+  'dangerouslyAllowInsecureServices',
+  'fetch',
+  'clock',
+  'random',
+]
