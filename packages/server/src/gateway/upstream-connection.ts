@@ -110,7 +110,6 @@ export class UpstreamConnection implements ResponseSink {
   endRequest(): void {
     this.#requestOpen = false
     if (this.#parser.busy) this.#awaitHead()
-    else this.#settle()
   }
 
   /** Stops reading the reply, because the client does not take it. */
@@ -166,7 +165,9 @@ export class UpstreamConnection implements ResponseSink {
   }
 
   end(): void {
-    if (this.#exchange?.onReplyEnd() === true) this.#bufferKept = true
+    const exchange = this.#exchange
+    this.#exchange = undefined
+    if (exchange?.onReplyEnd() === true) this.#bufferKept = true
   }
 
   #connected(): void {
@@ -208,9 +209,7 @@ export class UpstreamConnection implements ResponseSink {
 
   /** The reply is complete. */
   #settle(): void {
-    const exchange = this.#exchange
-    this.#exchange = undefined
-    if (exchange === undefined) return
+    if (this.state === 'closed') return
     if (this.#requestOpen || this.#last || !this.#parser.reusable || this.#socket.writableLength > 0) {
       // Answered before it had everything: where the rest of the body ends up is anybody's guess.
       this.destroy()
@@ -238,12 +237,10 @@ export class UpstreamConnection implements ResponseSink {
 
   /** The upstream closed its side in an orderly way. */
   #ended(): void {
-    if (this.#parser.close() === undefined && this.#exchange !== undefined) {
-      this.#exchange = undefined
-      this.destroy()
-      return
-    }
-    this.#fail('closed')
+    const replying = this.#parser.busy
+    // Where only closing ends a reply, this is its end; else it broke off, or nobody was waiting for one.
+    if (this.#parser.close() === undefined && replying) this.destroy()
+    else this.#fail('closed')
   }
 
   #closed(): void {
