@@ -201,10 +201,13 @@ class ClientCredentialsSource implements TokenSource {
   /** A problem of its own for each who asks, with the time that is left by now. */
   #stillFailing(nowMs: number): Problem {
     const { code, message, next } = this.#failure!
-    return new Problem(code, message, {
+    const options = {
       ...(next === undefined ? {} : { next }),
       retryAfterSeconds: Math.max(0, (this.#retryAtMs - nowMs) / 1000),
-    })
+    }
+    return code === 'token-refused'
+      ? new Problem('token-refused', message, options)
+      : new Problem('token-unavailable', message, options)
   }
 
   async #findEndpoint(): Promise<TokenEndpoint> {

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { allCheck, anyCheck, claimCheck, notCheck, roleCheck, scopeCheck } from './check.ts'
-import { readPredicate } from './predicate.ts'
+import { fails, holds, readPredicate, unknown } from './predicate.ts'
 import type { Principal } from './principal.ts'
-import { fails, holds, unknown } from './verdict.ts'
 
 const principal: Principal = {
   kind: 'client',

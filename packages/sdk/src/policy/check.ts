@@ -1,9 +1,8 @@
 import { deny } from '../core/denial.ts'
 import type { Denial, DenialReason } from '../core/denial.ts'
-import type { ClaimTest } from './predicate.ts'
+import { fails, holds, unknown } from './predicate.ts'
+import type { ClaimTest, Verdict } from './predicate.ts'
 import type { Principal } from './principal.ts'
-import { fails, holds, unknown } from './verdict.ts'
-import type { Verdict } from './verdict.ts'
 
 /** One thing a policy asks for; made when the policy is compiled, so that asking it allocates nothing. */
 export type Check = {

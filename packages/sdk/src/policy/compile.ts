@@ -4,9 +4,8 @@ import { Problem } from '../core/problem.ts'
 import { allCheck, anyCheck, claimCheck, notCheck, roleCheck, scopeCheck } from './check.ts'
 import type { Check } from './check.ts'
 import type { Policy, Requirement } from './policy.ts'
-import { readPredicate } from './predicate.ts'
+import { fails, holds, readPredicate } from './predicate.ts'
 import type { Principal } from './principal.ts'
-import { fails, holds } from './verdict.ts'
 
 /**
  * Compiles what a route asks for into one function: undefined lets the principal through, a denial says what is

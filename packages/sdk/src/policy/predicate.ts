@@ -3,8 +3,16 @@ import { Problem } from '../core/problem.ts'
 import { lookUp, readPointer } from './pointer.ts'
 import type { Pointer } from './pointer.ts'
 import type { ClaimPredicate, ClaimValue } from './policy.ts'
-import type { Verdict } from './verdict.ts'
-import { fails, holds, unknown } from './verdict.ts'
+
+/**
+ * What a check says of a principal. `unknown` is for what the token does not tell: it never lets anybody through, and
+ * its negation is unknown as well (Kleene's logic), so `not` cannot turn an absent claim into access.
+ */
+export type Verdict = typeof holds | typeof fails | typeof unknown
+
+export const holds = 1
+export const fails = 0
+export const unknown = -1
 
 /** One thing that must hold for one claim. */
 export type ClaimTest = {
