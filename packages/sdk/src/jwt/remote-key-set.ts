@@ -12,7 +12,10 @@ import type { SafeGetLimits } from '../core/safe-get.ts'
 
 /** Options of {@link createRemoteKeySet}. */
 export type RemoteKeySetOptions = {
-  /** The exact `iss` whose keys these are; where discovery starts (RFC 8414 §3, OpenID Connect Discovery §4). */
+  /**
+   * The exact `iss` whose keys these are; where discovery starts (RFC 8414 §3, OpenID Connect Discovery §4). It may be
+   * something else than a URL where `jwksUri` is given.
+   */
   readonly issuer: string
   /** The JWK Set's URL, where the issuer has no discovery document. */
   readonly jwksUri?: string
@@ -33,7 +36,7 @@ export type RemoteKeySetOptions = {
   /** Fetches keys over plain `http:` from other machines: whoever sits on the network then chooses them. */
   readonly dangerouslyAllowHttp?: boolean
   readonly clock?: Clock
-  /** Told what happened; never given key material. */
+  /** Told what happened; never given key material. What it throws is ignored: watching must not change a decision. */
   readonly onEvent?: (event: RemoteKeySetEvent) => void
 }
 
@@ -107,36 +110,40 @@ class FetchedKeySet implements RemoteKeySet {
     if (table === undefined || nowMs >= this.#expiresAtMs + this.#staleMs) return 'fetch'
     // Expired keys are used only while the endpoint is known to fail.
     if (nowMs >= this.#expiresAtMs && this.#failure === undefined) return 'fetch'
-    if (nowMs >= this.#refreshAtMs) this.#refreshInBackground(nowMs)
+    if (nowMs >= this.#refreshAtMs || this.#failure !== undefined) this.#refreshInBackground(nowMs)
     const found = table.find(keyId, algorithm)
     if (found !== 'unknown') return found
     // A new key, or a made-up one? One fetch tells, and everyone who asks meanwhile waits for the same.
     if (this.#flight !== undefined || this.#failure !== undefined) return 'fetch'
-    if (nowMs < this.#unknownAfterMs) return 'unknown'
-    this.#unknownAfterMs = nowMs + this.#cooldownMs
-    return 'fetch'
+    return nowMs < this.#unknownAfterMs ? 'unknown' : 'fetch'
   }
 
   load(nowMs: number): Promise<void> {
     if (this.#flight !== undefined) return this.#flight
     if (this.#failure !== undefined && nowMs < this.#retryAtMs)
       return Promise.reject(this.#unavailable(nowMs))
+    // With young keys at hand it is for a `kid` that is not among them; the next such fetch has to wait.
+    if (nowMs < this.#refreshAtMs) this.#unknownAfterMs = nowMs + this.#cooldownMs
+    return this.#takeOff(nowMs)
+  }
+
+  refresh(): Promise<void> {
+    return this.#flight ?? this.#takeOff(this.#clock())
+  }
+
+  #takeOff(nowMs: number): Promise<void> {
     this.#flight = this.#fetch(nowMs).finally(() => {
       this.#flight = undefined
     })
     return this.#flight
   }
 
-  refresh(): Promise<void> {
-    this.#retryAtMs = 0
-    return this.load(this.#clock())
-  }
-
   #refreshInBackground(nowMs: number): void {
     // Ask again in a second whether it has worked; #fetch sets the time anew when it ends.
-    this.checkAfterMs = nowMs + retryMs.first
+    const usableUntilMs = this.#expiresAtMs + (this.#failure === undefined ? 0 : this.#staleMs)
+    this.checkAfterMs = Math.min(nowMs + retryMs.first, usableUntilMs)
     if (this.#flight !== undefined || nowMs < this.#retryAtMs) return
-    this.load(nowMs).catch(() => {
+    this.#takeOff(nowMs).catch(() => {
       // Kept in #failure and told through onEvent; the keys at hand go on serving.
     })
   }
@@ -147,11 +154,12 @@ class FetchedKeySet implements RemoteKeySet {
       this.#jwksUri ??= this.#options.jwksUri ?? (await this.#discover())
       const { safeGetJson } = await import('../core/safe-get.ts')
       const reply = await safeGetJson(this.#jwksUri, this.#limits, this.#table && this.#etag)
-      if (reply.status === 200) this.#accept(reply.document)
-      else if (reply.status !== 304 || this.#table === undefined) {
+      const unchanged = reply.status === 304 && this.#table !== undefined
+      if (!unchanged && reply.status !== 200) {
         throw new Problem('fetch-failed', `${this.#jwksUri}: answered ${reply.status}`)
       }
-      this.#etag = reply.etag
+      const changes = unchanged ? noChanges : this.#accept(reply.document)
+      this.#etag = reply.etag ?? (unchanged ? this.#etag : undefined)
       const ttlMs = 1000 * ttlSeconds(reply.cacheControl, this.#options)
       this.#failure = undefined
       this.#failures = 0
@@ -159,6 +167,7 @@ class FetchedKeySet implements RemoteKeySet {
       this.#refreshAtMs = nowMs + ttlMs * 0.8
       this.#expiresAtMs = nowMs + ttlMs
       this.checkAfterMs = this.#refreshAtMs
+      this.#tell({ kind: 'refreshed', issuer: this.issuer, ...changes })
     } catch (cause) {
       throw this.#failed(cause, nowMs)
     }
@@ -173,7 +182,7 @@ class FetchedKeySet implements RemoteKeySet {
     return uri
   }
 
-  #accept(document: unknown): void {
+  #accept(document: unknown): { readonly added: number; readonly removed: number } {
     const { algorithms } = this.#options
     const read = readJwks(document, {
       where: this.#jwksUri!,
@@ -187,7 +196,7 @@ class FetchedKeySet implements RemoteKeySet {
       this.#table = new KeyTable(keys, this.#jwksUri!)
       this.generation++
     }
-    this.#options.onEvent?.({ kind: 'refreshed', issuer: this.issuer, added, removed })
+    return { added, removed }
   }
 
   #failed(cause: unknown, nowMs: number): Problem {
@@ -195,12 +204,21 @@ class FetchedKeySet implements RemoteKeySet {
     this.#failures++
     this.#retryAtMs = nowMs + Math.min(retryMs.first * 2 ** (this.#failures - 1), retryMs.last)
     this.#failure = problem
-    // The place of the keys may have moved: look it up again next time.
+    // The place of the keys may have moved: look it up again next time. An ETag means nothing elsewhere.
     this.#jwksUri = undefined
+    this.#etag = undefined
     const stale = this.#table !== undefined && nowMs < this.#expiresAtMs + this.#staleMs
     if (stale) this.checkAfterMs = Math.min(this.#retryAtMs, this.#expiresAtMs + this.#staleMs)
-    this.#options.onEvent?.({ kind: 'failed', issuer: this.issuer, problem, stale })
+    this.#tell({ kind: 'failed', issuer: this.issuer, problem, stale })
     return this.#unavailable(nowMs)
+  }
+
+  #tell(event: RemoteKeySetEvent): void {
+    try {
+      this.#options.onEvent?.(event)
+    } catch {
+      // Whoever watches has a fault of its own; the keys are as good as before.
+    }
   }
 
   #unavailable(nowMs: number): Problem {
@@ -215,43 +233,56 @@ class FetchedKeySet implements RemoteKeySet {
 
 /** How long the reply may be used (RFC 9111 §5.2.2), within our bounds. */
 function ttlSeconds(cacheControl: string | undefined, options: RemoteKeySetOptions): number {
-  const longest = options.maxTtlSeconds ?? 3600
+  const most = options.maxTtlSeconds ?? 3600
   let seconds = options.defaultTtlSeconds ?? 600
+  let reusable = true
   for (const directive of (cacheControl ?? '').toLowerCase().split(',')) {
     const [name, value] = directive.trim().split('=', 2)
-    if (name === 'no-store' || name === 'no-cache') seconds = 0
+    if (name === 'no-store' || name === 'no-cache') reusable = false
     else if (name === 'max-age' && value !== undefined && /^\d{1,9}$/.test(value)) seconds = Number(value)
   }
-  return Math.min(Math.max(seconds, minTtlSeconds), longest)
+  if (!reusable) seconds = 0
+  return Math.min(Math.max(seconds, minTtlSeconds), most)
 }
 
 function checkOptions(options: RemoteKeySetOptions): void {
-  for (const name of ['issuer', 'jwksUri'] as const) {
-    const value = options[name]
-    if (name === 'jwksUri' && value === undefined) continue
-    if (typeof value !== 'string' || !URL.canParse(value)) {
-      throw new Problem('option-invalid', `createRemoteKeySet: ${name} must be a URL`)
-    }
+  const { issuer, jwksUri, algorithms, clock } = options
+  if (typeof issuer !== 'string' || issuer === '') throw invalid('issuer must be a string, exactly as in iss')
+  if (typeof (jwksUri ?? '') !== 'string' || !URL.canParse(jwksUri ?? issuer)) {
+    throw invalid(
+      jwksUri === undefined ? 'issuer must be a URL, or jwksUri be given' : 'jwksUri must be a URL',
+    )
   }
-  const { algorithms } = options
   if (algorithms !== undefined && !(Array.isArray(algorithms) && algorithms.every(isAlgorithm))) {
-    throw new Problem('option-invalid', 'createRemoteKeySet: algorithms must be a list of known algorithms')
+    throw invalid('algorithms must be a list of known algorithms')
   }
-  for (const name of durations) {
-    const value = options[name]
-    if (value !== undefined && !(Number.isFinite(value) && value >= 0)) {
-      throw new Problem('option-invalid', `createRemoteKeySet: ${name} must be a number of at least 0`)
+  if (clock !== undefined && typeof clock !== 'function') throw invalid('clock must be a function')
+  for (const [name, least] of Object.entries(durations)) {
+    const value = options[name as keyof typeof durations]
+    if (value !== undefined && !(Number.isFinite(value) && value >= least && value <= longest)) {
+      throw invalid(`${name} must be a number, ${least} to ${longest}`)
     }
   }
+  if (!Number.isInteger(options.timeoutMs ?? 1)) throw invalid('timeoutMs must be a whole number')
 }
 
-const durations = [
-  'defaultTtlSeconds',
-  'maxTtlSeconds',
-  'staleIfErrorSeconds',
-  'cooldownSeconds',
-  'timeoutMs',
-] as const
+function invalid(message: string): Problem {
+  return new Problem('option-invalid', `createRemoteKeySet: ${message}`)
+}
+
+const noChanges = { added: 0, removed: 0 } as const
+
+// What a timer can wait, in milliseconds; more than any of these ever needs.
+const longest = 2 ** 31 - 1
+
+/** The least value of each: keys that expire as they arrive would verify nothing. */
+const durations = {
+  defaultTtlSeconds: 0,
+  maxTtlSeconds: 1,
+  staleIfErrorSeconds: 0,
+  cooldownSeconds: 0,
+  timeoutMs: 1,
+} as const
 
 const optionNames = [
   'issuer',
@@ -261,5 +292,5 @@ const optionNames = [
   'dangerouslyAllowHttp',
   'clock',
   'onEvent',
-  ...durations,
+  ...Object.keys(durations),
 ]

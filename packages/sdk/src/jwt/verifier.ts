@@ -111,13 +111,21 @@ class TokenVerifier implements Verifier {
   }
 
   async verify(token: string): Promise<Verification> {
-    const verification = this.verifyNow(token)
-    if (verification !== undefined) return verification
-    const nowMs = this.#clock()
-    const rules = this.#rulesOf(token)
-    // Only a key set can ask for a fetch, and it is asked only for a known issuer.
-    if (rules !== undefined) await rules.keySet.load(nowMs)
-    return this.verifyNow(token) ?? denied(deny('key-unknown', 'the key is not in the freshly fetched set'))
+    for (let loads = 0; ; loads++) {
+      const verification = this.verifyNow(token)
+      if (verification !== undefined) return verification
+      // A first load may have joined a fetch that began before the key was published; a second one has not.
+      if (loads === 2) return denied(deny('key-unknown', 'the key is not in the freshly fetched set'))
+      try {
+        // Only a key set can ask for a fetch, and it is asked only for a known issuer.
+        await this.#rulesOf(token)?.keySet.load(this.#clock())
+      } catch (problem) {
+        // While the endpoint fails the keys at hand serve on for a time, which the set knows.
+        const stale = this.verifyNow(token)
+        if (stale === undefined) throw problem
+        return stale
+      }
+    }
   }
 
   async warm(): Promise<void> {
