@@ -6,6 +6,7 @@ import { createKeySet } from '../jwt/key-set.ts'
 import { createSigner } from '../jwt/signer.ts'
 import { createVerifier } from '../jwt/verifier.ts'
 import { guardFetch } from './fetch.ts'
+import type { Policy } from '../policy/policy.ts'
 import { createGuard } from './guard.ts'
 import { readRoutes } from './routes.ts'
 
@@ -98,4 +99,9 @@ test('what the function itself throws is its own', async () => {
     throw new TypeError('a bug of the service')
   })
   await assert.rejects(broken(new Request('http://h/x')), { message: 'a bug of the service' })
+})
+
+test('a misspelt requirement is refused when the service starts', () => {
+  const misspelt = { rols: 'reader' } as unknown as Policy
+  assert.throws(() => guardFetch(guard, misspelt, () => assert.fail()), { code: 'option-unknown' })
 })

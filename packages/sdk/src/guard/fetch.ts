@@ -3,6 +3,7 @@ import type { Decision } from '../policy/decide.ts'
 import type { Policy, Requirement } from '../policy/policy.ts'
 import type { Principal } from '../policy/principal.ts'
 import type { Guard, GuardRequest } from './guard.ts'
+import { checkRequirement } from './routes.ts'
 import type { GuardRoutes } from './routes.ts'
 
 type Allowed = Decision & { readonly kind: 'allow' }
@@ -16,6 +17,7 @@ type Allowed = Decision & { readonly kind: 'allow' }
  *
  * @param requirement what every request needs, or the service's routes.
  * @param respond gets the principal (undefined on open routes), and the decision with the route and its parameters.
+ * @throws Problem `policy-invalid`, `option-unknown`, at once.
  * @example
  * export default { fetch: guardFetch(guard, { roles: 'reader' }, (request, auth) => new Response(`hello ${auth.subject}`)) }
  */
@@ -34,6 +36,7 @@ export function guardFetch(
   requirement: Requirement | GuardRoutes,
   respond: (request: Request, auth: Principal & undefined, decision: Allowed) => Response | Promise<Response>,
 ): (request: Request) => Promise<Response> {
+  checkRequirement(requirement)
   return async (request) => {
     const asked = readRequest(request)
     let decision: Decision

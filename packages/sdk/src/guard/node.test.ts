@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, request as httpRequest } from 'node:http'
 import type { IncomingMessage, RequestListener, Server } from 'node:http'
+import { connect as connectHttp2, createServer as createHttp2Server } from 'node:http2'
+import type { Http2ServerRequest, Http2ServerResponse, IncomingHttpHeaders } from 'node:http2'
 import { connect } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { after, test } from 'node:test'
@@ -10,6 +12,7 @@ import { createKeySet } from '../jwt/key-set.ts'
 import type { KeySet } from '../jwt/key-set.ts'
 import { createSigner } from '../jwt/signer.ts'
 import { Problem } from '../core/problem.ts'
+import type { Policy } from '../policy/policy.ts'
 import { createGuard } from './guard.ts'
 import { guardNode } from './node.ts'
 import { readRoutes } from './routes.ts'
@@ -235,6 +238,47 @@ test('a guard that fails unexpectedly lets nobody in', async () => {
     guardNode(failing as unknown as typeof guard, 'authenticated', () => assert.fail()),
   )
   assert.equal((await ask(down, 'GET', '/x', { authorization: `Bearer ${token}` })).status, 503)
+})
+
+test('HTTP/2 through node’s compatible request and response', async (t) => {
+  const listener = guardNode(guard, 'authenticated', (request, response, auth) => {
+    request.resume()
+    response.end(auth.subject)
+  })
+  const server = createHttp2Server(
+    listener as unknown as (request: Http2ServerRequest, response: Http2ServerResponse) => void,
+  )
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const session = connectHttp2(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  t.after(() => {
+    session.destroy()
+    server.close()
+  })
+  for (const [headers, status, body] of [
+    [{ ':path': '/x', authorization: `Bearer ${token}` }, 200, 'orders'],
+    [{ ':path': '/x' }, 401, 'No Authorization Token provided'],
+    [{ ':path': '/x/../y', authorization: `Bearer ${token}` }, 400, 'Ambiguous Path'],
+    [
+      { ':path': '/x', ':method': 'POST', 'content-length': '9000000' },
+      401,
+      'No Authorization Token provided',
+    ],
+  ] as const) {
+    const stream = session.request(headers).setEncoding('utf8')
+    let text = ''
+    stream.on('data', (chunk: string) => (text += chunk)).on('error', () => {})
+    const [reply] = (await once(stream, 'response')) as [IncomingHttpHeaders]
+    await once(stream, 'end')
+    stream.close()
+    assert.equal(reply[':status'], status)
+    assert.equal(text, body)
+  }
+})
+
+test('a misspelt requirement is refused when the service starts', () => {
+  const misspelt = { rols: 'reader' } as unknown as Policy
+  assert.throws(() => guardNode(guard, misspelt, () => assert.fail()), { code: 'option-unknown' })
 })
 
 async function listen(listener: RequestListener): Promise<number> {

@@ -4,6 +4,7 @@ import type { Decision } from '../policy/decide.ts'
 import type { Policy, Requirement } from '../policy/policy.ts'
 import type { Principal } from '../policy/principal.ts'
 import type { Guard, GuardRequest } from './guard.ts'
+import { checkRequirement } from './routes.ts'
 import type { GuardRoutes } from './routes.ts'
 
 type Allowed = Decision & { readonly kind: 'allow' }
@@ -17,6 +18,7 @@ type Allowed = Decision & { readonly kind: 'allow' }
  *
  * @param requirement what every request needs, or the service's routes.
  * @param listener gets the principal, and the decision with the route and its parameters.
+ * @throws Problem `policy-invalid`, `option-unknown`, at once.
  * @example
  * const routes = readRoutes({ 'GET /health': 'open', 'GET /invoices/{id}': { roles: 'reader' } })
  * createServer(guardNode(guard, routes, (req, res, auth, { params }) => {
@@ -48,6 +50,7 @@ export function guardNode(
     decision: Allowed,
   ) => void,
 ): RequestListener {
+  checkRequirement(requirement)
   return (request, response) => {
     let decision: Decision | Promise<Decision>
     try {
@@ -105,8 +108,9 @@ function answer(
   linger(request, response)
 }
 
-function isLongUpload({ headers, complete }: IncomingMessage): boolean {
-  if (complete) return false
+/** HTTP/2 can end one request and keep the connection, so there every refusal is simply an answer. */
+function isLongUpload({ headers, complete, httpVersionMajor }: IncomingMessage): boolean {
+  if (complete || httpVersionMajor > 1) return false
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > shortBodyBytes
 }
 

@@ -52,6 +52,15 @@ export function readRoutes(routes: Readonly<Record<string, Requirement>>, where 
   return new GuardRoutes(entries.map(([key, requirement]) => readRoute(key, requirement, where)))
 }
 
+/**
+ * Refuses a requirement that cannot be compiled, so that a service learns it when it starts and not by its first 503.
+ *
+ * @throws Problem `policy-invalid`, `option-unknown`.
+ */
+export function checkRequirement(requirement: Requirement | GuardRoutes): void {
+  if (!(requirement instanceof GuardRoutes)) compileGate(requirement, 'requirement')
+}
+
 /** Compiles a requirement once; asking the result allocates nothing. */
 export function compileGate(requirement: Requirement, where: string): Gate {
   return Object.freeze({
