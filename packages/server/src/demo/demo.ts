@@ -27,7 +27,7 @@ export type DemoOptions = {
 }
 
 export type RunningDemo = {
-  /** True once the identity provider listens too, false where its package is not installed. */
+  /** True once the identity provider listens too, false without it. @throws Problem when its port was taken meanwhile */
   readonly people: Promise<boolean>
   /** Stops everything and takes the secrets away. Safe to call twice. */
   close(): Promise<void>
@@ -77,13 +77,17 @@ export async function runDemo(options: DemoOptions): Promise<RunningDemo> {
   print(announcement(settings, cwd))
 
   // Last, and in the background: it takes longer to load than everything else together.
+  let closing: Promise<void> | undefined
   const people = startPeople(settings).then(async (started) => {
+    if (closing !== undefined) await started?.close()
+    if (closing !== undefined) return false
     if (started !== undefined) undo.push(started.close)
     print(peopleAnnouncement(settings, started !== undefined) + lastWords)
     return started !== undefined
   })
-  let closing: Promise<void> | undefined
-  return { people, close: () => (closing ??= people.then(close, close)) }
+  // Whoever waits for it is told; whoever does not must not die of it.
+  people.catch(() => undefined)
+  return { people, close: () => (closing ??= close()) }
 }
 
 /** The tutorial's key as it was given, however short, with one loud warning; or a good one nobody knows. */

@@ -1,0 +1,80 @@
+import { runDemo } from '../../demo/demo.ts'
+import { readDemoSettings } from '../../demo/settings.ts'
+import { demoTrustText } from '../../demo/trust-text.ts'
+import type { Log } from '../../log.ts'
+import { createLog } from '../../serve/log.ts'
+import type { Context } from '../context.ts'
+import { exitCodes } from '../exit-codes.ts'
+
+export type DemoFlags = {
+  readonly printTrust?: boolean
+  readonly issuerPort?: string
+  readonly gatewayPort?: string
+  readonly providerPort?: string
+  readonly secretPort?: string
+  readonly billingPort?: string
+}
+
+/** `countersign demo`: runs until it is told to stop. */
+export async function run({ terminal, env, cwd }: Context, flags: DemoFlags): Promise<number> {
+  const settings = readDemoSettings({ flags: portsOf(flags), env, cwd })
+  if (flags.printTrust === true) {
+    terminal.print(demoTrustText(settings.ports).trimEnd())
+    return exitCodes.ok
+  }
+  const stopped = stopSignal()
+  const log = createLog({
+    pretty: true,
+    colour: process.stderr.isTTY && !env['NO_COLOR'],
+    write: (line) => void process.stderr.write(line),
+  })
+  const progress = fromFirstWordOn(log)
+  const demo = await runDemo({
+    settings,
+    cwd,
+    log: progress.log,
+    print(text) {
+      terminal.print(text.trimEnd())
+      progress.begin()
+    },
+    warn: (line) => terminal.say(terminal.paint('bad', line)),
+  })
+  try {
+    await Promise.race([stopped, demo.people])
+    await stopped
+  } finally {
+    await demo.close()
+  }
+  return exitCodes.ok
+}
+
+function portsOf({ issuerPort, gatewayPort, providerPort, secretPort, billingPort }: DemoFlags) {
+  return {
+    issuer: issuerPort,
+    gateway: gatewayPort,
+    provider: providerPort,
+    secret: secretPort,
+    billing: billingPort,
+  }
+}
+
+/** Resolves when somebody wants the process to end. A second signal ends it at once, as ever. */
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve())
+  })
+}
+
+/** What servers say while they start is for operators; here the demo's own words come first. */
+function fromFirstWordOn(log: Log): { readonly log: Log; begin(): void } {
+  let begun = false
+  return {
+    begin: () => void (begun = true),
+    log: {
+      ...log,
+      info(event, fields) {
+        if (begun) log.info(event, fields)
+      },
+    },
+  }
+}
