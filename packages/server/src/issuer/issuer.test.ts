@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
 import { connect } from 'node:net'
 import { after, test } from 'node:test'
-import { isProblem, Problem, Secret } from '@countersign/sdk/core'
+import { Problem } from '@countersign/sdk/core'
 import { createVerifier, inspectToken } from '@countersign/sdk/jwt'
 import { createMemoryStore } from '../store/memory.ts'
 import type { Store } from '../store/store.ts'
@@ -266,44 +265,27 @@ test('a client that leaves half-way harms nobody', async () => {
   assert.equal((await shared.ask(body)).status, 200)
 })
 
-test('refuses to start where private keys would lie open, and with numbers that are unsafe', async () => {
-  const options = { settings: settings('https://issuer.example'), trust: trust(), store: diskStore() }
-  await assert.rejects(createIssuer(options), (error) => isProblem(error) && error.code === 'seal-missing')
-
-  const weak = {
-    algorithm: 'ES256',
-    rotateEverySeconds: 600,
-    seal: undefined,
-    dangerouslyUnsealed: true,
-  } as const
+test('an unsafe rotation or an option that does not exist refuses to start', async () => {
+  const keys = { ...settings('').keys, rotateEverySeconds: 600 }
+  const options = { trust: trust(), store: createMemoryStore() }
+  await assert.rejects(createIssuer({ ...options, settings: settings('https://issuer.example', { keys }) }), {
+    code: 'rotation-unsafe',
+  })
   await assert.rejects(
-    createIssuer({ ...options, settings: settings('https://issuer.example', { keys: weak }) }),
-    {
-      code: 'rotation-unsafe',
-    },
+    createIssuer({ ...options, settings: settings('https://issuer.example'), ...{ clocc: 1 } }),
+    { code: 'option-unknown' },
   )
-  await assert.rejects(createIssuer({ ...options, ...{ clocc: 1 } }), { code: 'option-unknown' })
 })
 
-test('starts sealed, and unsealed only where the danger is written out', async () => {
-  const keys = { algorithm: 'ES256', rotateEverySeconds: 36_000 } as const
-  for (const choice of [
-    { seal: new Secret(randomBytes(32)), dangerouslyUnsealed: false },
-    { seal: undefined, dangerouslyUnsealed: true },
-  ]) {
-    const issuer = await createIssuer({
-      settings: settings('https://issuer.example', { keys: { ...keys, ...choice } }),
-      trust: trust(),
-      store: diskStore(),
-    })
-    await issuer.close()
-  }
+test('a request that names the origin first is the same request', async () => {
+  const { host, port } = new URL(shared.url)
+  const socket = connect(Number(port), '127.0.0.1')
+  socket.write(`GET http://${host}/livez HTTP/1.1\r\nHost: ${host}\r\n\r\n`)
+  socket.write(`GET http://${host} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)
+  let received = ''
+  for await (const chunk of socket) received += String(chunk)
+  assert.deepEqual(received.match(/HTTP\/1\.1 \d+/g), ['HTTP/1.1 200', 'HTTP/1.1 404'])
 })
-
-/** A memory store that says it keeps things on disk. */
-function diskStore(): Store {
-  return { ...createMemoryStore(), kind: 'sqlite' }
-}
 
 function failingStore(): { store: Store; outage: { down: boolean }; calls: { count: number } } {
   const inner = createMemoryStore()

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { isProblem, Problem, refuseUnknownOptions, systemClock } from '@countersign/sdk/core'
+import { isProblem, refuseUnknownOptions, systemClock } from '@countersign/sdk/core'
 import type { Clock } from '@countersign/sdk/core'
 import type { KeySet } from '@countersign/sdk/jwt'
 import { silentLog } from '../log.ts'
@@ -12,14 +12,11 @@ import { createClientAuth } from './client-auth.ts'
 import { createDiscovery, issuerPaths } from './discovery.ts'
 import { createFailureLimit } from './failure-limit.ts'
 import { createClientCredentials } from './grants/client-credentials.ts'
-import { openKeyRing } from './key-ring.ts'
+import { issuerTiming, openIssuerKeys } from './issuer-keys.ts'
 import type { KeyRing } from './key-ring.ts'
-import { createKeySeal, dangerouslyUnsealed } from './key-seal.ts'
-import type { KeySeal } from './key-seal.ts'
 import { refuse } from './refusal.ts'
 import { problemReply, send } from './reply.ts'
 import type { Reply } from './reply.ts'
-import { rotationTiming } from './rotation-timing.ts'
 import { createTokenEndpoint, refusalReply } from './token-endpoint.ts'
 import type { TokenRequest, TokenRules } from './token-endpoint.ts'
 
@@ -60,14 +57,8 @@ export type IssuerOptions = {
 export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
   refuseUnknownOptions('createIssuer', options, optionNames)
   const { settings, store, clock = systemClock, log = silentLog, cacheSeconds } = options
-  const timing = rotationTiming({
-    rotateEverySeconds: settings.keys.rotateEverySeconds,
-    tokenLifetimeSeconds: settings.tokens.lifetimeSeconds,
-    ...(cacheSeconds === undefined ? {} : { cacheSeconds }),
-  })
-  const { algorithm } = settings.keys
-  const seal = chooseSeal(settings, store)
-  const keyRing = await openKeyRing({ store, seal, timing, algorithm, clock, log })
+  const { cacheSeconds: servedSeconds } = issuerTiming(settings, cacheSeconds)
+  const keyRing = await openIssuerKeys({ settings, store, clock, log, cacheSeconds })
 
   const limit = createFailureLimit()
   const compile = ({ clients, services }: Trust): TokenRules => ({
@@ -86,7 +77,12 @@ export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
     log,
   })
   const answerToken = listenForTokens(tokenEndpoint, clock)
-  const discovery = createDiscovery({ issuer, algorithm, ring: keyRing, cacheSeconds: timing.cacheSeconds })
+  const discovery = createDiscovery({
+    issuer,
+    algorithm: settings.keys.algorithm,
+    ring: keyRing,
+    cacheSeconds: servedSeconds,
+  })
   const { token: tokenPath } = issuerPaths(issuer)
 
   const answer = (request: IncomingMessage): Reply => {
@@ -128,18 +124,6 @@ export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
   }
 }
 
-function chooseSeal({ keys }: IssuerSettings, store: Store): KeySeal {
-  if (keys.seal !== undefined) return createKeySeal(keys.seal)
-  if (keys.dangerouslyUnsealed || store.kind === 'memory') return dangerouslyUnsealed
-  throw new Problem(
-    'seal-missing',
-    `issuer.keys.seal: the ${store.kind} store would hold private keys unsealed`,
-    {
-      next: 'set it to a secret of at least 32 bytes, made with: openssl rand -base64 48',
-    },
-  )
-}
-
 /** Reads token requests and answers those of one turn of the event loop together. */
 function listenForTokens(
   answer: (request: TokenRequest) => Reply,
@@ -156,7 +140,7 @@ function listenForTokens(
   )
   return (request, response) => {
     // A query would end up in logs along the way, with the client's secret in it.
-    if (request.url !== pathOf(request)) {
+    if (request.url?.includes('?')) {
       request.resume()
       send(
         request,
@@ -216,10 +200,13 @@ function healthReply(body: { readonly status: string }): Reply {
   }
 }
 
+/** The path as it was sent, not decoded: another spelling of a path is another path. */
 function pathOf(request: IncomingMessage): string {
   const url = request.url ?? ''
+  // A proxy's way of asking (RFC 9112 §3.2.2) names the origin first; ours is the only one here.
+  const start = url.startsWith('http://') || url.startsWith('https://') ? url.indexOf('/', 8) : 0
   const query = url.indexOf('?')
-  return query === -1 ? url : url.slice(0, query)
+  return url.slice(start === -1 ? url.length : start, query === -1 ? url.length : query)
 }
 
 /** Room for two tokens of the greatest size that is ever verified, and parameters beside them. */

@@ -43,8 +43,8 @@ export function openSqliteStore({
       insertKey: database.prepare('INSERT INTO ring_key VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'),
       // One statement, so one winner: an expired mark is taken over, a live one changes nothing.
       putMark: database.prepare(
-        `INSERT INTO replay_mark VALUES (?1, ?2, ?3)
-       ON CONFLICT (scope, id) DO UPDATE SET expires_at_ms = excluded.expires_at_ms WHERE expires_at_ms < ?4`,
+        `INSERT INTO replay_mark VALUES (?, ?, ?)
+       ON CONFLICT (scope, id) DO UPDATE SET expires_at_ms = excluded.expires_at_ms WHERE replay_mark.expires_at_ms < ?`,
       ),
       sweepMarks: database.prepare(
         `DELETE FROM replay_mark WHERE (scope, id) IN

@@ -1,0 +1,193 @@
+/**
+ * A contestant of bench/issuer.ts, in a process of its own: `issuer-contestants.ts NAME ALGORITHM`. Says its port in a
+ * message to its parent.
+ */
+import {
+  createHash,
+  createPublicKey,
+  generateKeyPairSync,
+  randomUUID,
+  sign,
+  timingSafeEqual,
+} from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
+import { createServer } from 'node:http'
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import Provider from 'oidc-provider'
+import { Secret } from '@countersign/sdk/core'
+import type { Algorithm } from '@countersign/sdk/jwt'
+import { createIssuer } from '../packages/server/src/issuer/issuer.ts'
+import { issuerServerOptions, protectServer } from '../packages/server/src/issuer/server-options.ts'
+import { createMemoryStore } from '../packages/server/src/store/memory.ts'
+
+export const client = { id: 'orders', secret: 'a-client-secret-of-some-length-01' } as const
+const audience = 'https://billing.acme.example'
+const lifetimeSeconds = 300
+
+type Make = (url: string, algorithm: Algorithm) => Promise<RequestListener> | RequestListener
+
+const contestants: Record<string, Make> = {
+  countersign: async (url, algorithm) => {
+    const grant = { service: 'billing', roles: ['reader'], scopes: ['invoices:read'] }
+    const service = {
+      name: 'billing',
+      audience,
+      roles: ['reader'],
+      scopes: ['invoices:read'],
+      upstream: undefined,
+    }
+    const rest = { at: undefined, host: undefined, accepts: [], acceptsOwn: true, tokenFrom: [], routes: [] }
+    const issuer = await createIssuer({
+      settings: {
+        url,
+        listen: { host: '127.0.0.1', port: 0 },
+        store: { kind: 'memory' },
+        keys: { algorithm, rotateEverySeconds: 30 * 86_400, seal: undefined, dangerouslyUnsealed: false },
+        tokens: { lifetimeSeconds },
+      },
+      trust: {
+        file: 'bench',
+        issuer: undefined,
+        gateway: undefined,
+        trusted: new Map(),
+        services: new Map([['billing', { ...service, ...rest }]]),
+        clients: new Map([
+          [client.id, { id: client.id, secrets: [Secret.fromText(client.secret)], may: [grant] }],
+        ]),
+      },
+      store: createMemoryStore(),
+    })
+    return issuer.listener
+  },
+  // What a careful person would write by hand, and the same without its signature.
+  'node:http + node:crypto': (url, algorithm) => bare(url, bareSigner(algorithm)),
+  'no signature': (url) => bare(url, (input) => `${input}.${'x'.repeat(86)}`),
+  'oidc-provider': (url, algorithm) => {
+    const alg = algorithm === 'Ed25519' ? 'EdDSA' : (algorithm as 'ES256')
+    const provider = new Provider(url, {
+      clients: [
+        {
+          client_id: client.id,
+          client_secret: client.secret,
+          grant_types: ['client_credentials'],
+          response_types: [],
+          redirect_uris: [],
+          token_endpoint_auth_method: 'client_secret_post',
+          id_token_signed_response_alg: alg,
+        },
+      ],
+      jwks: { keys: [{ ...keyPair(algorithm).export({ format: 'jwk' }), kid: 'key-1', alg, use: 'sig' }] },
+      ttl: { ClientCredentials: lifetimeSeconds },
+      features: {
+        devInteractions: { enabled: false },
+        clientCredentials: { enabled: true },
+        resourceIndicators: {
+          enabled: true,
+          defaultResource: () => audience,
+          getResourceServerInfo: () => ({
+            scope: 'invoices:read',
+            audience,
+            accessTokenTTL: lifetimeSeconds,
+            accessTokenFormat: 'jwt',
+            jwt: { sign: { alg } },
+          }),
+        },
+      },
+    })
+    return provider.callback()
+  },
+}
+
+const [name = '', algorithm = 'ES256'] = process.argv.slice(2)
+let listener: RequestListener = () => {}
+const server = createServer(issuerServerOptions, (request, response) => listener(request, response))
+protectServer(server)
+server.listen(0, '127.0.0.1', async () => {
+  const { port } = server.address() as AddressInfo
+  listener = await contestants[name]!(`http://127.0.0.1:${port}`, algorithm as Algorithm)
+  process.send?.(port)
+})
+process.once('disconnect', () => process.exit())
+
+/** One client, one service, no framework: read the form, check the secret, sign, one write. */
+function bare(issuer: string, signed: (input: string) => string): RequestListener {
+  const digest = createHash('sha256').update(client.secret).digest()
+  return (request: IncomingMessage, response: ServerResponse) => {
+    let text = ''
+    request.setEncoding('latin1')
+    request.on('data', (chunk: string) => (text += chunk))
+    request.on('end', () => {
+      const form = new URLSearchParams(text)
+      const given = createHash('sha256')
+        .update(form.get('client_secret') ?? '')
+        .digest()
+      if (form.get('client_id') !== client.id || !timingSafeEqual(given, digest)) {
+        response.writeHead(401).end()
+        return
+      }
+      const iat = Math.floor(Date.now() / 1000)
+      const claims = {
+        iss: issuer,
+        aud: audience,
+        sub: client.id,
+        client_id: client.id,
+        iat,
+        exp: iat + lifetimeSeconds,
+        jti: randomUUID(),
+        scope: 'invoices:read',
+        roles: ['reader'],
+      }
+      const body = JSON.stringify({
+        access_token: signed(Buffer.from(JSON.stringify(claims)).toString('base64url')),
+        token_type: 'Bearer',
+        expires_in: lifetimeSeconds,
+        scope: 'invoices:read',
+      })
+      response.writeHead(200, [
+        'Content-Type',
+        'application/json',
+        'Cache-Control',
+        'no-store',
+        'Content-Length',
+        String(body.length),
+      ])
+      response.end(body, 'latin1')
+    })
+  }
+}
+
+/** The fastest form there is: ES256 signs to DER, and r‖s are cut out of it. */
+function bareSigner(algorithm: Algorithm): (input: string) => string {
+  const key = keyPair(algorithm)
+  const alg = algorithm === 'Ed25519' ? 'EdDSA' : algorithm
+  const kid = createHash('sha256')
+    .update(createPublicKey(key).export({ format: 'der', type: 'spki' }))
+    .digest('base64url')
+  const head = Buffer.from(JSON.stringify({ alg, typ: 'at+jwt', kid })).toString('base64url')
+  const hash = algorithm === 'Ed25519' ? null : 'sha256'
+  return (claims) => {
+    const input = `${head}.${claims}`
+    const bytes = sign(hash, Buffer.from(input, 'latin1'), key)
+    return `${input}.${(algorithm === 'ES256' ? rawFromDer(bytes) : bytes).toString('base64url')}`
+  }
+}
+
+/** SEQUENCE { INTEGER r, INTEGER s } → 32 bytes each. */
+function rawFromDer(der: Buffer): Buffer {
+  const raw = Buffer.alloc(64)
+  let offset = 2
+  for (const end of [32, 64]) {
+    const length = der[offset + 1]!
+    const skip = Math.max(0, length - 32)
+    der.copy(raw, end - length + skip, offset + 2 + skip, offset + 2 + length)
+    offset += 2 + length
+  }
+  return raw
+}
+
+function keyPair(algorithm: Algorithm): KeyObject {
+  if (algorithm === 'RS256') return generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
+  if (algorithm === 'Ed25519') return generateKeyPairSync('ed25519').privateKey
+  return generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
+}
