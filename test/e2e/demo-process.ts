@@ -1,8 +1,8 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -117,10 +117,12 @@ export function portVariables(ports: DemoPorts): Record<string, string> {
   )
 }
 
-/** Resident memory of a process in megabytes, as the kernel counts it. */
-export function residentMegabytes(pid: number): number {
-  const done = spawnSync('ps', ['-o', 'rss=', '-p', String(pid)], { encoding: 'utf8' })
-  return Number(done.stdout.trim()) / 1024
+/** Resident memory of a process in megabytes, as Linux counts it; undefined elsewhere. */
+export function residentMegabytes(pid: number): number | undefined {
+  const path = `/proc/${pid}/status`
+  if (!existsSync(path)) return undefined
+  const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(path, 'utf8'))?.[1]
+  return kilobytes === undefined ? undefined : Number(kilobytes) / 1024
 }
 
 const names = ['issuer', 'gateway', 'provider', 'secret', 'billing'] as const

@@ -1,0 +1,172 @@
+import { after, test } from 'node:test'
+import assert from 'node:assert/strict'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import { delimiter, join } from 'node:path'
+import { openBash } from './bash-session.ts'
+import { freePorts, residentMegabytes, root, startDemo } from './demo-process.ts'
+import { matchesOutput, readShellBlocks } from './readme-blocks.ts'
+
+// A newcomer's first ten minutes: what the README says to type is typed here, into a real shell, against the real
+// demo, and what it prints is compared with what the README says it prints. Only ports and the folder differ, so that
+// the test can run beside a demo.
+
+const readme = readFileSync(join(root, 'README.md'), 'utf8')
+const demo = await startDemo()
+const shellEnv = {
+  ...process.env,
+  // The Node of this run comes first, as in every script of npm.
+  PATH: [join(process.execPath, '..'), process.env['PATH']].join(delimiter),
+  COUNTERSIGN_DEMO_PROVIDER_PORT: String(demo.ports.provider),
+  SECRET_KEY: undefined,
+}
+const bash = openBash(shellEnv)
+after(async () => {
+  bash.close()
+  await demo.stop()
+})
+
+const blocks = readShellBlocks(readme)
+const [start, ...walk] = blocks
+
+test('the README starts the demo with two commands, which package.json has', () => {
+  assert.equal(start?.command, 'npm ci\nnpm start')
+  const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  assert.match(scripts.start, /countersign\.js demo$/)
+  assert.ok(walk.length >= 9, 'the walk-through has lost its commands')
+})
+
+for (const { line, command, output } of walk) {
+  test(`README line ${line}: ${command.split('\n').at(-1)!.slice(0, 80)}`, async () => {
+    assert.ok(output !== undefined, 'the README does not say what this prints')
+    // curl draws its progress on standard error when its output is no terminal; in a terminal it does not.
+    const result = await bash.run(quietCurl(localised(command)))
+    assert.equal(result.code, 0, result.output)
+    assert.ok(matchesOutput(result.output, output), `printed:\n${result.output}\nexpected:\n${output}`)
+  })
+}
+
+test('the commands that the demo prints work as they are printed', async () => {
+  const commands = demo.output.stdout.split('\n').filter((line) => /^ {2}(cd|curl|TOKEN=)/.test(line))
+  assert.ok(commands.length >= 13, demo.output.stdout)
+  const answers: string[] = []
+  for (const command of commands) {
+    const { output, code } = await bash.run(quietCurl(command.trim()))
+    assert.equal(code, 0, `${command}\n${output}`)
+    if (command.startsWith('  curl')) answers.push(output.trim().replace(/"id":"\d+"/, '"id":"9"'))
+  }
+  const caller = (client: string, user: string | null, roles: string[]) =>
+    `"caller":${JSON.stringify({ client, user, roles })}}`
+  assert.equal(answers[0], 'No Authorization Token provided')
+  assert.match(answers[1]!, /^eyJ[\w-]+\.[\w-]+\.[\w-]+$/)
+  assert.deepEqual(answers.slice(2, 4), ['Super Secret Information', 'Super Secret Information'])
+  assert.ok(answers[4]!.endsWith(caller('orders', null, ['reader'])), answers[4]!)
+  assert.equal(answers[5], 'Forbidden')
+  assert.ok(answers[6]!.endsWith(caller('backoffice', null, ['admin', 'reader'])), answers[6]!)
+  assert.ok(answers[7]!.endsWith(caller('demo-terminal', 'alice', ['admin'])), answers[7]!)
+  assert.equal(answers[8], 'invalid aud')
+})
+
+test('localhost reaches the demo by name and by address, also where ::1 is tried first', async () => {
+  for (const option of ['', '--ipv4', '--resolve localhost:PORT:[::1],127.0.0.1']) {
+    const command = `curl -s ${option} http://localhost:PORT`.replaceAll('PORT', String(demo.ports.gateway))
+    assert.equal((await bash.run(command)).output, 'No Authorization Token provided', command)
+  }
+})
+
+test('nothing that the demo printed is a token or a secret', () => {
+  const printed = demo.output.stdout + demo.output.stderr
+  assert.doesNotMatch(printed, /eyJ/)
+  for (const client of ['orders', 'backoffice']) {
+    assert.ok(!printed.includes(readFileSync(join(demo.folder, `${client}.secret`), 'utf8')))
+  }
+})
+
+test('the code in the README compiles, runs and prints what the README says', async () => {
+  // Inside the repository, so that the packages are found by their public names.
+  const folder = join(root, '.cache/readme')
+  const { issuer: port } = await freePorts()
+  mkdirSync(folder, { recursive: true })
+  const snippets = readSnippets(readme)
+  for (const { name, code } of snippets) {
+    writeFileSync(join(folder, name), localised(code).replaceAll('3000', String(port)))
+  }
+  const compiled = spawnSync(process.execPath, [tsc, '-p', writeTsconfig(folder)], { encoding: 'utf8' })
+  assert.equal(compiled.status, 0, compiled.stdout)
+
+  const service = spawn(process.execPath, ['--conditions=source', join(folder, 'protect.ts')], { cwd: root })
+  after(() => service.kill())
+  while (!(await answers(`http://localhost:${port}/health`))) {
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  for (const { name, output } of snippets) {
+    if (output === undefined) continue
+    const ran = spawnSync(process.execPath, ['--conditions=source', join(folder, name)], {
+      cwd: root,
+      encoding: 'utf8',
+    })
+    assert.equal(ran.stdout.trim(), output, `${name}\n${ran.stderr}`)
+  }
+  service.kill()
+  rmSync(folder, { recursive: true })
+})
+
+test('the demo is small, quick to start and quick to stop', async (t) => {
+  const megabytes = residentMegabytes(demo.pid)
+  if (megabytes !== undefined) assert.ok(megabytes < 150, `${megabytes} MB`)
+  const { code, milliseconds } = await demo.stop()
+  assert.equal(code, 0)
+  assert.ok(milliseconds < 1000, `${milliseconds} ms to stop`)
+  t.diagnostic(
+    `listening after ${Math.round(demo.listeningMs)} ms, ${Math.round(megabytes ?? 0)} MB resident, ` +
+      `stopped after ${Math.round(milliseconds)} ms`,
+  )
+})
+
+/** The README's text with this run's ports and folder in it. */
+function localised(text: string): string {
+  return text
+    .replaceAll('8080', String(demo.ports.issuer))
+    .replaceAll('9001', String(demo.ports.gateway))
+    .replaceAll('.countersign/demo', demo.folder)
+}
+
+function quietCurl(command: string): string {
+  return command.replaceAll(/(^|\$\()curl (?!-s)/gm, '$1curl -sS ')
+}
+
+type Snippet = { readonly name: string; readonly code: string; readonly output: string | undefined }
+
+/** The README's ```ts blocks that begin with a file name, each with the ```text block right behind it. */
+function readSnippets(markdown: string): Snippet[] {
+  const pattern = /^```ts\n\/\/ (\S+\.ts)\n([\s\S]*?)^```\n(?:\n```text\n([\s\S]*?)^```$)?/gm
+  return [...markdown.matchAll(pattern)].map(([, name = '', code = '', output]) => ({
+    name,
+    code,
+    output: output?.trim(),
+  }))
+}
+
+function writeTsconfig(folder: string): string {
+  const path = join(folder, 'tsconfig.json')
+  writeFileSync(
+    path,
+    JSON.stringify({
+      extends: '../../tsconfig.json',
+      // Short examples leave out what they do not use, which the house's own code may not.
+      compilerOptions: { noUnusedParameters: false },
+      include: ['*.ts'],
+    }),
+  )
+  return path
+}
+
+async function answers(url: string): Promise<boolean> {
+  try {
+    return (await fetch(url)).ok
+  } catch {
+    return false
+  }
+}
+
+const tsc = join(root, 'node_modules/typescript/bin/tsc')
