@@ -82,6 +82,24 @@ for (const [what, body, text] of [
   })
 }
 
+test('the first answer is let go before the second request', async () => {
+  const order: string[] = []
+  const body = new ReadableStream({ cancel: () => void order.push('let go') })
+  const answers = [
+    new Response(body, { status: 401, headers: { 'WWW-Authenticate': challenge } }),
+    new Response('hello'),
+  ]
+  const send = createTokenFetch(source(old), {
+    allowInsecure: false,
+    fetch: async () => {
+      order.push('sent')
+      return answers.shift()!
+    },
+  })
+  assert.equal(await (await send(url)).text(), 'hello')
+  assert.deepEqual(order, ['sent', 'let go', 'sent'])
+})
+
 test('only once', async () => {
   next = token('worse')
   const response = await from(old)(url)

@@ -11,15 +11,18 @@ import type { TokenSource } from './token-source.ts'
 import type { TokenSourceEvent, TokenSourceOptions } from './token-source-options.ts'
 
 let requests = 0
+let path = '/token'
+let asked = ''
 let respond: (response: ServerResponse) => void = grant
 const server = createServer((request, response) => {
   if (request.method === 'GET') {
     const isMetadata = request.url === '/.well-known/openid-configuration'
     response.writeHead(isMetadata ? 200 : 404, { 'Content-Type': 'application/json' })
-    response.end(JSON.stringify({ issuer, token_endpoint: `${issuer}/token` }))
+    response.end(JSON.stringify({ issuer, token_endpoint: `${issuer}${path}` }))
     return
   }
   requests++
+  asked = request.url!
   request.resume().on('end', () => respond(response))
 })
 server.listen(0, '127.0.0.1')
@@ -34,6 +37,7 @@ let now = 0
 let events: TokenSourceEvent[] = []
 beforeEach(() => {
   requests = 0
+  path = '/token'
   respond = grant
   now = 1_800_000_000_000
   events = []
@@ -130,6 +134,9 @@ test('after failures the issuer is left alone for a second that doubles', async 
   respond = grant
   const token = await source.token()
   assert.equal(token.expiresAtMs, now + 300_000, 'never longer than a minute')
+  respond = (response) => response.writeHead(500).end()
+  now += 300_000
+  await assert.rejects(source.token(), { retryAfterSeconds: 1 }, 'a success starts it anew')
 })
 
 test('a refusal is told as one, again and again without asking', async () => {
@@ -176,6 +183,19 @@ test('metadata that cannot be had is a token that cannot be had', async () => {
   await assert.rejects(source.token(), { code: 'token-unavailable' })
   const other = createTokenSource({ issuer: `${issuer}/`, clientId: 'orders', clientSecret: 's' })
   await assert.rejects(other.token(), { code: 'token-unavailable', message: /another issuer/ })
+})
+
+test('an endpoint that moves is found again after a failure', async () => {
+  const source = make()
+  await source.token()
+  path = '/moved'
+  now += 295_000
+  respond = (response) => response.writeHead(404).end()
+  await assert.rejects(source.token(), { code: 'token-unavailable' })
+  respond = grant
+  now += 5000
+  await source.token()
+  assert.equal(asked, '/moved')
 })
 
 test('another token than a refused one: once, and not for a brand-new one', async () => {

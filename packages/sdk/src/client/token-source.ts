@@ -122,6 +122,7 @@ class ClientCredentialsSource implements TokenSource {
     const nowMs = this.#clock()
     const held = this.#held
     if (held === undefined || nowMs >= held.usableUntilMs) return this.#obtain(nowMs)
+    // Asked here as well as there: during an outage, a rejected promise for each request would be for nothing.
     if (nowMs >= held.renewAtMs && this.#flight === undefined && nowMs >= this.#retryAtMs) {
       this.#obtain(nowMs).catch(() => {
         // Told through onEvent; the token at hand goes on serving.

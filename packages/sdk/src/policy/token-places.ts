@@ -109,7 +109,7 @@ function findCookie(rawHeaders: readonly string[], name: string): string | Denia
       const end = semicolon < 0 ? value.length : semicolon
       while (value.charCodeAt(start) === BLANK) start++
       const equals = start + name.length
-      if (value.startsWith(name, start) && value.charCodeAt(equals) === EQUALS && equals < end) {
+      if (value.startsWith(name, start) && value.charCodeAt(equals) === EQUALS) {
         if (found !== undefined) return repeated
         found = value.slice(equals + 1, end)
       }
