@@ -19,7 +19,9 @@ export async function openStand(upstreamUrl: string, options: StandOptions = {})
   const trust = standTrust(upstreamUrl, options)
   const gateway = createGateway({
     trust,
-    ownIssuer: { issuer: standIssuer, keySet: createKeySet([verificationKey(key)]) },
+    ...(options.remoteIssuer === undefined
+      ? { ownIssuer: { issuer: standIssuer, keySet: createKeySet([verificationKey(key)]) } }
+      : {}),
     onDecision: (record) => decisions.push(record),
     limits: { drainMs: 500, ...options.limits },
     ...options.gateway,
@@ -40,6 +42,8 @@ export async function openStand(upstreamUrl: string, options: StandOptions = {})
 
 export type StandOptions = {
   readonly key?: SigningKey
+  /** Where our issuer is, when it is not to be in this process. */
+  readonly remoteIssuer?: string
   readonly limits?: Partial<GatewayLimits>
   readonly service?: Partial<Service>
   readonly services?: readonly Service[]
@@ -60,11 +64,22 @@ export function standTrust(upstreamUrl: string, options: StandOptions = {}): Tru
   const services = [standService(upstreamUrl, options.service), ...(options.services ?? [])]
   return {
     file: 'test.yaml',
-    issuer: undefined,
+    issuer: options.remoteIssuer === undefined ? undefined : issuerAt(options.remoteIssuer),
     gateway: { listen: { host: '127.0.0.1', port: 0 }, realm: 'acme' },
     trusted: new Map(),
     services: new Map(services.map((service) => [service.name, service])),
     clients: new Map(),
+  }
+}
+
+/** The settings of an issuer of ours at some URL. */
+export function issuerAt(url: string): NonNullable<Trust['issuer']> {
+  return {
+    url,
+    listen: { host: '127.0.0.1', port: 0 },
+    store: { kind: 'memory' },
+    keys: { algorithm: 'ES256', rotateEverySeconds: 86_400, seal: undefined, dangerouslyUnsealed: true },
+    tokens: { lifetimeSeconds: 300 },
   }
 }
 

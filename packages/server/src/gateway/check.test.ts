@@ -10,7 +10,7 @@ import { readLimits } from './limits.ts'
 import { compileRoutes } from './routes.ts'
 import type { ReadyRoute, ReadyService } from './routes.ts'
 import { silentLog } from '../log.ts'
-import { listenOn, standTrust } from '../../../../test/gateway/stand.ts'
+import { issuerAt, listenOn, standTrust } from '../../../../test/gateway/stand.ts'
 import type { Trust } from '../trust/trust.ts'
 import { Upstream } from './upstream.ts'
 import { readOrigin } from './upstream-origin.ts'
@@ -81,13 +81,7 @@ function build(issuerUrl: string): {
 } {
   const trust: Trust = {
     ...standTrust('http://127.0.0.1:1'),
-    issuer: {
-      url: issuerUrl,
-      listen: { host: '127.0.0.1', port: 0 },
-      store: { kind: 'memory' },
-      keys: { algorithm: 'ES256', rotateEverySeconds: 1, seal: undefined, dangerouslyUnsealed: true },
-      tokens: { lifetimeSeconds: 300 },
-    },
+    issuer: issuerAt(issuerUrl),
   }
   const routing = compileRoutes(trust, {
     realm: 'acme',

@@ -5,7 +5,7 @@ import { createKeySet, createVerifier, readSecretSigningKey, createSigner } from
 import { KeySets } from './key-sets.ts'
 import { silentLog } from '../log.ts'
 import type { TrustedIssuer, Trust } from '../trust/trust.ts'
-import { standService, standTrust } from '../../../../test/gateway/stand.ts'
+import { issuerAt, standService, standTrust } from '../../../../test/gateway/stand.ts'
 
 const own = { issuer: 'https://issuer.acme.example', keySet: createKeySet([]) }
 
@@ -69,14 +69,4 @@ function trusting(keys: TrustedIssuer['keys']): Trust {
     roles: undefined,
   }
   return { ...standTrust('http://a'), trusted: new Map([['partner', partner]]) }
-}
-
-function issuerAt(url: string): NonNullable<Trust['issuer']> {
-  return {
-    url,
-    listen: { host: '127.0.0.1', port: 8080 },
-    store: { kind: 'memory' },
-    keys: { algorithm: 'ES256', rotateEverySeconds: 1, seal: undefined, dangerouslyUnsealed: true },
-    tokens: { lifetimeSeconds: 300 },
-  }
 }

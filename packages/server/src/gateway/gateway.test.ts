@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { TestContext } from 'node:test'
+import { createGateway } from './gateway.ts'
+import {
+  ask,
+  bearer,
+  get,
+  okReply,
+  openStand,
+  openUpstream,
+  RawClient,
+  standService,
+  standTrust,
+  until,
+} from '../../../../test/gateway/stand.ts'
+import type { Script, ScriptedUpstream, Stand } from '../../../../test/gateway/stand.ts'
+
+test('an unknown option is refused', () => {
+  const misspelt = { trust: standTrust('http://127.0.0.1:1'), onDecisoin: () => undefined }
+  assert.throws(() => createGateway(misspelt), { code: 'option-unknown', next: 'did you mean "onDecision"?' })
+})
+
+test('a trust file that cannot be put to work is refused when the gateway is made', () => {
+  // No issuer's tokens are accepted, and there are routes that ask for one.
+  assert.throws(() => createGateway({ trust: standTrust('http://127.0.0.1:1') }), { code: 'trust-unusable' })
+})
+
+test('works by another trust file from the next request on; what is under way ends by the old one', async (t) => {
+  const held: (() => void)[] = []
+  const { stand, upstream } = await open(t, (socket) => void held.push(() => socket.write(okReply('old'))))
+  const other = await openUpstream((socket) => socket.write(okReply('new')))
+  t.after(() => other.close())
+  const client = new RawClient(stand.port).send(get('/billing/health') + get('/billing/health'))
+  await until(() => held.length === 1, 'the first request is under way')
+  stand.gateway.replace(standTrust(other.url))
+  held[0]!()
+  assert.equal((await client.reply()).body, 'old')
+  assert.equal((await client.reply()).body, 'new')
+  client.destroy()
+  await until(() => upstream.sockets.size === 0, 'connections to the old upstream are closed')
+})
+
+test('a token that was good for a route is judged by the new rules at once', async (t) => {
+  const { stand, upstream } = await open(t)
+  const request = get('/billing/invoices/7', bearer(stand.token()))
+  assert.equal((await ask(stand.port, request)).status, 200)
+  const service = standService(upstream.url, {
+    routes: [{ method: 'GET', template: '/invoices/{id}', requirement: { roles: 'admin' }, line: 1 }],
+  })
+  stand.gateway.replace({ ...stand.trust, services: new Map([['billing', service]]) })
+  assert.equal((await ask(stand.port, request)).status, 403)
+  stand.gateway.replace(stand.trust)
+  assert.equal((await ask(stand.port, request)).status, 200)
+})
+
+test('a trust file that cannot be put to work leaves the one before in force', async (t) => {
+  const { stand } = await open(t)
+  assert.throws(() => stand.gateway.replace(standTrust('ftp://x')), { code: 'upstream-invalid' })
+  assert.equal((await ask(stand.port, get('/billing/health'))).status, 200)
+})
+
+test('closing lets requests end, says so to each connection, and then lets go of everything', async (t) => {
+  const held: (() => void)[] = []
+  const { stand, upstream } = await open(t, (socket) => void held.push(() => socket.write(okReply('ok'))))
+  const idle = new RawClient(stand.port).send(get('/.well-known/countersign/livez'))
+  await idle.reply()
+  const busy = new RawClient(stand.port).send(get('/billing/health'))
+  await until(() => held.length === 1, 'a request is under way')
+  const closed = stand.close()
+  await idle.end()
+  held[0]!()
+  assert.equal((await busy.reply()).body, 'ok')
+  await busy.end()
+  await closed
+  await until(() => upstream.sockets.size === 0, 'upstream connections are closed')
+  await assert.rejects(ask(stand.port, get('/billing/health')))
+})
+
+test('closing waits only so long', async (t) => {
+  const { stand } = await open(t, () => undefined)
+  const client = new RawClient(stand.port).send(get('/billing/health'))
+  await until(() => stand.decisions.length === 1, 'the request is under way')
+  const began = performance.now()
+  await stand.close()
+  assert.ok(performance.now() - began < 2_000)
+  await client.end()
+})
+
+test('announced, it serves on while it says that it is not ready', async (t) => {
+  const { stand } = await open(t)
+  const closed = stand.gateway.close({ announceMs: 100 })
+  assert.equal((await ask(stand.port, get('/.well-known/countersign/readyz'))).status, 503)
+  assert.equal((await ask(stand.port, get('/.well-known/countersign/livez'))).status, 200)
+  const reply = await ask(stand.port, get('/billing/health'))
+  assert.equal(reply.status, 200)
+  assert.equal(reply.headers['connection'], 'close')
+  await closed
+})
+
+async function open(t: TestContext, script?: Script): Promise<{ stand: Stand; upstream: ScriptedUpstream }> {
+  const upstream = await openUpstream(script)
+  const stand = await openStand(upstream.url)
+  t.after(async () => {
+    await stand.close()
+    await upstream.close()
+  })
+  return { stand, upstream }
+}
