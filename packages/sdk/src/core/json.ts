@@ -28,6 +28,8 @@ export function parseStrictJsonBytes(bytes: Buffer, length: number): StrictJson 
   const members = scan >> flagBits
   const text = (scan & wideFlag) === 0 ? bytes.toString('latin1', 0, length) : decodeUtf8(bytes, length)
   if (text === undefined) return 'not UTF-8'
+  // Members that every object inherits would be counted and read as if the text had them.
+  for (const _ in pristine) return 'not read: Object.prototype of this process has been changed'
   let value: unknown
   try {
     value = JSON.parse(text)
@@ -44,6 +46,7 @@ export function parseStrictJsonBytes(bytes: Buffer, length: number): StrictJson 
   return value as StrictJson
 }
 
+const pristine = {}
 const tooDeep = -1
 const wideFlag = 1
 const escapeFlag = 2

@@ -1,4 +1,5 @@
 import { generateKeyPairSync, sign } from 'node:crypto'
+import { Problem } from '../core/problem.ts'
 
 /**
  * The signature algorithms we know: RFC 7518 §3, RFC 8037 and RFC 9864 (EdDSA), RFC 9964 (ML-DSA).
@@ -50,6 +51,16 @@ export const algorithms = {
 /** True for the exact name of an algorithm we know; `hs256`, `none` and ` ES256` are not. */
 export function isAlgorithm(name: unknown): name is Algorithm {
   return typeof name === 'string' && Object.hasOwn(algorithms, name)
+}
+
+/**
+ * Refuses a list of algorithms with anything else in it; undefined is no list.
+ *
+ * @throws Problem `option-invalid`
+ */
+export function refuseUnknownAlgorithms(where: string, listed: readonly Algorithm[] | undefined): void {
+  if (listed === undefined || (Array.isArray(listed) && listed.every(isAlgorithm))) return
+  throw new Problem('option-invalid', `${where}: algorithms must be a list of known algorithms`)
 }
 
 export function algorithmRow(algorithm: Algorithm): AlgorithmRow {

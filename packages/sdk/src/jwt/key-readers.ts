@@ -6,7 +6,7 @@ import {
   randomBytes,
 } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
-import { algorithmRow, isAlgorithm } from './algorithms.ts'
+import { algorithmRow, isAlgorithm, refuseUnknownAlgorithms } from './algorithms.ts'
 import type { Algorithm } from './algorithms.ts'
 import { checkJwk, checkSecret, jwkThumbprint, refuseKeyFile } from './jwk.ts'
 import type { Jwk } from './jwk.ts'
@@ -36,6 +36,7 @@ export type ReadJwkOptions = {
  */
 export function readJwk(jwk: unknown, options: ReadJwkOptions = {}): VerificationKey {
   refuseUnknownOptions('readJwk', options, ['algorithms', 'where'])
+  refuseUnknownAlgorithms('readJwk', options.algorithms)
   const checked = checkJwk(jwk, 'verify', options.algorithms, options.where ?? 'jwk')
   return new VerificationKey(checked.algorithm, checked.keyId, checked.material)
 }
@@ -76,16 +77,14 @@ export type SecretKeyOptions = KeyOptions & {
  * @throws Problem `key-too-weak` for a secret shorter than the hash, `key-invalid` for an empty one or another algorithm.
  */
 export function readSecretKey(secret: Secret, options: SecretKeyOptions): VerificationKey {
-  return new VerificationKey(options.algorithm, options.keyId, importSecret('readSecretKey', secret, options))
+  const material = importSecret('readSecretKey', secret, options)
+  return new VerificationKey(options.algorithm, options.keyId, material)
 }
 
 /** Makes an HMAC key for signing; see {@link readSecretKey}. Without `keyId` the tokens name no key. */
 export function readSecretSigningKey(secret: Secret, options: SecretKeyOptions): SigningKey {
-  return new SigningKey(
-    options.algorithm,
-    options.keyId ?? '',
-    importSecret('readSecretSigningKey', secret, options),
-  )
+  const material = importSecret('readSecretSigningKey', secret, options)
+  return new SigningKey(options.algorithm, options.keyId ?? '', material)
 }
 
 /**

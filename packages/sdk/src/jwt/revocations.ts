@@ -109,6 +109,7 @@ export function createRevocations(options: { readonly limit?: number } = {}): Re
 /** A revocation with a slip in it would refuse nothing, and nobody would notice: so it is read strictly. */
 function entryOf(revocation: Revocation): { key: string; issuedBefore: number } {
   const members = revocation as Readonly<Record<string, unknown>>
+  if (typeof members !== 'object' || members === null) throw invalid('expected an object')
   const kinds = Object.keys(kindNames).filter((name) => members[name] !== undefined)
   const name = kinds[0]
   if (name === undefined || kinds.length > 1) {
