@@ -1,0 +1,68 @@
+/** Somebody else’s issuer, unchanged, with our token source. Plain http, since it is loopback. */
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { after, test } from 'node:test'
+import { createTokenSource } from '@countersign/sdk/client'
+import type { TokenSourceOptions } from '@countersign/sdk/client'
+import Provider from 'oidc-provider'
+
+// Characters that only arrive when the id and the secret are form-encoded before base64 (RFC 6749 §2.3.1).
+const clientId = 'orders:eu 1'
+const clientSecret = 'a%2Fb+c&d=e/~'.padEnd(40, '*')
+
+let listener: RequestListener = (_request, response) => void response.writeHead(503).end()
+const server = createServer((request, response) => listener(request, response))
+server.listen(0, '127.0.0.1')
+await once(server, 'listening')
+after(() => {
+  server.close()
+  server.closeAllConnections()
+})
+const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+const client = {
+  client_secret: clientSecret,
+  grant_types: ['client_credentials'],
+  redirect_uris: [],
+  response_types: [] as never[],
+}
+const provider = new Provider(issuer, {
+  clients: [
+    { ...client, client_id: clientId },
+    { ...client, client_id: 'by-form', token_endpoint_auth_method: 'client_secret_post' },
+  ],
+  scopes: ['invoices:read'],
+  ttl: { ClientCredentials: 300 },
+  features: { clientCredentials: { enabled: true }, devInteractions: { enabled: false } },
+})
+listener = provider.callback()
+
+test('a token by discovery and the Authorization header', async () => {
+  const token = await source({ scopes: ['invoices:read'] }).token()
+  assert.ok(token.secret.byteLength > 20)
+  assert.deepEqual(token.scopes, ['invoices:read'])
+  assert.ok(token.expiresAtMs > Date.now())
+})
+
+test('a token with the secret in the form', async () => {
+  const token = await source({ clientId: 'by-form', authentication: 'client_secret_post' }).token()
+  assert.ok(token.secret.byteLength > 20)
+})
+
+test('a wrong secret', async () => {
+  await assert.rejects(source({ clientSecret: 'wrong' }).token(), {
+    code: 'token-refused',
+    message: /invalid_client/,
+  })
+})
+
+test('fewer scopes than asked for are told', async () => {
+  const token = await source({ scopes: ['invoices:read', 'invoices:write'] }).token()
+  assert.deepEqual(token.scopes, ['invoices:read'])
+})
+
+function source(options: Partial<TokenSourceOptions>) {
+  return createTokenSource({ issuer, clientId, clientSecret, ...options })
+}
