@@ -5,6 +5,8 @@ export { inspectToken } from './jwt/inspect.ts'
 export type { Inspection } from './jwt/inspect.ts'
 export { jwkThumbprint } from './jwt/jwk.ts'
 export type { Jwk } from './jwt/jwk.ts'
+export { signJws, verifyJws } from './jwt/jws.ts'
+export type { JwsVerification, SignJwsOptions, VerifiedJws, VerifyJwsOptions } from './jwt/jws.ts'
 export type { SigningKey, VerificationKey } from './jwt/key.ts'
 export {
   generateSigningKey,

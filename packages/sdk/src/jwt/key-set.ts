@@ -1,7 +1,10 @@
-import { isAlgorithm } from './algorithms.ts'
+import { isAlgorithm, refuseUnknownAlgorithms } from './algorithms.ts'
 import type { Algorithm } from './algorithms.ts'
 import { checkJwk } from './jwk.ts'
 import { VerificationKey } from './key.ts'
+import { deny } from '../core/denial.ts'
+import type { Denial } from '../core/denial.ts'
+import { refuseUnknownOptions } from '../core/options.ts'
 import { isProblem, Problem } from '../core/problem.ts'
 
 /**
@@ -24,6 +27,11 @@ export type KeySet = {
 }
 
 export type FindFault = 'unknown' | 'ambiguous' | 'mismatch' | 'fetch'
+
+/** What a token is refused with when no key was found for it. */
+export function keyDenial(fault: Exclude<FindFault, 'fetch'>): Denial {
+  return fault === 'mismatch' || fault === 'ambiguous' ? keyDenials[fault] : keyDenials.unknown
+}
 
 /** A key set whose keys are at hand, and may be replaced at run time. */
 export type MutableKeySet = KeySet & {
@@ -58,6 +66,8 @@ export type ReadJwksOptions = {
  * @throws Problem `key-invalid` when the document is no JWK Set, repeats a `kid`, or holds a secret.
  */
 export function readJwks(document: unknown, options: ReadJwksOptions = {}): VerificationKey[] {
+  refuseUnknownOptions('readJwks', options, ['algorithms', 'where'])
+  refuseUnknownAlgorithms('readJwks', options.algorithms)
   const where = options.where ?? 'jwks'
   const listed = (document as { keys?: unknown } | null | undefined)?.keys
   if (!Array.isArray(listed))
@@ -90,7 +100,7 @@ export class KeyTable {
   readonly #nameless: readonly VerificationKey[]
 
   constructor(keys: readonly VerificationKey[], where: string) {
-    if (!Array.isArray(keys) || !keys.every((key) => key instanceof VerificationKey)) {
+    if (!Array.isArray(keys) || !keys.every(VerificationKey.is)) {
       throw new Problem('key-invalid', `${where}: expected a list of keys made by readJwk and its like`)
     }
     refuseRepeatedIds(keys, where)
@@ -176,3 +186,12 @@ function refuseRepeatedIds(keys: readonly VerificationKey[], where: string): voi
     seen.add(keyId)
   }
 }
+
+// Frozen, since one object answers many requests.
+const keyDenials = {
+  unknown: Object.freeze(deny('key-unknown', 'the issuer has no key of that kid')),
+  ambiguous: Object.freeze(
+    deny('key-unknown', 'the token names no kid, and the issuer has several keys for its alg'),
+  ),
+  mismatch: Object.freeze(deny('algorithm-mismatch', 'alg is not the algorithm of the key')),
+} as const satisfies Record<string, Denial>

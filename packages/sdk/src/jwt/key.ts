@@ -33,6 +33,11 @@ export class VerificationKey {
     Object.freeze(this)
   }
 
+  /** True for a key of our own making; a look-alike, or an object that inherits from one, has no row and no material. */
+  static is(value: unknown): value is VerificationKey {
+    return typeof value === 'object' && value !== null && #row in value
+  }
+
   /** True for a secret shared with the signer (HMAC); such a key must never stand in a published set. */
   get isSymmetric(): boolean {
     return this.#row.family === 'hmac'
@@ -89,11 +94,12 @@ export class SigningKey {
     return this.#row.family === 'hmac'
   }
 
-  /** The signature of `input` (ASCII text) as base64url. */
-  signs(input: string): string {
+  /** The signature of `input` (bytes, or text that is known to be ASCII) as base64url. */
+  signs(input: string | Uint8Array): string {
     const row = this.#row
     if (this.#hmac !== undefined) return this.#hmac.mac(input)
-    const bytes = sign(row.hash, Buffer.from(input, 'latin1'), this.#argument)
+    const message = typeof input === 'string' ? Buffer.from(input, 'latin1') : input
+    const bytes = sign(row.hash, message, this.#argument)
     return row.family === 'ecdsa'
       ? rawFromDer(bytes, row.signatureBytes >> 1).toString('base64url')
       : bytes.toString('base64url')
@@ -120,7 +126,7 @@ function hmacOf(row: AlgorithmRow, key: KeyObject): Hmac | undefined {
 /** How long a signature must be; for RSA the modulus decides (RFC 8017 §8.1.2), for `EdDSA` the curve. */
 function signatureBytes(row: AlgorithmRow, key: KeyObject): number {
   if (row.signatureBytes > 0) return row.signatureBytes
-  if (row.family === 'rsa') return (key.asymmetricKeyDetails?.modulusLength ?? 0) >> 3
+  if (row.family === 'rsa') return ((key.asymmetricKeyDetails?.modulusLength ?? 0) + 7) >> 3
   return key.asymmetricKeyType === 'ed448' ? 114 : 64
 }
 

@@ -133,7 +133,8 @@ function readAlgorithms(algorithms: readonly Algorithm[] | undefined): ReadonlyS
   return new Set(algorithms)
 }
 
-function readTypes(types: TrustedIssuerOptions['types']): ReadonlySet<string> | undefined {
+/** Accepted values of `typ`, ready to be compared; undefined: any. @throws Problem `option-invalid` */
+export function readTypes(types: TrustedIssuerOptions['types']): ReadonlySet<string> | undefined {
   if (types === dangerouslyAnyType) return undefined
   const names = readNames('types', types ?? ['at+jwt'])
   if (names.length === 0) throw invalid('types must name at least one; any is spelled dangerouslyAnyType')

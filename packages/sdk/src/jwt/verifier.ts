@@ -1,14 +1,13 @@
-import type { Algorithm } from './algorithms.ts'
 import { checkClaims, endsAtMs, startsAtMs } from './claims.ts'
 import { systemClock } from '../core/clock.ts'
 import type { Clock } from '../core/clock.ts'
-import { maxTokenLength, readHeader, readJsonSegment } from './compact.ts'
+import { checkType, maxTokenLength, readHeader, readJsonSegment, secondDot } from './compact.ts'
 import type { ProtectedHeader } from './compact.ts'
 import { deny } from '../core/denial.ts'
 import type { Denial } from '../core/denial.ts'
 import type { StrictJson } from '../core/json.ts'
 import { VerificationKey } from './key.ts'
-import type { FindFault } from './key-set.ts'
+import { keyDenial } from './key-set.ts'
 import { Problem } from '../core/problem.ts'
 import type { Revocations } from './revocations.ts'
 import { TokenCache } from './token-cache.ts'
@@ -163,10 +162,8 @@ class TokenVerifier implements Verifier {
     if (token.length > maxTokenLength) return denied(deny('token-oversize', `longer than ${maxTokenLength}`))
     const repeats = this.#lastHeader !== undefined && token.startsWith(this.#lastHeader.text)
     const firstDot = repeats ? this.#lastHeader!.text.length - 1 : token.indexOf('.')
-    const lastDot = token.indexOf('.', firstDot + 1)
-    if (firstDot < 1 || lastDot < 0 || token.includes('.', lastDot + 1)) {
-      return denied(deny('token-malformed', 'not three segments'))
-    }
+    const lastDot = secondDot(token, firstDot)
+    if (lastDot < 0) return denied(deny('token-malformed', 'not three segments'))
     const header = repeats ? this.#lastHeader!.header : this.#readHeader(token.slice(0, firstDot))
     if ('reason' in header) return denied(header)
     // Its issuer has to be known before its key can be; nothing else of the claims counts before the signature.
@@ -180,10 +177,10 @@ class TokenVerifier implements Verifier {
     const key = rules.keySet.find(header.keyId, header.algorithm, nowMs)
     if (key === 'fetch') return undefined
     // Whatever else a look-up may give, an empty key or a look-alike: only a key of our readers computes a signature.
-    if (!(key instanceof VerificationKey)) return denied(keyDenial(key))
+    if (!VerificationKey.is(key)) return denied(keyDenial(key))
     // The set found the key by this very algorithm; asked once more where the signature is computed, since nothing
     // else stands between a token and the choice of how it is checked.
-    if (key.algorithm !== header.algorithm) return denied(keyDenials.mismatch)
+    if (key.algorithm !== header.algorithm) return denied(keyDenial('mismatch'))
     if (!key.verifies(token.slice(0, lastDot), token.slice(lastDot + 1))) {
       return denied(deny('signature-invalid', 'the signature does not fit'))
     }
@@ -230,16 +227,10 @@ class TokenVerifier implements Verifier {
 const maxKnownHeaders = 128
 
 function checkHeader(header: ProtectedHeader, rules: IssuerRules): Denial | undefined {
-  if (rules.algorithms !== undefined && !rules.algorithms.has(header.algorithm as Algorithm)) {
+  if (rules.algorithms !== undefined && !rules.algorithms.has(header.algorithm)) {
     return deny('algorithm-mismatch', 'alg is not one this issuer may use')
   }
-  if (rules.types !== undefined && (header.type === undefined || !rules.types.has(header.type))) {
-    return deny(
-      'type-mismatch',
-      header.type === undefined ? 'the token has no typ' : 'typ is another kind of token',
-    )
-  }
-  return undefined
+  return checkType(header, rules.types)
 }
 
 function denied(denial: Denial): Verification {
@@ -249,16 +240,3 @@ function denied(denial: Denial): Verification {
 function unknownIssuer(iss: unknown): string {
   return iss === undefined ? 'the token has no iss' : 'iss is not a known issuer'
 }
-
-function keyDenial(fault: Exclude<FindFault, 'fetch'>): Denial {
-  return fault === 'mismatch' || fault === 'ambiguous' ? keyDenials[fault] : keyDenials.unknown
-}
-
-// Frozen, since one object answers many requests.
-const keyDenials = {
-  unknown: Object.freeze(deny('key-unknown', 'the issuer has no key of that kid')),
-  ambiguous: Object.freeze(
-    deny('key-unknown', 'the token names no kid, and the issuer has several keys for its alg'),
-  ),
-  mismatch: Object.freeze(deny('algorithm-mismatch', 'alg is not the algorithm of the key')),
-} as const satisfies Record<string, Denial>
