@@ -7,10 +7,15 @@ import type { KeyRecord, Store } from '../../packages/server/src/store/store.ts'
  * Test support: what every store must do, run by each driver's own test file.
  *
  * @param open gives a new, empty store each time.
+ * @param options.skip why this store cannot be tested here.
  */
-export function storeContract(name: string, open: () => Promise<Store>): void {
+export function storeContract(
+  name: string,
+  open: () => Promise<Store>,
+  options: { skip?: string } = {},
+): void {
   const contract = (title: string, body: (store: Store) => Promise<void>): void => {
-    test(`${name}: ${title}`, async () => {
+    test(`${name}: ${title}`, options, async () => {
       const store = await open()
       try {
         await body(store)

@@ -1,13 +1,13 @@
-import { Problem } from '@countersign/sdk/core'
 import type { StoreSettings } from '../trust/trust.ts'
 import { createMemoryStore } from './memory.ts'
+import { openPostgresStore } from './postgres.ts'
 import { openSqliteStore } from './sqlite.ts'
 import type { Store } from './store.ts'
 
 /**
  * Opens the store that the trust file names.
  *
- * @throws Problem `store-unavailable`, `store-foreign`, `store-newer`, `store-unsupported`
+ * @throws Problem `store-unavailable`, `store-foreign`, `store-newer`
  *
  * @example
  * const store = await openStore({ kind: 'sqlite', path: 'countersign.db' })
@@ -19,12 +19,6 @@ export async function openStore(settings: StoreSettings): Promise<Store> {
     case 'sqlite':
       return openSqliteStore({ path: settings.path })
     case 'postgres':
-      throw new Problem(
-        'store-unsupported',
-        'issuer.store: this version cannot keep its records in PostgreSQL yet',
-        {
-          next: 'use sqlite:<file> with the replicas on one machine',
-        },
-      )
+      return openPostgresStore({ url: settings.url })
   }
 }

@@ -98,7 +98,7 @@ test('several processes that start together on a new file make one ring', async 
   const path = newPath()
   const outcomes = await Promise.all(
     Array.from({ length: 4 }, () => {
-      const child = fork(writer, ['ring', path], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+      const child = fork(writer, ['ring', 'sqlite', path], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
       return new Promise((resolve) => child.once('message', resolve))
     }),
   )
@@ -131,7 +131,7 @@ test('kill -9 in the middle of writes loses nothing that was acknowledged', asyn
   }
 })
 
-const writer = fileURLToPath(new URL('../../../../test/store/sqlite-writer.ts', import.meta.url))
+const writer = fileURLToPath(new URL('../../../../test/store/writer.ts', import.meta.url))
 
 /** Runs a writing child, kills it without warning, and reports what it had acknowledged by then. */
 async function writeUntilKilled(
@@ -139,7 +139,7 @@ async function writeUntilKilled(
   scope: string,
   count: number,
 ): Promise<{ marks: string[]; version: number }> {
-  const child = spawn(process.execPath, ['--conditions=source', writer, 'flood', path, scope], {
+  const child = spawn(process.execPath, ['--conditions=source', writer, 'flood', 'sqlite', path, scope], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   let output = ''

@@ -1,0 +1,114 @@
+import { createRequire } from 'node:module'
+import { Problem } from '@countersign/sdk/core'
+import type { Secret } from '@countersign/sdk/core'
+
+/** The part of a `pg` connection that the store uses. */
+export type PostgresConnection = {
+  query(
+    statement: PostgresStatement,
+  ): Promise<{ readonly rows: readonly unknown[]; readonly rowCount: number | null }>
+}
+
+export type PostgresStatement = {
+  readonly text: string
+  readonly values?: readonly unknown[]
+  /** Prepared under this name, once a connection. */
+  readonly name?: string
+}
+
+/** Connections to one database. */
+export type PostgresPool = {
+  /** Runs one statement. @throws Problem `store-unavailable` */
+  run(statement: PostgresStatement): ReturnType<PostgresConnection['query']>
+  /** Runs `work` in a transaction, undone as a whole when it throws. @throws Problem `store-unavailable` */
+  transaction<Result>(work: (connection: PostgresConnection) => Promise<Result>): Promise<Result>
+  close(): Promise<void>
+}
+
+/**
+ * Opens a pool that waits for nothing longer than `timeoutMs`, and whose commits are on disk when they return,
+ * whatever the server's own default is.
+ *
+ * @param url `postgres://user:password@host/database`; no message ever shows it.
+ * @throws Problem `store-unavailable` when the URL cannot be read.
+ */
+export function openPostgresPool(url: Secret, timeoutMs: number): PostgresPool {
+  const pool = createPool(url, timeoutMs)
+  // A connection that breaks while idle is replaced by the pool; unheard, its error would end the process.
+  pool.on('error', () => {})
+  let closed: Promise<void> | undefined
+
+  const attempt = async <Result>(work: () => Promise<Result>): Promise<Result> => {
+    if (closed !== undefined) throw new Problem('store-unavailable', 'the PostgreSQL store is closed')
+    try {
+      return await work()
+    } catch (error) {
+      throw unavailable(error)
+    }
+  }
+
+  return {
+    run: (statement) => attempt(() => pool.query(statement)),
+    transaction: (work) =>
+      attempt(async () => {
+        const client = await pool.connect()
+        let broken = true
+        try {
+          await client.query({ text: 'BEGIN' })
+          const result = await work(client)
+          await client.query({ text: 'COMMIT' })
+          broken = false
+          return result
+        } catch (error) {
+          broken = await client.query({ text: 'ROLLBACK' }).then(
+            () => false,
+            () => true,
+          )
+          throw error
+        } finally {
+          // A connection in an unknown state is not given to anybody else.
+          client.release(broken)
+        }
+      }),
+    close: () => (closed ??= pool.end()),
+  }
+}
+
+type DriverPool = PostgresConnection & {
+  connect(): Promise<PostgresConnection & { release(destroy: boolean): void }>
+  end(): Promise<void>
+  on(event: 'error', listener: () => void): void
+}
+
+/** The driver is loaded when the first store needs it: most processes never do. */
+function createPool(url: Secret, timeoutMs: number): DriverPool {
+  const driver = createRequire(import.meta.url)('pg') as { Pool: new (options: object) => DriverPool }
+  const connectionString = url.revealText()
+  if (!URL.canParse(connectionString)) {
+    throw new Problem('store-unavailable', 'issuer.store: the PostgreSQL URL cannot be read', {
+      next: 'write it as postgres://user:password@host:5432/database',
+    })
+  }
+  return new driver.Pool({
+    connectionString,
+    application_name: 'countersign',
+    connectionTimeoutMillis: timeoutMs,
+    statement_timeout: timeoutMs,
+    lock_timeout: timeoutMs,
+    query_timeout: 2 * timeoutMs,
+    options: '-c synchronous_commit=on',
+    keepAlive: true,
+    max: 4,
+  })
+}
+
+function unavailable(error: unknown): unknown {
+  // Ours, such as a store of a later version, say more than "unavailable".
+  if (error instanceof Problem) return error
+  const { message, code } = error as { message?: unknown; code?: unknown }
+  const what = typeof message === 'string' && message !== '' ? message : String(code ?? 'unknown failure')
+  return new Problem('store-unavailable', `PostgreSQL: ${what}`, {
+    next: 'check that the server runs, that its address, database and password are right, and that its disk is not full',
+    retryAfterSeconds: 5,
+  })
+}

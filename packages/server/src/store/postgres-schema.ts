@@ -1,0 +1,66 @@
+import { Problem } from '@countersign/sdk/core'
+import type { PostgresPool } from './postgres-pool.ts'
+
+/**
+ * Brings the database's `countersign` schema to the newest version, or creates it. Forward only.
+ *
+ * @throws Problem `store-newer`, `store-unavailable`
+ */
+export async function migratePostgres(pool: Pick<PostgresPool, 'transaction'>): Promise<void> {
+  await pool.transaction(async (connection) => {
+    // Replicas that start together queue up here, and each looks again behind it.
+    await connection.query({ text: `SELECT pg_advisory_xact_lock(${migrationLock})` })
+    const version = await readVersion(connection)
+    if (version > migrations.length) {
+      throw new Problem(
+        'store-newer',
+        `the PostgreSQL store has schema version ${version}; this version of Countersign knows up to ${migrations.length}`,
+        { next: 'run the version of Countersign that last wrote it, or a newer one' },
+      )
+    }
+    if (version === migrations.length) return
+    for (const text of migrations.slice(version)) await connection.query({ text })
+    await connection.query({ text: `UPDATE countersign.schema_version SET version = ${migrations.length}` })
+  })
+}
+
+type Connection = Parameters<Parameters<PostgresPool['transaction']>[0]>[0]
+
+async function readVersion(connection: Connection): Promise<number> {
+  const table = await connection.query({ text: `SELECT to_regclass('countersign.schema_version') AS name` })
+  if ((table.rows[0] as { name: string | null }).name === null) return 0
+  const { rows } = await connection.query({ text: 'SELECT version FROM countersign.schema_version' })
+  return (rows[0] as { version: number }).version
+}
+
+/** "CSGN": any number does, as long as it stays the same. */
+const migrationLock = 0x4353474e
+
+/** One entry a version, in order. Entries are only ever added. */
+const migrations = [
+  `CREATE SCHEMA IF NOT EXISTS countersign;
+   CREATE TABLE countersign.schema_version (version integer NOT NULL);
+   INSERT INTO countersign.schema_version VALUES (0);
+   CREATE TABLE countersign.ring (version bigint NOT NULL);
+   INSERT INTO countersign.ring VALUES (0);
+   CREATE TABLE countersign.ring_key (
+     position integer PRIMARY KEY,
+     key_id text NOT NULL UNIQUE,
+     algorithm text NOT NULL,
+     sealed_key text,
+     announced_at_ms bigint NOT NULL,
+     active_from_ms bigint NOT NULL,
+     longest_token_seconds bigint NOT NULL,
+     longest_cache_seconds bigint NOT NULL,
+     retired_at_ms bigint,
+     retired_because text CHECK (retired_because IN ('rotated', 'removed')),
+     CHECK ((retired_at_ms IS NULL) = (retired_because IS NULL))
+   );
+   CREATE TABLE countersign.replay_mark (
+     scope text NOT NULL,
+     id text NOT NULL,
+     expires_at_ms bigint NOT NULL,
+     PRIMARY KEY (scope, id)
+   );
+   CREATE INDEX replay_mark_by_expiry ON countersign.replay_mark (expires_at_ms);`,
+]

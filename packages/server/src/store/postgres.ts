@@ -1,0 +1,137 @@
+import type { Secret } from '@countersign/sdk/core'
+import { openPostgresPool } from './postgres-pool.ts'
+import { migratePostgres } from './postgres-schema.ts'
+import type { KeyRecord, RingSnapshot, Store } from './store.ts'
+
+/**
+ * A store in PostgreSQL, for any number of replicas on any number of machines.
+ *
+ * Its tables stand in a schema of their own, `countersign`, so that the database may be shared. Commits are on disk
+ * when they are acknowledged, whatever the server's default is.
+ *
+ * @throws Problem `store-unavailable` when the server does not answer or refuses us, `store-newer` when a later
+ * version of Countersign wrote the store.
+ *
+ * @example
+ * const store = await openPostgresStore({ url: Secret.fromText('postgres://countersign:…@db.acme.example/countersign') })
+ */
+export async function openPostgresStore({
+  url,
+  timeoutMs = 5000,
+  sweepLimit = 1000,
+}: PostgresStoreOptions): Promise<Store> {
+  const pool = openPostgresPool(url, timeoutMs)
+  try {
+    await migratePostgres(pool)
+  } catch (error) {
+    await pool.close()
+    throw error
+  }
+
+  return {
+    kind: 'postgres',
+    async readRing(): Promise<RingSnapshot> {
+      // One statement sees one moment.
+      const { rows } = await pool.run({ name: 'read-ring', text: statements.readRing })
+      const found = rows as readonly RingRow[]
+      return {
+        version: Number(found[0]?.version ?? 0),
+        keys: found.filter(({ key_id }) => key_id !== null).map(toRecord),
+      }
+    },
+    async replaceRing(expectedVersion, keys) {
+      return pool.transaction(async (connection) => {
+        // Whoever comes second waits here for the row, and then finds another version in it.
+        const claimed = await connection.query({ text: statements.claimVersion, values: [expectedVersion] })
+        if (claimed.rowCount !== 1) return false
+        await connection.query({ text: statements.dropKeys })
+        for (const [position, key] of keys.entries()) {
+          await connection.query({ text: statements.insertKey, values: [position, ...toColumns(key)] })
+        }
+        return true
+      })
+    },
+    async putOnce(scope, id, expiresAtMs, nowMs) {
+      const values = [scope, id, expiresAtMs, nowMs]
+      const { rowCount } = await pool.run({ name: 'put-once', text: statements.putMark, values })
+      return rowCount === 1
+    },
+    async sweep(nowMs) {
+      const { rowCount } = await pool.run({
+        name: 'sweep',
+        text: statements.sweep,
+        values: [nowMs, sweepLimit],
+      })
+      return { dropped: rowCount ?? 0 }
+    },
+    async ping() {
+      await pool.run({ text: 'SELECT 1' })
+    },
+    close: () => pool.close(),
+  }
+}
+
+export type PostgresStoreOptions = {
+  readonly url: Secret
+  /** How long a connection, a lock or a statement may take, in milliseconds. */
+  readonly timeoutMs?: number
+  /** How many expired marks one sweep drops at most. */
+  readonly sweepLimit?: number
+}
+
+/** `bigint` columns come as text, so that none loses digits; ours are far below that. */
+type RingRow = {
+  version: string
+  key_id: string | null
+  algorithm: string
+  sealed_key: string | null
+  announced_at_ms: string
+  active_from_ms: string
+  longest_token_seconds: string
+  longest_cache_seconds: string
+  retired_at_ms: string | null
+  retired_because: 'rotated' | 'removed' | null
+}
+
+function toRecord(row: RingRow): KeyRecord {
+  return {
+    keyId: row.key_id ?? '',
+    algorithm: row.algorithm,
+    sealedKey: row.sealed_key ?? undefined,
+    announcedAtMs: Number(row.announced_at_ms),
+    activeFromMs: Number(row.active_from_ms),
+    longestTokenSeconds: Number(row.longest_token_seconds),
+    longestCacheSeconds: Number(row.longest_cache_seconds),
+    retired:
+      row.retired_at_ms === null || row.retired_because === null
+        ? undefined
+        : { atMs: Number(row.retired_at_ms), because: row.retired_because },
+  }
+}
+
+function toColumns(key: KeyRecord): (string | number | null)[] {
+  return [
+    key.keyId,
+    key.algorithm,
+    key.sealedKey ?? null,
+    key.announcedAtMs,
+    key.activeFromMs,
+    key.longestTokenSeconds,
+    key.longestCacheSeconds,
+    key.retired?.atMs ?? null,
+    key.retired?.because ?? null,
+  ]
+}
+
+const statements = {
+  readRing: 'SELECT * FROM countersign.ring LEFT JOIN countersign.ring_key ON true ORDER BY position',
+  claimVersion: 'UPDATE countersign.ring SET version = version + 1 WHERE version = $1',
+  dropKeys: 'DELETE FROM countersign.ring_key',
+  insertKey: 'INSERT INTO countersign.ring_key VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)',
+  // One statement, so one winner: an expired mark is taken over, a live one changes nothing.
+  putMark: `INSERT INTO countersign.replay_mark VALUES ($1, $2, $3)
+            ON CONFLICT (scope, id) DO UPDATE SET expires_at_ms = excluded.expires_at_ms
+            WHERE replay_mark.expires_at_ms < $4`,
+  sweep: `DELETE FROM countersign.replay_mark WHERE ctid IN
+            (SELECT ctid FROM countersign.replay_mark WHERE expires_at_ms < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)`,
+} as const

@@ -1,0 +1,137 @@
+/** Test support: a PostgreSQL server of its own, in a folder of its own, for as long as a test file runs. */
+import { execFileSync, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { chownSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import { delimiter, join } from 'node:path'
+import { tmpdir } from 'node:os'
+import { Secret } from '@countersign/sdk/core'
+import { openPostgresPool } from '../../packages/server/src/store/postgres-pool.ts'
+import type { PostgresPool } from '../../packages/server/src/store/postgres-pool.ts'
+
+export type PostgresServer = {
+  /** Creates an empty database and gives its URL. */
+  newDatabase(): Promise<Secret>
+  /** Kills the server without warning and starts it again. */
+  crash(): Promise<void>
+  stop(): Promise<void>
+}
+
+/** Why there is no server to test with; undefined when there is one. */
+export function whyNoPostgres(): string | undefined {
+  if (find('postgres') === undefined || find('initdb') === undefined) return 'no PostgreSQL on this machine'
+  if (process.getuid?.() === 0 && userIds() === undefined)
+    return 'PostgreSQL does not run as root, and there is no user postgres'
+  return undefined
+}
+
+export async function startPostgres(): Promise<PostgresServer> {
+  const folder = mkdtempSync(join(tmpdir(), 'countersign-postgres-'))
+  const ids = process.getuid?.() === 0 ? userIds() : undefined
+  if (ids !== undefined) chownSync(folder, ids.uid, ids.gid)
+  const cluster = join(folder, 'cluster')
+  execFileSync(
+    find('initdb')!,
+    ['-D', cluster, '-U', 'countersign', '-A', 'trust', '--no-sync', '-E', 'UTF8'],
+    {
+      stdio: 'ignore',
+      cwd: folder,
+      ...ids,
+    },
+  )
+  const port = await freePort()
+  const url = (database: string): Secret =>
+    Secret.fromText(`postgres://countersign:hush@127.0.0.1:${port}/${database}`)
+  let databases = 0
+
+  const admin = (timeoutMs: number): PostgresPool => openPostgresPool(url('postgres'), timeoutMs)
+  const start = async (): Promise<ChildProcess> => {
+    // What dies in these tests are processes, not the machine: what was handed to the system is safe without a flush.
+    const settings = [
+      `port=${port}`,
+      'listen_addresses=127.0.0.1',
+      'fsync=off',
+      `unix_socket_directories=${folder}`,
+    ]
+    for (let attempt = 0; attempt < 100; attempt++) {
+      const child = spawn(
+        find('postgres')!,
+        ['-D', cluster, ...settings.flatMap((setting) => ['-c', setting])],
+        {
+          stdio: 'ignore',
+          cwd: folder,
+          ...ids,
+        },
+      )
+      // After a crash the processes of the old server may hold on to its memory for a moment; then it ends again.
+      while (child.exitCode === null) {
+        if (await answers(admin(1000))) return child
+        await new Promise((resolve) => setTimeout(resolve, 50))
+      }
+    }
+    throw new Error('PostgreSQL did not start')
+  }
+  const end = (child: ChildProcess, signal: 'SIGINT' | 'SIGKILL'): Promise<unknown> => {
+    const ended = new Promise((resolve) => child.once('close', resolve))
+    child.kill(signal)
+    return ended
+  }
+  let child = await start()
+
+  return {
+    async newDatabase() {
+      const name = `test_${databases++}`
+      const pool = admin(20_000)
+      await pool.run({ text: `CREATE DATABASE ${name}` })
+      await pool.close()
+      return url(name)
+    },
+    async crash() {
+      await end(child, 'SIGKILL')
+      child = await start()
+    },
+    async stop() {
+      await end(child, 'SIGINT')
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+type Ids = { readonly uid: number; readonly gid: number }
+
+/** Its files are in PATH on some machines, in a folder by version on others. */
+function find(name: string): string | undefined {
+  const folders = (process.env['PATH'] ?? '').split(delimiter)
+  for (let version = 20; version >= 12; version--) folders.push(`/usr/lib/postgresql/${version}/bin`)
+  return folders.map((folder) => join(folder, name)).find((path) => existsSync(path))
+}
+
+function userIds(): Ids | undefined {
+  try {
+    const id = (flag: string): number =>
+      Number(execFileSync('id', [flag, 'postgres'], { stdio: ['ignore', 'pipe', 'ignore'] }))
+    return { uid: id('-u'), gid: id('-g') }
+  } catch {
+    return undefined
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+async function answers(pool: PostgresPool): Promise<boolean> {
+  try {
+    await pool.run({ text: 'SELECT 1' })
+    return true
+  } catch {
+    return false
+  } finally {
+    await pool.close()
+  }
+}
