@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createTestIssuer } from './memory-issuer.ts'
+import type { TestGuardOptions, TestIssuerOptions } from './memory-issuer.ts'
+import type { Guard } from '../guard/guard.ts'
+import type { Requirement } from '../policy/policy.ts'
+
+test('a guard and a token in two lines', async () => {
+  const issuer = createTestIssuer({ audience: 'https://billing.acme.example' })
+  const guard = issuer.guard()
+  assert.equal(await ask(guard, issuer.authorization({ roles: 'reader' }), { roles: 'reader' }), 'allow')
+  assert.equal(await ask(guard, issuer.authorization(), { roles: 'reader' }), 'role-missing')
+  assert.equal(await ask(guard, undefined, 'authenticated'), 'token-missing')
+})
+
+test('the clock moves for the issuer and for those who verify', async () => {
+  const issuer = createTestIssuer({ nowMs: 1_800_000_000_000 })
+  const guard = issuer.guard()
+  const token = issuer.authorization({ lifetimeSeconds: 60 })
+  assert.equal(await ask(guard, token), 'allow')
+  issuer.advance(64)
+  assert.equal(await ask(guard, token), 'allow', 'the tolerance of 5 s')
+  issuer.advance(2)
+  assert.equal(await ask(guard, token), 'token-expired')
+  assert.equal(await ask(guard, issuer.authorization()), 'allow')
+})
+
+test('an issuer whose clock is ahead or behind', async () => {
+  const issuer = createTestIssuer({ nowMs: 1_800_000_000_000 })
+  const guard = issuer.guard()
+  issuer.skew(4)
+  assert.equal(await ask(guard, issuer.authorization()), 'allow')
+  issuer.skew(60)
+  assert.equal(await ask(guard, issuer.authorization()), 'token-premature')
+  issuer.skew(-400)
+  assert.equal(await ask(guard, issuer.authorization()), 'token-expired')
+  issuer.skew(0)
+  assert.equal(await ask(guard, issuer.authorization()), 'allow')
+  assert.throws(() => issuer.skew(Number.NaN), { code: 'option-invalid' })
+})
+
+test('rotation: old tokens live on, until the old key is forgotten', async () => {
+  const issuer = createTestIssuer()
+  const guard = issuer.guard()
+  const before = issuer.authorization()
+  assert.equal(await ask(guard, before), 'allow')
+  issuer.rotate()
+  assert.equal(issuer.jwks().keys.length, 2)
+  assert.equal(await ask(guard, before), 'allow')
+  assert.equal(await ask(guard, issuer.authorization()), 'allow')
+  issuer.rotate({ forget: true })
+  assert.equal(await ask(guard, before), 'key-unknown', 'although it is in the cache')
+  assert.equal(await ask(guard, issuer.authorization()), 'allow')
+})
+
+test('revocation: one token, a subject, a client, a key', async () => {
+  const issuer = createTestIssuer({ nowMs: 1_800_000_000_000 })
+  const guard = issuer.guard()
+  const [one, other] = [issuer.token(), issuer.token()]
+  assert.equal(await ask(guard, `Bearer ${one}`), 'allow')
+  issuer.revoke(one)
+  assert.equal(await ask(guard, `Bearer ${one}`), 'token-revoked')
+  assert.equal(await ask(guard, `Bearer ${other}`), 'allow')
+
+  for (const [revoked, wanted] of [
+    [{ subject: 'alice' }, { subject: 'alice' }],
+    [{ clientId: 'orders' }, { clientId: 'orders' }],
+  ] as const) {
+    const before = issuer.authorization(wanted)
+    issuer.revoke(revoked)
+    assert.equal(await ask(guard, before), 'token-revoked')
+    issuer.advance(1)
+    assert.equal(await ask(guard, issuer.authorization(wanted)), 'allow', 'a new one is good')
+  }
+
+  issuer.revoke({ keyId: issuer.jwks().keys[0]!['kid'] as string })
+  assert.equal(await ask(guard, issuer.authorization()), 'token-revoked')
+  assert.throws(() => issuer.revoke(issuer.token({ claims: { jti: undefined } })), { code: 'option-invalid' })
+})
+
+test('a verifier or a guard of one’s own making', async () => {
+  const issuer = createTestIssuer()
+  const strict = issuer.verifier({ requiredClaims: ['tenant'], cache: false })
+  assert.equal(strict.verifyNow(issuer.token())?.kind, 'denied')
+  assert.equal(strict.verifyNow(issuer.token({ claims: { tenant: 'acme' } }))?.kind, 'verified')
+  const told: string[] = []
+  const guard = issuer.guard({ verifier: strict, realm: 'x', onDecision: ({ kind }) => told.push(kind) })
+  assert.equal(await ask(guard, issuer.authorization()), 'claim-missing')
+  assert.deepEqual(told, ['deny'])
+})
+
+test('two issuers share nothing', async () => {
+  const [one, other] = [createTestIssuer(), createTestIssuer()]
+  assert.equal(await ask(one.guard(), other.authorization()), 'key-unknown')
+})
+
+test('other algorithms, also with a shared secret', async () => {
+  for (const algorithm of ['HS256', 'Ed25519', 'PS256'] as const) {
+    const issuer = createTestIssuer({ algorithm })
+    assert.equal(await ask(issuer.guard(), issuer.authorization()), 'allow', algorithm)
+    assert.equal(
+      await ask(issuer.guard(), issuer.authorization({ dangerouslySignature: 'foreign' })),
+      'signature-invalid',
+    )
+  }
+  assert.throws(() => createTestIssuer({ algorithm: 'HS256' }).jwks(), { code: 'key-invalid' })
+})
+
+test('await using, and no listener, timer or socket left', async () => {
+  const before = process.getActiveResourcesInfo().length
+  {
+    await using issuer = createTestIssuer()
+    assert.equal(await ask(issuer.guard(), issuer.authorization()), 'allow')
+  }
+  assert.equal(process.getActiveResourcesInfo().length, before)
+})
+
+test('what is misspelt is refused', () => {
+  assert.throws(() => createTestIssuer({ audiance: 'x' } as TestIssuerOptions), { code: 'option-unknown' })
+  assert.throws(() => createTestIssuer({ issuer: '' }), { code: 'option-invalid' })
+  assert.throws(() => createTestIssuer().rotate({ forgett: true } as object), {
+    code: 'option-unknown',
+  })
+  assert.throws(() => createTestIssuer().guard({ relm: 'x' } as TestGuardOptions), { code: 'option-unknown' })
+})
+
+async function ask(guard: Guard, header: string | undefined, requirement: Requirement = 'authenticated') {
+  const rawHeaders = header === undefined ? [] : ['Authorization', header]
+  const decision = await guard.check({ method: 'GET', target: '/', rawHeaders }, requirement)
+  return decision.kind === 'allow' ? 'allow' : decision.denial.reason
+}

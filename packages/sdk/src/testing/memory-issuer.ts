@@ -1,0 +1,195 @@
+import type { Clock } from '../core/clock.ts'
+import { refuseUnknownOptions } from '../core/options.ts'
+import { Problem } from '../core/problem.ts'
+import { createGuard } from '../guard/guard.ts'
+import type { Guard, GuardOptions } from '../guard/guard.ts'
+import type { Algorithm } from '../jwt/algorithms.ts'
+import { inspectToken } from '../jwt/inspect.ts'
+import type { Jwk } from '../jwt/jwk.ts'
+import type { SigningKey } from '../jwt/key.ts'
+import { generateSigningKey, publicJwk, verificationKey } from '../jwt/key-readers.ts'
+import { createKeySet } from '../jwt/key-set.ts'
+import type { KeySet, MutableKeySet } from '../jwt/key-set.ts'
+import { createRevocations } from '../jwt/revocations.ts'
+import type { Revocations } from '../jwt/revocations.ts'
+import { createVerifier } from '../jwt/verifier.ts'
+import type { Verifier } from '../jwt/verifier.ts'
+import type { SharedVerifierOptions, TrustedIssuerOptions } from '../jwt/verifier-options.ts'
+import { createMovableClock } from './movable-clock.ts'
+import { mintTestToken } from './mint.ts'
+import type { TestToken } from './mint.ts'
+
+export type TestIssuerOptions = {
+  /** The `iss`; `https://issuer.test` unless given. */
+  readonly issuer?: string
+  /** The `aud` of tokens that name no other; `https://service.test` unless given. */
+  readonly audience?: string
+  /** `ES256` unless given. */
+  readonly algorithm?: Algorithm
+  /** How long tokens live that say nothing else, seconds; 300 unless given. */
+  readonly lifetimeSeconds?: number
+  /** Where the clock stands still, milliseconds since the epoch. Unless given it runs, and can be moved all the same. */
+  readonly nowMs?: number
+}
+
+/** An issuer for tests, with real keys and real signatures; see {@link createTestIssuer}. */
+export type TestIssuer = {
+  /** The `iss`. */
+  readonly url: string
+  readonly audience: string
+  /** How long its tokens live unless they say otherwise. */
+  readonly lifetimeSeconds: number
+  /** The time by which this issuer's verifiers and guards judge. */
+  readonly clock: Clock
+  /** What {@link revoke} revokes; this issuer's verifiers and guards ask it. */
+  readonly revocations: Revocations
+  /** A token, signed: a good one, or wrong in the way that is asked for. */
+  token(wanted?: TestToken): string
+  /** The same as the value of an `Authorization` header. */
+  authorization(wanted?: TestToken): string
+  /** The keys to verify with, for a verifier of your own; `rotate` changes them. */
+  keySet(): KeySet
+  /** A verifier that trusts this issuer. Whatever is given replaces what it would have. */
+  verifier(options?: TestVerifierOptions): Verifier
+  /** A guard with such a verifier, at the issuer's clock. */
+  guard(options?: TestGuardOptions): Guard
+  /** Moves the clock, and with it everybody who has it; negative: back. */
+  advance(seconds: number): void
+  /** Puts the issuer's own clock ahead of everybody else's; negative: behind. */
+  skew(seconds: number): void
+  /** Signs with a new key from now on. The keys before stay in the set, unless they are to be forgotten. */
+  rotate(options?: { readonly forget?: boolean }): void
+  /** Revokes one token, or all that a subject, a client or a key has had until now. */
+  revoke(what: string | RevokedInTest): void
+  /** The published key set (RFC 7517 §5). @throws Problem `key-invalid` for a shared secret (HS256 and the like). */
+  jwks(): { readonly keys: readonly Jwk[] }
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+export type RevokedInTest =
+  { readonly subject: string } | { readonly clientId: string } | { readonly keyId: string }
+
+export type TestVerifierOptions = Partial<Omit<TrustedIssuerOptions, 'issuer'> & SharedVerifierOptions>
+
+export type TestGuardOptions = Pick<
+  GuardOptions,
+  'tokenFrom' | 'roles' | 'realm' | 'resourceMetadata' | 'onDecision'
+> & { readonly verifier?: Verifier }
+
+/**
+ * Makes an issuer in memory. Its tokens are signed and verified by the code that runs in production: nothing is mocked,
+ * so a test passes only with a token that would pass.
+ *
+ * @throws Problem `option-invalid`, `option-unknown`.
+ * @example
+ * const issuer = createTestIssuer({ audience: 'https://billing.acme.example' })
+ * const app = createApp(issuer.guard())
+ * await app.request('/invoices/7', { headers: { authorization: issuer.authorization({ roles: 'reader' }) } })
+ */
+export function createTestIssuer(options: TestIssuerOptions = {}): TestIssuer {
+  refuseUnknownOptions('createTestIssuer', options, issuerNames)
+  return new MemoryIssuer(options)
+}
+
+/** The issuer itself; the one on a port stands on it too. */
+export class MemoryIssuer implements TestIssuer {
+  readonly url: string
+  readonly audience: string
+  readonly lifetimeSeconds: number
+  readonly clock: Clock
+  readonly revocations = createRevocations()
+  readonly advance: (seconds: number) => void
+  readonly #algorithm: Algorithm
+  readonly #keySet: MutableKeySet
+  #signingKeys: readonly [SigningKey, ...SigningKey[]]
+  #foreignKey: SigningKey | undefined
+  #skewSeconds = 0
+
+  constructor(options: TestIssuerOptions) {
+    this.url = readName('issuer', options.issuer ?? 'https://issuer.test')
+    this.audience = readName('audience', options.audience ?? 'https://service.test')
+    this.#algorithm = options.algorithm ?? 'ES256'
+    this.lifetimeSeconds = options.lifetimeSeconds ?? 300
+    const clock = createMovableClock(options.nowMs)
+    this.clock = clock.now
+    this.advance = clock.advance
+    this.#signingKeys = [generateSigningKey(this.#algorithm)]
+    this.#keySet = createKeySet(this.#signingKeys.map(verificationKey))
+  }
+
+  keySet(): KeySet {
+    return this.#keySet
+  }
+
+  token(wanted: TestToken = {}): string {
+    return mintTestToken(wanted, {
+      issuer: this.url,
+      audience: this.audience,
+      lifetimeSeconds: this.lifetimeSeconds,
+      nowMs: this.clock() + this.#skewSeconds * 1000,
+      key: this.#signingKeys[0],
+      foreignKey: () => (this.#foreignKey ??= generateSigningKey(this.#algorithm)),
+    })
+  }
+
+  authorization(wanted?: TestToken): string {
+    return `Bearer ${this.token(wanted)}`
+  }
+
+  verifier(options: TestVerifierOptions = {}): Verifier {
+    return createVerifier({
+      issuer: this.url,
+      audience: this.audience,
+      keySet: this.keySet(),
+      revocations: this.revocations,
+      clock: this.clock,
+      ...options,
+    })
+  }
+
+  guard(options: TestGuardOptions = {}): Guard {
+    return createGuard({ clock: this.clock, ...options, verifier: options.verifier ?? this.verifier() })
+  }
+
+  skew(seconds: number): void {
+    if (!Number.isFinite(seconds)) throw new Problem('option-invalid', 'skew: expected a number of seconds')
+    this.#skewSeconds = seconds
+  }
+
+  rotate(options: { readonly forget?: boolean } = {}): void {
+    refuseUnknownOptions('rotate', options, ['forget'])
+    const before = options.forget === true ? [] : this.#signingKeys
+    this.#signingKeys = [generateSigningKey(this.#algorithm), ...before]
+    this.#keySet.replace(this.#signingKeys.map(verificationKey))
+  }
+
+  revoke(what: string | RevokedInTest): void {
+    const common = { issuer: this.url, untilSeconds: Number.POSITIVE_INFINITY }
+    if (typeof what === 'string') {
+      const tokenId = inspectToken(what).claims?.['jti']
+      if (typeof tokenId !== 'string') throw new Problem('option-invalid', 'revoke: the token has no jti')
+      this.revocations.revoke({ ...common, tokenId })
+    } else if ('keyId' in what) {
+      this.revocations.revoke({ ...common, ...what })
+    } else {
+      // The next whole second, so that tokens of this one are among them.
+      const issuedBeforeSeconds = Math.floor(this.clock() / 1000) + 1
+      this.revocations.revoke({ ...common, ...what, issuedBeforeSeconds })
+    }
+  }
+
+  jwks(): { readonly keys: readonly Jwk[] } {
+    return { keys: this.#signingKeys.map(publicJwk) }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // Nothing is open; it is here so that tests need not care which issuer they have.
+  }
+}
+
+function readName(option: string, value: unknown): string {
+  if (typeof value === 'string' && value !== '') return value
+  throw new Problem('option-invalid', `createTestIssuer: ${option} must be a text`)
+}
+
+export const issuerNames: readonly string[] = ['issuer', 'audience', 'algorithm', 'lifetimeSeconds', 'nowMs']
