@@ -39,6 +39,8 @@ export type KeyDescription = {
   readonly state: KeyState
   readonly announcedAtMs: number
   readonly activeFromMs: number
+  /** When the state ends, milliseconds since the epoch; for a signing key without a successor, when it is due. */
+  readonly untilMs: number | undefined
   readonly retired: KeyRecord['retired']
 }
 
@@ -122,7 +124,8 @@ export async function openKeyRing(options: KeyRingOptions): Promise<KeyRing> {
       'ring-stale',
       `the key ring was last read ${Math.floor(staleMs / 1000)} s ago; after ${timing.staleAfterSeconds} s another ` +
         'replica may be signing with a key that is not known here',
-      { next: 'bring the store back', retryAfterSeconds: timing.refreshSeconds },
+      // A reading has begun; with the store there it takes milliseconds.
+      { next: 'bring the store back', retryAfterSeconds: 5 },
     )
   }
 
@@ -140,12 +143,13 @@ export async function openKeyRing(options: KeyRingOptions): Promise<KeyRing> {
     },
     keySet,
     describe(nowMs) {
-      return viewRing(known.records, nowMs, timing).keys.map(({ record, state }) => ({
+      return viewRing(known.records, nowMs, timing).keys.map(({ record, state, untilMs }) => ({
         keyId: record.keyId,
         algorithm: record.algorithm,
         state,
         announcedAtMs: record.announcedAtMs,
         activeFromMs: record.activeFromMs,
+        untilMs,
         retired: record.retired,
       }))
     },

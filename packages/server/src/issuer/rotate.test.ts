@@ -42,6 +42,19 @@ test('one whole rotation, at the very milliseconds', () => {
   assert.deepEqual(published(ring, takeover + overlapMs), ['b'])
 })
 
+test('says until when each key is what it is', () => {
+  let ring = turn([], start, 'a')
+  const until = (nowMs: number): unknown => viewRing(ring, nowMs, timing).keys.map(({ untilMs }) => untilMs)
+  assert.deepEqual(until(start), [start + rotateEveryMs])
+  ring = turn(ring, start + 1000, 'b', { asked: true })
+  const takeover = start + 1000 + leadMs
+  assert.deepEqual(until(takeover - 1), [takeover, takeover])
+  assert.deepEqual(until(takeover), [takeover + overlapMs, takeover + rotateEveryMs])
+  assert.deepEqual(until(takeover + overlapMs), [undefined, takeover + rotateEveryMs])
+  ring = removeKey(ring, 'b', { nowMs: takeover, timing, fresh: freshKey('c') })
+  assert.deepEqual(until(takeover), [takeover + overlapMs, undefined, takeover + rotateEveryMs])
+})
+
 test('a retired key loses its private half and is forgotten after 90 days', () => {
   let ring = turn([], start, 'a')
   ring = turn(ring, start + rotateEveryMs - leadMs, 'b')

@@ -11,13 +11,20 @@ export type KeyState = 'announced' | 'active' | 'retiring' | 'retired'
 /** What a ring looks like at one moment, and until when that stays so. */
 export type RingView = {
   /** Every key with its state, oldest first. */
-  readonly keys: readonly { readonly record: KeyRecord; readonly state: KeyState }[]
+  readonly keys: readonly KeyView[]
   /** The key that signs; undefined only while there is no key at all. */
   readonly signing: KeyRecord | undefined
   /** The keys of the published set, the signing one first: some verifiers look no further. */
   readonly published: readonly KeyRecord[]
   /** From this moment on, milliseconds since the epoch, the view is another one. */
   readonly changesAtMs: number
+}
+
+export type KeyView = {
+  readonly record: KeyRecord
+  readonly state: KeyState
+  /** When the state ends, milliseconds since the epoch; for a signing key without a successor, when it is due. */
+  readonly untilMs: number | undefined
 }
 
 /** Pure: the same records and moment give the same view in every replica. */
@@ -28,31 +35,26 @@ export function viewRing(records: readonly KeyRecord[], nowMs: number, timing: R
     0,
     line.findLastIndex((key) => key.activeFromMs <= nowMs),
   )
-  const states = new Map<KeyRecord, KeyState>()
-  let changesAtMs = Infinity
-  line.forEach((key, index) => {
-    if (index > signingIndex) {
-      states.set(key, 'announced')
-      changesAtMs = Math.min(changesAtMs, key.activeFromMs)
-    } else if (index === signingIndex) {
-      states.set(key, 'active')
-    } else {
-      const leavesAtMs =
-        line[index + 1]!.activeFromMs + 1000 * overlapSeconds(key.longestTokenSeconds, timing)
-      states.set(key, nowMs < leavesAtMs ? 'retiring' : 'retired')
-      if (nowMs < leavesAtMs) changesAtMs = Math.min(changesAtMs, leavesAtMs)
-    }
-  })
   const signing = line[signingIndex]
-  const stateOf = (record: KeyRecord): KeyState => states.get(record) ?? 'retired'
+  const views = new Map(
+    line.map((record, index) => [
+      record,
+      viewKey(record, { nowMs, timing, place: index - signingIndex, heir: line[index + 1] }),
+    ]),
+  )
+  const stateOf = (record: KeyRecord): KeyState => views.get(record)?.state ?? 'retired'
+  // Without a successor the signing key goes on, overdue or not.
+  const ends = [...views.values()]
+    .filter(({ record }) => record !== signing)
+    .map(({ untilMs }) => untilMs ?? Infinity)
   return {
-    keys: records.map((record) => ({ record, state: stateOf(record) })),
+    keys: records.map((record) => views.get(record) ?? { record, state: 'retired', untilMs: undefined }),
     signing,
     published: [
       ...(signing === undefined ? [] : [signing]),
       ...line.filter((key) => key !== signing && stateOf(key) !== 'retired'),
     ],
-    changesAtMs,
+    changesAtMs: Math.min(Infinity, ...ends),
   }
 }
 
@@ -155,6 +157,27 @@ export function removeKey(
 /** Keys that are not retired, in the order in which they sign; of two with the same moment the later record. */
 function succession(records: readonly KeyRecord[]): KeyRecord[] {
   return records.filter((key) => key.retired === undefined).sort((a, b) => a.activeFromMs - b.activeFromMs)
+}
+
+/** @param place how many keys behind the signing one in the line; below 0: before it. */
+function viewKey(
+  record: KeyRecord,
+  {
+    nowMs,
+    timing,
+    place,
+    heir,
+  }: { nowMs: number; timing: RotationTiming; place: number; heir: KeyRecord | undefined },
+): KeyView {
+  if (place > 0) return { record, state: 'announced', untilMs: record.activeFromMs }
+  if (place === 0 || heir === undefined) {
+    const untilMs = heir?.activeFromMs ?? record.activeFromMs + 1000 * timing.rotateEverySeconds
+    return { record, state: 'active', untilMs }
+  }
+  const untilMs = heir.activeFromMs + 1000 * overlapSeconds(record.longestTokenSeconds, timing)
+  return nowMs < untilMs
+    ? { record, state: 'retiring', untilMs }
+    : { record, state: 'retired', untilMs: undefined }
 }
 
 function planAnnouncement(
