@@ -156,7 +156,7 @@ function importJwk(
   key: Jwk,
   members: readonly string[],
   bytes: Record<string, Buffer>,
-  kty: string,
+  kty: AlgorithmRow['kty'],
   purpose: 'verify' | 'sign',
   where: string,
 ): KeyObject {
@@ -176,11 +176,15 @@ function importJwk(
   for (const member of [...members, ...(kty === 'AKP' ? ['alg'] : [])]) picked[member] = key[member]
   try {
     const input = { key: picked as webcrypto.JsonWebKey, format: 'jwk' } as const
-    return purpose === 'sign' ? createPrivateKey(input) : createPublicKey(input)
+    if (purpose === 'verify') return createPublicKey(input)
+    const material = createPrivateKey(input)
+    // Where the private half says what the public one is, the one that was given may be another key's.
+    const half = createPublicKey(material).export({ format: 'jwk' }) as Jwk
+    if (publicMembers[kty].every((member) => half[member] === key[member])) return material
   } catch {
     // OpenSSL's own words are left out: they can quote what they were given.
-    throw bad(where, 'its numbers are not a valid key, or this runtime cannot use its type')
   }
+  throw bad(where, 'its numbers are not a valid key, or this runtime cannot use its type')
 }
 
 function bad(where: string, fault: string, code = 'key-invalid'): Problem {

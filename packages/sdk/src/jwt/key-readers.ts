@@ -8,7 +8,7 @@ import {
 import type { KeyObject } from 'node:crypto'
 import { algorithmRow, isAlgorithm, refuseUnknownAlgorithms } from './algorithms.ts'
 import type { Algorithm } from './algorithms.ts'
-import { checkJwk, checkSecret, jwkThumbprint, refuseKeyFile } from './jwk.ts'
+import { checkJwk, checkSecret, jwkThumbprint, maxKeyIdLength, refuseKeyFile } from './jwk.ts'
 import type { Jwk } from './jwk.ts'
 import { SigningKey, VerificationKey } from './key.ts'
 import { refuseUnknownOptions } from '../core/options.ts'
@@ -62,7 +62,7 @@ export function readPublicPem(pem: string, options: KeyOptions): VerificationKey
     throw new Problem('key-invalid', 'a public key in PEM begins with "-----BEGIN PUBLIC KEY-----"')
   }
   const material = importPem(() => createPublicKey({ key: pem, format: 'pem' }))
-  return new VerificationKey(checkMaterial(material, options.algorithm), options.keyId, material)
+  return new VerificationKey(checkMaterial(material, options.algorithm), checkKeyId(options.keyId), material)
 }
 
 /** Options of the readers of secrets. */
@@ -78,13 +78,13 @@ export type SecretKeyOptions = KeyOptions & {
  */
 export function readSecretKey(secret: Secret, options: SecretKeyOptions): VerificationKey {
   const material = importSecret('readSecretKey', secret, options)
-  return new VerificationKey(options.algorithm, options.keyId, material)
+  return new VerificationKey(options.algorithm, checkKeyId(options.keyId), material)
 }
 
 /** Makes an HMAC key for signing; see {@link readSecretKey}. Without `keyId` the tokens name no key. */
 export function readSecretSigningKey(secret: Secret, options: SecretKeyOptions): SigningKey {
   const material = importSecret('readSecretSigningKey', secret, options)
-  return new SigningKey(options.algorithm, options.keyId ?? '', material)
+  return new SigningKey(options.algorithm, checkKeyId(options.keyId) ?? '', material)
 }
 
 /**
@@ -95,14 +95,11 @@ export function readSecretSigningKey(secret: Secret, options: SecretKeyOptions):
 export function readPrivateJwk(jwk: unknown, options: Partial<KeyOptions> = {}): SigningKey {
   refuseUnknownOptions('readPrivateJwk', options, ['algorithm', 'keyId'])
   const allowed = options.algorithm === undefined ? undefined : [options.algorithm]
+  refuseUnknownAlgorithms('readPrivateJwk', allowed)
   const checked = checkJwk(jwk, 'sign', allowed, 'private jwk')
   if (algorithmRow(checked.algorithm).family === 'hmac')
     throw new Problem('key-invalid', 'private jwk: a secret')
-  return new SigningKey(
-    checked.algorithm,
-    options.keyId ?? checked.keyId ?? materialThumbprint(checked.material),
-    checked.material,
-  )
+  return signingKey(checked.algorithm, options.keyId ?? checked.keyId, checked.material, 'private jwk')
 }
 
 /**
@@ -114,7 +111,7 @@ export function readPrivatePem(pem: Secret, options: KeyOptions): SigningKey {
   refuseUnknownOptions('readPrivatePem', options, ['algorithm', 'keyId'])
   const material = importPem(() => createPrivateKey({ key: Buffer.from(pem.reveal()), format: 'pem' }))
   const algorithm = checkMaterial(material, options.algorithm)
-  return new SigningKey(algorithm, options.keyId ?? materialThumbprint(material), material)
+  return signingKey(algorithm, options.keyId, material, 'private key')
 }
 
 /** Makes a new key pair for signing: RSA with 2048 bits, `EdDSA` on Ed25519, everything else as its name says. */
@@ -129,8 +126,7 @@ export function generateSigningKey(
     const secret = new Secret(randomBytes(row.minSecretBytes))
     return readSecretSigningKey(secret, { algorithm, ...options })
   }
-  const material = generatePrivate(algorithm)
-  return new SigningKey(algorithm, options.keyId ?? materialThumbprint(material), material)
+  return signingKey(algorithm, options.keyId, generatePrivate(algorithm), 'generateSigningKey')
 }
 
 /** The half of a signing key that verifies. */
@@ -152,10 +148,33 @@ export function publicJwk(key: SigningKey): Jwk {
   return { ...exported, kid: key.keyId, alg: key.algorithm, use: 'sig' }
 }
 
-/** The private JWK of a signing key as JSON text, for sealing at rest; {@link readPrivateJwk} reads it back. */
+/**
+ * The private JWK of a signing key as JSON text, for sealing at rest; {@link readPrivateJwk} reads it back, unless it is
+ * a secret.
+ */
 export function privateJwk(key: SigningKey): Secret {
   const exported = SigningKey.material(key).export({ format: 'jwk' })
-  return Secret.fromText(JSON.stringify({ ...exported, kid: key.keyId, alg: key.algorithm }))
+  const kid = key.keyId === '' ? undefined : key.keyId
+  return Secret.fromText(JSON.stringify({ ...exported, kid, alg: key.algorithm }))
+}
+
+/** A key whose name is its RFC 7638 thumbprint unless given, and whose halves belong together. */
+function signingKey(
+  algorithm: Algorithm,
+  keyId: string | undefined,
+  material: KeyObject,
+  where: string,
+): SigningKey {
+  const key = new SigningKey(algorithm, checkKeyId(keyId) ?? materialThumbprint(material), material)
+  // OpenSSL takes the halves of two keys for one. What it signs would fail at every verifier.
+  if (verificationKey(key).verifies(where, key.signs(where))) return key
+  throw new Problem('key-invalid', `${where}: its private and its public half are of two keys`)
+}
+
+function checkKeyId(keyId: string | undefined): string | undefined {
+  if (keyId === undefined) return undefined
+  if (typeof keyId === 'string' && keyId !== '' && keyId.length <= maxKeyIdLength) return keyId
+  throw new Problem('option-invalid', `keyId must be a text of 1 to ${maxKeyIdLength} characters`)
 }
 
 function importPem(read: () => KeyObject): KeyObject {
