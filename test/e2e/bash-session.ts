@@ -5,15 +5,19 @@ import { root } from './demo-process.ts'
 export type BashSession = { run(command: string): Promise<{ output: string; code: number }>; close(): void }
 
 export function openBash(env: Record<string, string | undefined> = process.env): BashSession {
-  const child = spawn('bash', ['--noprofile', '--norc'], { cwd: root, env, stdio: ['pipe', 'pipe', 'pipe'] })
+  const child = spawn('bash', ['--noprofile', '--norc'], {
+    cwd: root,
+    env,
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
   let received = ''
   let wake: () => void = () => {}
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text: string) => {
-      received += text
-      wake()
-    })
-  }
+  // One stream, so that what a command says on either is seen in its order and before its end.
+  child.stdin.write('exec 2>&1\n')
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    received += text
+    wake()
+  })
   child.once('close', () => wake())
   let turn = 0
   return {

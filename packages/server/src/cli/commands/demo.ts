@@ -5,6 +5,7 @@ import type { Log } from '../../log.ts'
 import { createLog } from '../../serve/log.ts'
 import type { Context } from '../context.ts'
 import { exitCodes } from '../exit-codes.ts'
+import { untilStopped } from '../until-stopped.ts'
 
 export type DemoFlags = {
   readonly printTrust?: boolean
@@ -22,14 +23,13 @@ export async function run({ terminal, env, cwd }: Context, flags: DemoFlags): Pr
     terminal.print(demoTrustText(settings.ports).trimEnd())
     return exitCodes.ok
   }
-  const stopped = stopSignal()
   const log = createLog({
     pretty: true,
     colour: process.stderr.isTTY && !env['NO_COLOR'],
     write: (line) => void process.stderr.write(line),
   })
   const progress = fromFirstWordOn(log)
-  const demo = await runDemo({
+  const starting = runDemo({
     settings,
     cwd,
     log: progress.log,
@@ -39,9 +39,17 @@ export async function run({ terminal, env, cwd }: Context, flags: DemoFlags): Pr
     },
     warn: (line) => terminal.say(terminal.paint('bad', line)),
   })
+  // Heard from the first moment on: what is printed invites to press Ctrl-C while much is still being loaded.
+  const stopped = untilStopped(() =>
+    starting.then(
+      (demo) => demo.close(),
+      () => undefined,
+    ),
+  )
+  const demo = await starting
+  const failed = demo.people.then(() => new Promise<never>(() => {}))
   try {
-    await Promise.race([stopped, demo.people])
-    await stopped
+    await Promise.race([stopped, failed])
   } finally {
     await demo.close()
   }
@@ -56,13 +64,6 @@ function portsOf({ issuerPort, gatewayPort, providerPort, secretPort, billingPor
     secret: secretPort,
     billing: billingPort,
   }
-}
-
-/** Resolves when somebody wants the process to end. A second signal ends it at once, as ever. */
-function stopSignal(): Promise<void> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve())
-  })
 }
 
 /** What servers say while they start is for operators; here the demo's own words come first. */
