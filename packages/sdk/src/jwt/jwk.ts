@@ -52,7 +52,7 @@ export function checkJwk(
   if (row.kty === 'oct') refuseKeyFile(bytes['k']!, where)
   const weakness =
     row.kty === 'RSA' ? checkRsa(bytes) : row.kty === 'oct' ? checkSecret(bytes['k']!, algorithm) : ''
-  if (weakness) throw bad(where, weakness, 'key-too-weak')
+  if (weakness) throw new Problem('key-too-weak', `${where}: ${weakness}`)
   return { algorithm, keyId, material: importJwk(key, members, bytes, row.kty, purpose, where) }
 }
 
@@ -187,8 +187,8 @@ function importJwk(
   throw bad(where, 'its numbers are not a valid key, or this runtime cannot use its type')
 }
 
-function bad(where: string, fault: string, code = 'key-invalid'): Problem {
-  return new Problem(code, `${where}: ${fault}`)
+function bad(where: string, fault: string): Problem {
+  return new Problem('key-invalid', `${where}: ${fault}`)
 }
 
 const signatureOperations: ReadonlySet<unknown> = new Set(['sign', 'verify'])
