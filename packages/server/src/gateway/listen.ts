@@ -43,9 +43,11 @@ export function createFrontServer(limits: GatewayLimits, serve: Serve): Server {
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     const client = connections.get(socket as Socket)
     const replying = client?.replying === true
+    const closing = client?.closing === true
     client?.abort()
-    // In the middle of a reply there is no way to say anything more.
+    // In the middle of a reply there is no way to say anything more, and after the last one no need.
     if (replying || !socket.writable || error.code === 'ECONNRESET') socket.destroy()
+    else if (closing) closeWith(undefined, socket as Socket)
     else closeWith(parserErrors.get(error.code ?? '') ?? 400, socket as Socket)
   })
   return server
@@ -78,11 +80,11 @@ function serverOptions(limits: GatewayLimits): ServerOptions {
   return options
 }
 
-/** Answers where there is no response object, and closes. */
-function closeWith(status: OwnStatus, socket: Socket): void {
+/** Answers where there is no response object, if anything is to be said, and closes. */
+function closeWith(status: OwnStatus | undefined, socket: Socket): void {
   // The other side may leave at any moment, and there is nothing left to do about it.
   socket.on('error', () => undefined)
-  socket.end(answerText(plainAnswer(status)))
+  socket.end(status === undefined ? '' : answerText(plainAnswer(status)))
   // Not at once: closed on unread bytes, the connection is reset and the answer may be lost on the way.
   const timer = setTimeout(() => socket.destroy(), lingerMs)
   timer.unref()

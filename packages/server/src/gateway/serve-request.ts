@@ -49,7 +49,7 @@ export function createServe(gateway: GatewayState): Serve {
       request,
       response,
       expectsContinue,
-      unread: true,
+      unread: false,
       path: undefined,
       service: undefined,
       route: undefined,
@@ -67,7 +67,10 @@ function walk(call: Call): void {
   if (gateway.draining) response.shouldKeepAlive = false
   const nowMs = gateway.clock()
   const gated = gateRequest(request)
-  if (gated.kind !== 'request') return refuseAtGate(call, gated)
+  if (gated.kind !== 'request') {
+    call.unread = announcesBody(request)
+    return refuseAtGate(call, gated)
+  }
   call.unread = gated.body !== 'none' && gated.body !== 0
   if (gated.via?.includes(gateway.viaName) === true) return answer(call, plainAnswer(508, json(call)))
   const path = canonicalPath(gated.target)
@@ -245,6 +248,11 @@ function probe(call: Call, { method }: GatedRequest, { segments }: CanonicalPath
   if (method !== 'GET' && method !== 'HEAD') return refuse(call, methodUnknown, ['GET', 'HEAD'])
   const isWell = name === 'livez' || !call.gateway.draining
   answer(call, isWell ? plainAnswer(200) : plainAnswer(503, json(call), { 'Retry-After': '1' }))
+}
+
+/** Whether Node's parser will read a body, whatever the gate thought of the request. */
+function announcesBody({ headers }: IncomingMessage): boolean {
+  return headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined
 }
 
 /** Something that must not happen. Closed, since what state the connection is in is unknown. */
