@@ -11,6 +11,8 @@ test('parses an object', () => {
   })
 })
 
+const oddName = 'a member name holds a quote, a backslash or a control character'
+
 for (const [what, text, fault] of [
   ['nothing', '', 'not JSON'],
   ['a cut object', '{"a":1', 'not JSON'],
@@ -39,6 +41,10 @@ for (const [what, text, fault] of [
   ['an escaped NUL', '{"a":"\\u0000"}', 'a string holds NUL'],
   ['an escaped NUL in a name', '{"\\u0000":1}', 'a string holds NUL'],
   ['an escaped NUL in a list', '{"a":["\\u0000"]}', 'a string holds NUL'],
+  ['a quote in a name', '{"a\\"":1}', oddName],
+  ['a backslash in a name', '{"a\\\\":1}', oddName],
+  ['a newline in a name', '{"a":{"\\n":1}}', oddName],
+  ['an escape that is none in a name', '{"\\x41":1}', 'not JSON'],
   ['half an escaped surrogate pair', '{"a":"\\ud800"}', 'a string holds half a surrogate pair'],
   ['half a surrogate pair in a name', '{"\\udc00":1}', 'a string holds half a surrogate pair'],
   ['half a raw surrogate pair', '{"a":"\ud800"}', 'a string holds half a surrogate pair'],
@@ -54,7 +60,11 @@ for (const [what, text] of [
   ['one name in two elements', '{"a":[{"b":1},{"b":2}]}'],
   ['a colon in a string', '{"a":"b:c","d:e":":"}'],
   ['brackets in strings', '{"a":"}]{["}'],
-  ['an escaped quote', '{"a\\"":"\\\\","b":1}'],
+  ['an escaped quote', '{"a":"\\"","b":"\\\\"}'],
+  [
+    'escaped names',
+    '{"\\u0061":1,"https:\\/\\/acme.example\\/role" : "\\/","\\u00e9\\ud83d\\ude00":{"\\u0062":2}}',
+  ],
   ['names of what objects inherit', '{"constructor":1,"toString":2,"hasOwnProperty":3}'],
 ] as const) {
   test(`takes ${what}`, () => {
@@ -100,10 +110,27 @@ test('what JSON writes is read the same, unless it is one of the refused things'
     fc.property(fc.dictionary(fc.string({ unit: 'grapheme' }), fc.jsonValue({ maxDepth: 4 })), (value) => {
       const text = JSON.stringify(value)
       const read = parseStrictJson(text)
+      if (/"(?:[^"\\]|\\.)*\\["\\bfnrtu](?:[^"\\]|\\.)*":/.test(text)) return
       if (text.includes('__proto__') || text.includes('\\u0000') || /\\ud[89a-f]/.test(text)) return
       assert.deepEqual(read, JSON.parse(text))
     }),
   )
+})
+
+test('an escaped name is read as what it is, whatever was read before it', () => {
+  // V8 takes a name it has met for an escaped one whose source begins like it.
+  for (const [poison, text, name] of [
+    ['{"iss":1,"su\\\\":1}', '{"iss":1,"su\\u0062":2}', 'sub'],
+    ['{"iss":2,"\\\\":1}', '{"iss":2,"\\/":2}', '/'],
+    ['{"iss":3,"https:\\\\/\\\\/a":1}', '{"iss":3,"https:\\/\\/a.b":2}', 'https://a.b'],
+  ] as const) {
+    JSON.parse(poison)
+    parseStrictJson(poison)
+    const read = parseStrictJson(text)
+    assert.ok(typeof read === 'object')
+    assert.deepEqual(Object.keys(read), ['iss', name])
+    assert.equal(read[name], 2)
+  }
 })
 
 test('a member written twice anywhere is found', () => {

@@ -8,7 +8,8 @@ export const maxJsonDepth = 32
 
 /**
  * Parses a JSON object and refuses what parsers disagree about: duplicate member names at any depth (RFC 7519 §4),
- * a member called `__proto__`, numbers beyond the range of a double, lone surrogates and NUL in strings, deep nesting.
+ * a member called `__proto__`, numbers beyond the range of a double, lone surrogates and NUL in strings, deep nesting,
+ * and quotes, backslashes and control characters in names.
  *
  * Gives a string, the fault, when the text is refused; the fault never quotes the text.
  *
@@ -26,8 +27,12 @@ export function parseStrictJsonBytes(bytes: Buffer, length: number): StrictJson 
   const scan = scanBytes(bytes, length)
   if (scan === tooDeep) return `nested deeper than ${maxJsonDepth} levels`
   const members = scan >> flagBits
-  const text = (scan & wideFlag) === 0 ? bytes.toString('latin1', 0, length) : decodeUtf8(bytes, length)
-  if (text === undefined) return 'not UTF-8'
+  const decoded = (scan & wideFlag) === 0 ? bytes.toString('latin1', 0, length) : decodeUtf8(bytes, length)
+  if (decoded === undefined) return 'not UTF-8'
+  // Only an escape can bring a lone surrogate or NUL into a string: raw ones are not UTF-8 or not JSON.
+  const walk: Walk = { members: 0, escapes: (scan & escapeFlag) !== 0, fault: undefined }
+  const text = (scan & nameEscapeFlag) === 0 ? decoded : withPlainNames(decoded, walk)
+  if (walk.fault !== undefined) return walk.fault
   // Members that every object inherits would be counted and read as if the text had them.
   for (const _ in pristine) return 'not read: Object.prototype of this process has been changed'
   let value: unknown
@@ -37,8 +42,6 @@ export function parseStrictJsonBytes(bytes: Buffer, length: number): StrictJson 
     return 'not JSON'
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return 'not a JSON object'
-  // Only an escape can bring a lone surrogate or NUL into a string: raw ones are not UTF-8 or not JSON.
-  const walk: Walk = { members: 0, escapes: (scan & escapeFlag) !== 0, fault: undefined }
   walkObject(value as StrictJson, walk)
   if (walk.fault !== undefined) return walk.fault
   // JSON.parse keeps the last of two equal names, so the parsed value then has fewer members than the text.
@@ -50,35 +53,40 @@ const pristine = {}
 const tooDeep = -1
 const wideFlag = 1
 const escapeFlag = 2
-const flagBits = 2
+const nameEscapeFlag = 4
+const flagBits = 3
 const quote = 0x22
 const backslash = 0x5c
 
 /**
- * Counts the members of a JSON text (colons outside strings) and notes wide characters and escapes, in one pass over
- * the bytes. Exact for JSON; for other text JSON.parse has the last word.
+ * Counts the members of a JSON text (colons outside strings) and notes wide characters, escapes, and escapes in names
+ * (the string before a colon), in one pass over the bytes. Exact for JSON; for other text JSON.parse has the last word.
  */
 function scanBytes(bytes: Uint8Array, length: number): number {
   let members = 0
   let depth = 0
   let escapes = 0
+  let escapesOfString = 0
   let seen = 0
   for (let index = 0; index < length; index++) {
     const byte = bytes[index]!
     seen |= byte
     if (byte === quote) {
+      escapesOfString = 0
       for (index++; index < length; index++) {
         const inside = bytes[index]!
         seen |= inside
         if (inside === quote) break
         if (inside === backslash) {
-          escapes = escapeFlag
+          escapesOfString = escapeFlag | nameEscapeFlag
+          escapes |= escapeFlag
           index++
           if (index < length) seen |= bytes[index]!
         }
       }
     } else if (byte === 0x3a) {
       members++
+      escapes |= escapesOfString
     } else if (byte === 0x7b || byte === 0x5b) {
       if (++depth > maxJsonDepth) return tooDeep
     } else if (byte === 0x7d || byte === 0x5d) {
@@ -91,6 +99,38 @@ function scanBytes(bytes: Uint8Array, length: number): number {
 function decodeUtf8(bytes: Buffer, length: number): string | undefined {
   const part = bytes.subarray(0, length)
   return isUtf8(part) ? part.toString('utf8') : undefined
+}
+
+/**
+ * The same JSON with the escapes in its names undone; a name that cannot do without one is a fault.
+ *
+ * V8 13 and 14 (Node 24 and 26) read an escaped name as another one that they have met before when that one begins like
+ * its source text: whoever sends `{"su\\":1}` first, in a token of no worth, turns `{"su\u0062":"orders"}` of an honest
+ * one into a claim named `su\`. A name without escapes is always read as it is.
+ */
+function withPlainNames(text: string, walk: Walk): string {
+  return text.replace(stringMaybeName, (whole, string: string, colon: string | undefined) => {
+    if (colon === undefined || !string.includes('\\')) return whole
+    const name = parseString(string)
+    if (name === undefined) walk.fault = 'not JSON'
+    else if (oddInName.test(name))
+      walk.fault = 'a member name holds a quote, a backslash or a control character'
+    else checkString(name, walk)
+    return `"${name}"${colon}`
+  })
+}
+
+// Matches every string of a text from left to right, so that it never begins inside one.
+const stringMaybeName = /("(?:[^"\\]|\\[^])*")(\s*:)?/g
+// Without NUL, which is a fault of its own in every string.
+const oddInName = /["\\\u0001-\u001f]/
+
+function parseString(json: string): string | undefined {
+  try {
+    return JSON.parse(json) as string
+  } catch {
+    return undefined
+  }
 }
 
 type Walk = { members: number; readonly escapes: boolean; fault: string | undefined }
