@@ -15,6 +15,8 @@ import { attack } from './attack.ts'
 import { listen, serveJson } from './loopback.ts'
 import {
   accepts,
+  claims,
+  forge,
   issuer,
   now,
   pair,
@@ -23,6 +25,7 @@ import {
   refusesToMake,
   scene,
   signed,
+  signedBy,
   verifierOf,
 } from './stage.ts'
 
@@ -223,3 +226,43 @@ attack(78, 'a name of this machine that leads elsewhere opens plain http: to the
     refusesToMake(() => checkAddress(address, false, limits), 'fetch-refused')
   }
 })
+
+attack(
+  79,
+  'a worthless token makes claims of honest ones vanish: V8 reads an escaped name as one it met before',
+  async () => {
+    const { own, verifier, honest } = scene()
+    await accepts(verifier, honest)
+    const theirs = pair('ES256', 'attacker')
+    const header = { alg: 'ES256', typ: 'at+jwt', kid: own.kid }
+    // As some issuers write them: slashes and letters beyond ASCII escaped.
+    for (const [text, name] of [
+      ['"https:\\/\\/acme.example\\/suspended":true', 'https://acme.example/suspended'],
+      ['"https:\\/\\/acme.example\\/role":true', 'https://acme.example/role'],
+      ['"\\u00e9tat":true', '\u00e9tat'],
+      ['"su\\u0062ject":true', 'subject'],
+    ] as const) {
+      for (const [index, first] of ['"n":1', '"m":{}', '"o":[]'].entries()) {
+        // The source text of the name, cut to the length of the name: that is what V8 compares.
+        const poison = JSON.stringify(text.slice(1).slice(0, name.length))
+        const before = `"x${index}${name.length}":1,${first}`
+        const worthless = forge(header, `{${before},${poison}:1}`, signedBy(theirs, 'ES256'))
+        assert.equal(verifier.verifyNow(worthless)?.kind, 'denied')
+        // And for what else the process reads.
+        JSON.parse(`{${before},${poison}:1}`)
+        const token = signed(own, `{${before},${text},${JSON.stringify(claims()).slice(1)}`)
+        await accepts(verifier, token)
+        const verification = verifier.verifyNow(token)
+        assert.ok(verification?.kind === 'verified')
+        assert.equal(verification.token.claims[name], true)
+      }
+    }
+    for (const odd of ['a\\"', '\\\\', 'a\\n', '\\u001f']) {
+      await refuses(
+        verifier,
+        signed(own, `{"${odd}":1,${JSON.stringify(claims()).slice(1)}`),
+        'token-malformed',
+      )
+    }
+  },
+)
