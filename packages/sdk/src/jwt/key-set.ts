@@ -93,7 +93,7 @@ export function readJwks(document: unknown, options: ReadJwksOptions = {}): Veri
 /** More keys than this in one set is a mistake or an attack on the reader's time. */
 export const maxKeys = 100
 
-/** Finds by `kid`, else by being the only key without `kid` for the algorithm; never by trying several keys. */
+/** Finds by `kid`, else by being the only key that can be meant for the algorithm; never by trying several keys. */
 export class KeyTable {
   readonly keys: readonly VerificationKey[]
   readonly #byId = new Map<string, VerificationKey>()
@@ -110,6 +110,11 @@ export class KeyTable {
     this.keys = Object.freeze([...keys])
     for (const key of keys) if (key.keyId !== undefined) this.#byId.set(key.keyId, key)
     this.#nameless = keys.filter((key) => key.keyId === undefined)
+  }
+
+  /** Whether a key has this very `kid`. */
+  has(keyId: string): boolean {
+    return this.#byId.has(keyId)
   }
 
   find(keyId: string | undefined, algorithm: string): VerificationKey | 'unknown' | 'ambiguous' | 'mismatch' {

@@ -112,7 +112,9 @@ class FetchedKeySet implements RemoteKeySet {
     if (nowMs >= this.#expiresAtMs && this.#failure === undefined) return 'fetch'
     if (nowMs >= this.#refreshAtMs || this.#failure !== undefined) this.#refreshInBackground(nowMs)
     const found = table.find(keyId, algorithm)
-    if (found !== 'unknown') return found
+    // A kid that nothing has may be a new key's, also beside keys without a name that it could have meant.
+    const isNew = found === 'unknown' || (found === 'mismatch' && keyId !== undefined && !table.has(keyId))
+    if (!isNew) return found
     // A new key, or a made-up one? One fetch tells, and everyone who asks meanwhile waits for the same.
     if (this.#flight !== undefined || this.#failure !== undefined) return 'fetch'
     return nowMs < this.#unknownAfterMs ? 'unknown' : 'fetch'
