@@ -73,14 +73,12 @@ export function compileOptions(options: VerifierOptions): {
     throw invalid('revocations must come from createRevocations')
   }
   if (clock !== undefined && typeof clock !== 'function') throw invalid('clock must be a function')
-  const cacheEntries = options.cache === false ? 0 : (options.cache?.entries ?? 10_000)
-  if (!Number.isSafeInteger(cacheEntries) || cacheEntries < 0) {
-    throw invalid('cache.entries must be a whole number')
-  }
+  const cacheEntries = readCache(options.cache)
   const listed: readonly TrustedIssuerOptions[] = several ? options.issuers : [options]
   if (!Array.isArray(listed) || listed.length === 0) throw invalid('issuers must name at least one issuer')
   const issuers = new Map<string, IssuerRules>()
   for (const one of listed) {
+    if (typeof one !== 'object' || one === null) throw invalid('issuers must be a list of objects')
     if (several) refuseUnknownOptions('createVerifier: issuers', one, issuerNames)
     const { issuer } = one
     if (typeof issuer !== 'string' || issuer === '')
@@ -101,6 +99,15 @@ export function compileOptions(options: VerifierOptions): {
   return { issuers, cacheEntries }
 }
 
+function readCache(cache: SharedVerifierOptions['cache']): number {
+  if (cache === false) return 0
+  if (cache === undefined) return 10_000
+  if (typeof cache !== 'object' || cache === null) throw invalid('cache must be { entries } or false')
+  refuseUnknownOptions('createVerifier: cache', cache, ['entries'])
+  if (Number.isSafeInteger(cache.entries) && cache.entries >= 0) return cache.entries
+  throw invalid('cache.entries must be a whole number')
+}
+
 function readKeySet(keySet: unknown, issuer: string): KeySet {
   const candidate = keySet as (KeySet & { readonly issuer?: unknown }) | null | undefined
   if (typeof candidate?.find !== 'function' || typeof candidate.load !== 'function') {
@@ -117,7 +124,7 @@ function readAudience(audience: TrustedIssuerOptions['audience']): readonly stri
   if (audience === dangerouslyAnyAudience) return undefined
   const listed = typeof audience === 'string' ? [audience] : audience
   // An empty list would be an expectation that nothing meets, a forgotten one an expectation of nothing.
-  if (!Array.isArray(listed) || listed.length === 0 || listed.includes('')) {
+  if (!Array.isArray(listed) || listed.length === 0) {
     throw invalid(
       'audience must be a string or a list of strings; none at all is spelled dangerouslyAnyAudience',
     )
@@ -143,9 +150,10 @@ export function readTypes(types: TrustedIssuerOptions['types']): ReadonlySet<str
 
 function readNames(option: string, names: readonly string[]): readonly string[] {
   // A regular expression here would be a pattern that an attacker may fit: only exact strings are compared.
-  if (Array.isArray(names) && names.every((name) => typeof name === 'string'))
+  if (Array.isArray(names) && names.every((name) => typeof name === 'string' && name !== '')) {
     return Object.freeze([...names])
-  throw invalid(`${option} must be a list of strings`)
+  }
+  throw invalid(`${option} must be a list of strings, none of them empty`)
 }
 
 function invalid(message: string): Problem {
