@@ -6,8 +6,13 @@ export type Contestant = {
   run(times: number): void | Promise<void>
 }
 
-/** Median CPU microseconds (user and system, all threads of this process) per operation. */
-export type Measured = { readonly name: string; readonly cpuMicros: number }
+export type Measured = {
+  readonly name: string
+  /** Median CPU microseconds (user and system, all threads of this process) per operation. */
+  readonly cpuMicros: number
+  /** Median of the ratios to the first contestant, each taken within one round: steadier than a ratio of medians. */
+  readonly toFirst: number
+}
 
 /**
  * Measures contestants in turns, so that a slow minute of the machine falls on all of them, and takes medians.
@@ -37,7 +42,11 @@ export async function measure(
       samples[index]!.push((await batch(contestants[index]!, size)) / size)
     }
   }
-  return contestants.map(({ name }, index) => ({ name, cpuMicros: median(samples[index]!) }))
+  return contestants.map(({ name }, index) => ({
+    name,
+    cpuMicros: median(samples[index]!),
+    toFirst: median(samples[index]!.map((sample, round) => sample / samples[0]![round]!)),
+  }))
 }
 
 export function median(values: readonly number[]): number {
