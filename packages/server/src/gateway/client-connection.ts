@@ -19,7 +19,8 @@ export class ClientConnection {
 
   constructor(socket: Socket, limits: GatewayLimits) {
     this.socket = socket
-    this.address = socket.remoteAddress ?? 'unknown'
+    // Listening for both families, Node gives IPv4 addresses in IPv6 clothes (RFC 4291 §2.5.5.2).
+    this.address = (socket.remoteAddress ?? 'unknown').replace(/^::ffff:(?=[0-9.]+$)/, '')
     this.#limits = limits
     socket.on('close', () => this.#closed())
   }

@@ -11,8 +11,9 @@ export function failureAnswer(failure: ExchangeFailure, wantsJson: boolean): Ans
 export type ExchangeFailure = UpstreamFailure | 'client-stalled'
 
 /** 502: the service is not there or talks nonsense. 504: it is too slow. 503: we have no room for the request. */
-export const failureStatus: Readonly<Record<ExchangeFailure, 408 | 502 | 503 | 504>> = {
+export const failureStatus: Readonly<Record<ExchangeFailure, 408 | 500 | 502 | 503 | 504>> = {
   'client-stalled': 408,
+  defect: 500,
   unreachable: 502,
   'connect-timeout': 504,
   'wait-timeout': 503,

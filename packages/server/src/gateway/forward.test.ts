@@ -226,11 +226,11 @@ test('a client that stops sending its body is told so', async (t) => {
 })
 
 test('a slow upload that keeps moving is not cut', async (t) => {
-  const { port, token } = await openEcho(t, { clientStallMs: 150, replyHeadMs: 150 })
+  const { port, token } = await openEcho(t, { clientStallMs: 500, replyHeadMs: 500 })
   const client = new RawClient(port)
   client.send(`POST /billing/echo HTTP/1.1\r\nHost: a\r\n${bearer(token)}\r\nContent-Length: 8\r\n\r\n`)
   for (const letter of 'slow but') {
-    await new Promise((resolve) => setTimeout(resolve, 60))
+    await new Promise((resolve) => setTimeout(resolve, 90))
     client.send(letter)
   }
   assert.equal((await client.reply()).body, 'slow but')

@@ -26,9 +26,9 @@ export type Forwarding = {
   readonly limits: GatewayLimits
   readonly ticker: Ticker
   /** Answers in place of the upstream: nothing of a reply has been sent. Then ends the reply. */
-  fail(failure: ExchangeFailure, unread: boolean): void
+  fail(failure: ExchangeFailure, unread: boolean, defect?: unknown): void
   /** The upstream failed when part of its reply was on its way, so the client was cut off. */
-  cutShort(failure: ExchangeFailure): void
+  cutShort(failure: ExchangeFailure, defect?: unknown): void
 }
 
 /** Sends a request to its upstream and the reply back, both as they come, and lets go of everything if either leaves. */
@@ -83,7 +83,7 @@ class Exchange implements UpstreamExchange, UpstreamWaiter, Turn {
     }
   }
 
-  onFailure(failure: UpstreamFailure): void {
+  onFailure(failure: UpstreamFailure, defect?: unknown): void {
     const connection = this.#connection
     this.#connection = undefined
     if (this.#over) return
@@ -101,7 +101,7 @@ class Exchange implements UpstreamExchange, UpstreamWaiter, Turn {
       this.#connect('none')
       return
     }
-    this.#failed(failure)
+    this.#failed(failure, defect)
   }
 
   // The client's request
@@ -301,14 +301,14 @@ class Exchange implements UpstreamExchange, UpstreamWaiter, Turn {
     })
   }
 
-  #failed(failure: ExchangeFailure): void {
+  #failed(failure: ExchangeFailure, defect?: unknown): void {
     const { client, cutShort, fail } = this.#to
     this.#over = true
     this.#firstChunk = undefined
     if (!this.replying) {
-      fail(failure, !this.#requestComplete)
+      fail(failure, !this.#requestComplete, defect)
     } else {
-      cutShort(failure)
+      cutShort(failure, defect)
       client.cut()
     }
     client.end()

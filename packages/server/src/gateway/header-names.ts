@@ -64,7 +64,7 @@ const specialNames: ReadonlyMap<string, HeaderFate> = new Map<string, HeaderFate
 ])
 
 /** RFC 9110 §7.6.1 and what older software treats the same way. */
-const hopByHop: ReadonlySet<string> = new Set([
+export const hopByHopNames: readonly string[] = [
   'connection',
   'http2-settings',
   'keep-alive',
@@ -75,7 +75,8 @@ const hopByHop: ReadonlySet<string> = new Set([
   'trailer',
   'transfer-encoding',
   'upgrade',
-])
+]
+const hopByHop: ReadonlySet<string> = new Set(hopByHopNames)
 
 /** Only a trusted hop before us could say these, and none is configured. */
 const ours: ReadonlySet<string> = new Set([

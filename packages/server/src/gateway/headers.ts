@@ -1,4 +1,4 @@
-import { headerFate, isHopByHop } from './header-names.ts'
+import { headerFate, hopByHopNames, isHopByHop } from './header-names.ts'
 import type { GatedRequest } from './request-gate.ts'
 import type { ResponseHead } from './response-head.ts'
 
@@ -58,8 +58,9 @@ export function replyHeaders(head: ResponseHead): string[] {
   return kept
 }
 
-/** Spellings are remembered as in headerFate; upstreams use few. */
+/** Spellings are remembered as in headerFate; most names are let off for their length alone. */
 function isDroppedFromReply(name: string): boolean {
+  if (!droppedLengths.has(name.length)) return false
   const known = droppedFromReply.get(name)
   if (known !== undefined) return known
   const lower = name.toLowerCase()
@@ -69,4 +70,7 @@ function isDroppedFromReply(name: string): boolean {
 }
 
 const droppedFromReply = new Map<string, boolean>()
+const droppedLengths: ReadonlySet<number> = new Set(
+  [...hopByHopNames, 'content-length'].map((name) => name.length),
+)
 const mostSpellings = 2_048

@@ -12,6 +12,7 @@ import { decisionRecord } from './decision.ts'
 import type { DecisionRecord } from './decision.ts'
 import type { FailureLog } from './failure-log.ts'
 import { failureAnswer, failureStatus } from './failures.ts'
+import type { ExchangeFailure } from './failures.ts'
 import { forward } from './forward.ts'
 import { forwardedLines, upstreamHead } from './headers.ts'
 import type { GatewayLimits } from './limits.ts'
@@ -161,12 +162,12 @@ function send(call: Call, gated: GatedRequest, service: ReadyService, { identity
     upstream,
     limits: gateway.limits,
     ticker: gateway.ticker,
-    fail: (failure, unread) => {
+    fail: (failure, unread, defect) => {
       call.unread = unread
-      logFailure(call, service, 'upstream failed', failure)
+      logFailure(call, service, 'upstream failed', failure, defect)
       answer(call, failureAnswer(failure, json(call)), failureStatus[failure] === 408)
     },
-    cutShort: (failure) => logFailure(call, service, 'reply cut short', failure),
+    cutShort: (failure, defect) => logFailure(call, service, 'reply cut short', failure, defect),
   })
 }
 
@@ -174,9 +175,12 @@ function logFailure(
   call: Call,
   service: ReadyService,
   event: string,
-  failure: keyof typeof failureStatus,
+  failure: ExchangeFailure,
+  defect: unknown,
 ): void {
-  const { failures, ticker } = call.gateway
+  const { failures, log, ticker } = call.gateway
+  if (defect !== undefined)
+    log.error('request failed', { problem: 'a defect in the gateway', stack: stackOf(defect) })
   failures.write(
     event,
     failure,

@@ -187,6 +187,16 @@ export class UpstreamConnection implements ResponseSink {
 
   /** @returns false to stop reading */
   #read(length: number): boolean {
+    try {
+      return this.#take(length)
+    } catch (defect) {
+      // Ours, and no reason to take everybody else's exchanges down as well.
+      this.#fail('defect', defect)
+      return false
+    }
+  }
+
+  #take(length: number): boolean {
     if (this.state === 'closed') return false
     const bytes = this.#buffer.subarray(0, length)
     this.replied = true
@@ -247,12 +257,12 @@ export class UpstreamConnection implements ResponseSink {
     this.#fail('closed')
   }
 
-  #fail(failure: UpstreamFailure): void {
+  #fail(failure: UpstreamFailure, defect?: unknown): void {
     this.#failure ??= failure
     const exchange = this.#exchange
     this.#exchange = undefined
     this.destroy()
-    exchange?.onFailure(this.#failure)
+    exchange?.onFailure(this.#failure, defect)
   }
 }
 
@@ -266,7 +276,7 @@ export type UpstreamExchange = {
   /** @returns as `onReplyBody` */
   onReplyEnd(): boolean
   /** The connection is gone, and nothing more will come. */
-  onFailure(failure: UpstreamFailure): void
+  onFailure(failure: UpstreamFailure, defect?: unknown): void
   onUpstreamDrain(): void
   /** Whether nothing moves because the client does not send or does not take. */
   stalledByClient(): boolean
@@ -288,6 +298,7 @@ export type UpstreamFailure =
   | 'closed'
   | 'reply-timeout'
   | 'reply-stalled'
+  | 'defect'
   | ResponseFault
 
 function newBuffer(): Buffer {
