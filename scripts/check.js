@@ -4,13 +4,15 @@
 // The last line is `N passed, N failed`; the exit code is 0 only when nothing failed.
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join, relative } from 'node:path'
+import { join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const logs = join(root, '.cache/check')
 const quick = process.argv.includes('--quick')
 const total = { passed: 0, failed: 0 }
+const limitMs = 8 * 60_000
+const failuresMark = '✖ failing tests:'
 let running
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
@@ -21,7 +23,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
 }
 
 mkdirSync(logs, { recursive: true })
-process.env.JOSE_VECTORS = join(root, process.env.JOSE_VECTORS ?? '../shared/vectors')
+process.env.JOSE_VECTORS = resolve(root, process.env.JOSE_VECTORS ?? '../shared/vectors')
 
 await step('format', [
   process.execPath,
@@ -156,6 +158,3 @@ function stopRunning() {
     // Nobody of that group is left, which is what was wanted.
   }
 }
-
-const limitMs = 8 * 60_000
-const failuresMark = '✖ failing tests:'
