@@ -7,7 +7,7 @@ import { KeySets } from '../gateway/key-sets.ts'
 import { compileRoutes } from '../gateway/routes.ts'
 import type { Upstream } from '../gateway/upstream.ts'
 import { silentLog } from '../log.ts'
-import { explainClients, explainRoute, findPlace } from './explain.ts'
+import { explainClients, explainRoute, findPlace, requirementText } from './explain.ts'
 import type { Place } from './explain.ts'
 import { mistakesText } from './mistake.ts'
 import { readTrust } from './read.ts'
@@ -53,7 +53,7 @@ clients:
 describe('where a request goes', () => {
   const cases: [request: string, expected: string][] = [
     ['GET /', 'rest GET / → /'],
-    ['GET /x/y?z=1', 'rest GET /{**} → /x/y'],
+    ['GET /x/y?z=1', 'rest GET /{**} → /x/y?z=1'],
     ['GET /billing', 'billing route-unknown'],
     ['GET /billing/health', 'billing GET /health → /health'],
     ['HEAD /billing/health', 'billing GET /health → /health'],
@@ -146,6 +146,15 @@ describe('what a route says to a caller', () => {
     const answer = explainRoute(route, principal({ roles: ['admin'], scopes: ['write'] }))
     assert.deepEqual([answer.outcome, answer.denial], ['allow', undefined])
   })
+})
+
+test('what a route takes, in one line', () => {
+  assert.equal(requirementText('open'), 'nothing: it is open to anybody')
+  assert.equal(requirementText('authenticated'), 'any valid token for the service')
+  assert.equal(
+    requirementText({ roles: 'admin', anyOf: [{ scopes: 'a' }, { scopes: 'b' }] }),
+    'role "admin", any of (scope "a"; scope "b")',
+  )
 })
 
 describe('which clients could call it', () => {

@@ -1,7 +1,7 @@
 import type { Denial } from '@countersign/sdk/core'
 import { deny } from '@countersign/sdk/core'
 import { canonicalPath, compilePolicy, createRouteTable, explainPolicy } from '@countersign/sdk/policy'
-import type { CanonicalPath, Explanation, Principal } from '@countersign/sdk/policy'
+import type { CanonicalPath, Explanation, Principal, Requirement } from '@countersign/sdk/policy'
 import type { Client, Route, Service, Trust } from './trust.ts'
 
 /** A request as one would type it: `GET /billing/invoices/7`. */
@@ -20,7 +20,7 @@ export type Place =
       readonly service: Service
       readonly route: Route
       readonly params: Readonly<Record<string, string>>
-      /** What the upstream is asked for. */
+      /** What the upstream is asked for, with the query. */
       readonly forwardedPath: string
     }
   | {
@@ -63,7 +63,13 @@ export function findPlace(trust: Trust, { method, target, host }: Question): Pla
         .split('/')
         .slice(1 + prefixSegments)
         .join('/')
-      return { kind: 'route', service, route: match.route, params: match.params, forwardedPath: `/${rest}` }
+      return {
+        kind: 'route',
+        service,
+        route: match.route,
+        params: match.params,
+        forwardedPath: `/${rest}${path.query}`,
+      }
     }
   }
 }
@@ -106,20 +112,30 @@ export function explainClients(trust: Trust, service: Service, route: Route): Cl
   })
 }
 
+/**
+ * What a route takes, in one line.
+ *
+ * @example
+ * requirementText({ roles: 'admin', scopes: 'write' }) // 'scope "write", role "admin"'
+ */
+export function requirementText(requirement: Requirement): string {
+  if (requirement === 'open') return 'nothing: it is open to anybody'
+  if (requirement === 'authenticated') return 'any valid token for the service'
+  return explainPolicy(requirement, nobody)
+    .map(({ text }) => text)
+    .join(', ')
+}
+
 function grantedPrincipal(trust: Trust, client: Client, service: Service): Principal | undefined {
   const grants = client.may.filter((grant) => grant.service === service.name)
   if (grants.length === 0) return undefined
   return {
-    kind: 'client',
+    ...nobody,
     issuer: trust.issuer?.url ?? '',
     subject: client.id,
     clientId: client.id,
-    actor: undefined,
     scopes: new Set(grants.flatMap(({ scopes }) => scopes)),
     roles: new Set(grants.flatMap(({ roles }) => roles)),
-    tokenId: undefined,
-    expiresAtSeconds: Infinity,
-    claims: {},
   }
 }
 
@@ -166,4 +182,17 @@ function findService(
 
 function refused(reason: Denial['reason'], detail: string, service?: Service): Place & { kind: 'refused' } {
   return { kind: 'refused', service, denial: deny(reason, detail) }
+}
+
+const nobody: Principal = {
+  kind: 'client',
+  issuer: '',
+  subject: undefined,
+  clientId: undefined,
+  actor: undefined,
+  scopes: new Set(),
+  roles: new Set(),
+  tokenId: undefined,
+  expiresAtSeconds: 0,
+  claims: {},
 }

@@ -21,8 +21,13 @@ export type Mistake = {
  *     next: write http://orders:8080
  */
 export function mistakesText(file: string, mistakes: readonly Mistake[]): string {
-  const ordered = [...mistakes].sort((a, b) => a.line - b.line || a.column - b.column)
-  return ordered.map((mistake) => mistakeText(file, mistake)).join('\n')
+  return inFileOrder(mistakes)
+    .map((mistake) => mistakeText(file, mistake))
+    .join('\n')
+}
+
+export function inFileOrder(mistakes: readonly Mistake[]): Mistake[] {
+  return [...mistakes].sort((a, b) => a.line - b.line || a.column - b.column)
 }
 
 function mistakeText(file: string, mistake: Mistake): string {

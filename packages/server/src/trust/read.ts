@@ -1,5 +1,6 @@
 import { atKey, mistake, openReading, warning } from './reading.ts'
 import type { Located, Reading, ReadTrustOptions, Spot } from './reading.ts'
+import { inFileOrder } from './mistake.ts'
 import type { Mistake } from './mistake.ts'
 import { resolveClient } from './client-section.ts'
 import { trustFile } from './file-shape.ts'
@@ -36,7 +37,8 @@ export function readTrust(text: string, options: ReadTrustOptions): TrustReading
   const tree = applyOverrides(parsed.tree, trustFile, Object.keys(options.env), reading)
   const draft = trustFile.read({ tree, path: [] }, reading)
   const trust = draft === undefined ? undefined : resolveTrust(draft, options.file, reading)
-  const { mistakes, warnings } = reading
+  const mistakes = inFileOrder(reading.mistakes)
+  const warnings = inFileOrder(reading.warnings)
   if (trust === undefined || mistakes.length > 0) return { kind: 'mistakes', mistakes, warnings }
   return { kind: 'trust', trust: deepFreeze(trust), warnings }
 }

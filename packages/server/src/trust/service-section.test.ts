@@ -18,6 +18,14 @@ describe('whose tokens are accepted', () => {
     assert.deepEqual(read(`accepts: [own, idp, idp], ${routes}`).service?.accepts, ['idp'])
   })
 
+  test('an empty list is for services that ask for no token', () => {
+    assert.deepEqual(read('accepts: [], routes: { GET /: open }').service?.acceptsOwn, false)
+    assert.match(
+      read(`accepts: [], ${routes}`).mistakes,
+      /services\.s\.accepts: routes ask for a token, and nobody/,
+    )
+  })
+
   test('a misspelt name', () => {
     assert.equal(
       read(`accepts: idpp, ${routes}`).mistakes,
@@ -29,7 +37,7 @@ describe('whose tokens are accepted', () => {
     const without = { top: '' }
     assert.equal(
       read(routes, without).mistakes,
-      'f:3:13: services.s.accepts: nobody’s tokens are accepted: there is no issuer section\n    next: write `accepts: [idp]`',
+      'f:3:13: services.s.accepts: routes ask for a token, and nobody’s tokens are accepted\n    next: write `accepts: [idp]`',
     )
     assert.match(
       read(`accepts: own, ${routes}`, without).mistakes,

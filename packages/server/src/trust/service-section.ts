@@ -28,7 +28,7 @@ export const servicesSection = named(
     at: optional(located(pathPrefix()), 'Path prefix at the gateway, taken off before forwarding.'),
     host: optional(located(hostName()), 'Host name at the gateway, instead of at.'),
     accepts: optional(
-      oneOrMany(located(issuerName()), { what: 'issuers' }),
+      oneOrMany(located(issuerName()), { what: 'issuers', min: 0 }),
       'Whose tokens are accepted: own (our issuer) and names from trusted; [own] unless said otherwise.',
     ),
     tokenFrom: optional(
@@ -149,18 +149,19 @@ function resolveAccepts(
       unknownName(reading, issuer, 'trusted issuer', issuer.value, known)
     }
   }
+  const wanted = (accepts ?? [{ value: ownIssuerName }]).map(({ value }) => value)
+  const accepted = unique(wanted).filter((issuer) => known.includes(issuer))
   const spot = { tree: atKeyOf(draft), path: [...draft.path, 'accepts'] }
-  if (accepts === undefined && !hasIssuer && routes.some(({ requirement }) => requirement !== 'open')) {
-    const next =
-      trustedNames.length === 0 ? 'add an issuer section' : `write \`accepts: [${trustedNames.join(', ')}]\``
-    mistake(reading, spot, 'nobody’s tokens are accepted: there is no issuer section', next)
+  // Where a name in the list is wrong, that has been said.
+  const nobody = accepted.length === 0 && (accepts === undefined || accepts.length === 0)
+  if (nobody && routes.some(({ requirement }) => requirement !== 'open')) {
+    const next = known.length > 0 ? `write \`accepts: [${known.join(', ')}]\`` : 'add an issuer section'
+    mistake(reading, spot, 'routes ask for a token, and nobody’s tokens are accepted', next)
   }
   if (draft.value.routes === undefined || draft.value.routes.size === 0) {
     warning(reading, { ...spot, path: [...draft.path, 'routes'] }, 'no routes: every request to it is denied')
   }
-  return unique((accepts ?? [{ value: ownIssuerName }]).map(({ value }) => value)).filter((issuer) =>
-    known.includes(issuer),
-  )
+  return accepted
 }
 
 function issuerName(): Shape<string> {

@@ -1,4 +1,4 @@
-import { isIP } from 'node:net'
+import { isLoopbackHost } from '@countersign/sdk/core'
 import { shown } from './reading.ts'
 import { hasSpaceOrControl, isPlainSegment } from './scalars.ts'
 import { text } from './shape.ts'
@@ -19,7 +19,7 @@ export function readIssuerUrl(value: string): { value: string } | Wrong {
   if (url.search !== '' || value.includes('?') || value.includes('#')) {
     return wrong(`an issuer URL has no query and no fragment (RFC 8414 §2)`)
   }
-  if (url.protocol !== 'https:' && !isLoopback(url.hostname)) return notHttps(value)
+  if (url.protocol !== 'https:' && !isLoopbackHost(url.hostname)) return notHttps(value)
   // `new URL` adds the slash of an empty path; an issuer is written with or without it, and compared exactly.
   if (url.href !== value && url.href !== `${value}/`) {
     return wrong(`not in its normal form: ${shown(value)}`, `write ${url.href}`)
@@ -33,7 +33,7 @@ export function keySetUrl(): Shape<string> {
     (value) => {
       const read = readUrl(value)
       if ('message' in read) return read
-      if (read.url.protocol !== 'https:' && !isLoopback(read.url.hostname)) return notHttps(value)
+      if (read.url.protocol !== 'https:' && !isLoopbackHost(read.url.hostname)) return notHttps(value)
       return { value: read.url.href }
     },
     { format: 'uri' },
@@ -91,12 +91,6 @@ function readUrl(value: string): { url: URL } | Wrong {
     return wrong('a URL here has no user name and no password', 'take the part before @ out')
   }
   return { url }
-}
-
-/** Whether a host name means this machine, whatever a resolver says (RFC 6761 §6.3, RFC 1122 §3.2.1.3). */
-export function isLoopback(host: string): boolean {
-  if (host === 'localhost' || host.endsWith('.localhost') || host === '[::1]' || host === '::1') return true
-  return isIP(host) === 4 && host.startsWith('127.')
 }
 
 function wrong(message: string, next?: string): Wrong {
