@@ -15,21 +15,20 @@ export type LogOptions = {
 }
 
 /**
- * The servers' log: one line an event, `{"time":…,"level":…,"event":…}` and the event's own fields.
+ * The servers' log: one line an event, `{"level":…,"time":…,"event":…}` and the event's own fields.
  *
  * Only fields that are listed below get in, and no text that looks like a token or a key: what may be logged is decided
  * here, once, and not at each of the places that log. A field that is not listed leaves its name in `unlisted`.
  *
  * @example
  * const log = createLog({ write: (line) => process.stdout.write(line) })
- * log.info('keys.active', { keyId })   // {"time":"2026-11-21T08:31:02.120Z","level":"info","event":"keys.active",…}
+ * log.info('keys.active', { keyId })   // {"level":"info","time":"2026-11-21T08:31:02.120Z","event":"keys.active",…}
  */
 export function createLog({ level = 'info', pretty = false, colour = false, write }: LogOptions): Log {
   const logger = pino(
     {
       level,
       base: null,
-      messageKey: 'event',
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
@@ -38,7 +37,7 @@ export function createLog({ level = 'info', pretty = false, colour = false, writ
   const at =
     (name: LogLevel) =>
     (event: string, fields: LogFields = {}): void => {
-      if (logger.isLevelEnabled(name)) logger[name](listedOnly(fields), event)
+      if (logger.isLevelEnabled(name)) logger[name]({ event, ...listedOnly(fields) })
     }
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
 }
