@@ -1,6 +1,12 @@
 export { isAlgorithm, supportedAlgorithms } from './jwt/algorithms.ts'
 export type { Algorithm } from './jwt/algorithms.ts'
 export { maxTokenLength } from './jwt/compact.ts'
+export { createDpopChecker } from './jwt/dpop-check.ts'
+export type { DpopCheck, DpopChecker, DpopCheckerOptions, DpopRequest, ProvenKey } from './jwt/dpop-check.ts'
+export { createDpopNonces } from './jwt/dpop-nonce.ts'
+export type { DpopNonceOptions, DpopNonces } from './jwt/dpop-nonce.ts'
+export { createDpopKey, createDpopProof } from './jwt/dpop-proof.ts'
+export type { DpopKey, DpopProofOptions } from './jwt/dpop-proof.ts'
 export { inspectToken } from './jwt/inspect.ts'
 export type { Inspection } from './jwt/inspect.ts'
 export { jwkThumbprint } from './jwt/jwk.ts'
@@ -23,14 +29,21 @@ export {
 export type { KeyOptions, ReadJwkOptions, SecretKeyOptions } from './jwt/key-readers.ts'
 export { createKeySet, readJwks } from './jwt/key-set.ts'
 export type { KeySet, MutableKeySet, ReadJwksOptions } from './jwt/key-set.ts'
+export { createProofReplays } from './jwt/proof-replays.ts'
+export type { ProofReplays } from './jwt/proof-replays.ts'
 export { createRemoteKeySet } from './jwt/remote-key-set.ts'
 export type { RemoteKeySet, RemoteKeySetEvent, RemoteKeySetOptions } from './jwt/remote-key-set.ts'
 export { createRevocations } from './jwt/revocations.ts'
 export type { Revocation, Revocations } from './jwt/revocations.ts'
 export { createExternalSigner, createSigner } from './jwt/signer.ts'
 export type { ExternalSigner, Signer } from './jwt/signer.ts'
-export type { VerifiedToken } from './jwt/verified-token.ts'
+export type { Confirmation, VerifiedToken } from './jwt/verified-token.ts'
 export { createVerifier } from './jwt/verifier.ts'
 export type { Verification, Verifier } from './jwt/verifier.ts'
 export { dangerouslyAnyAudience, dangerouslyAnyType } from './jwt/verifier-options.ts'
-export type { SharedVerifierOptions, TrustedIssuerOptions, VerifierOptions } from './jwt/verifier-options.ts'
+export type {
+  ConfirmationRule,
+  SharedVerifierOptions,
+  TrustedIssuerOptions,
+  VerifierOptions,
+} from './jwt/verifier-options.ts'

@@ -43,6 +43,13 @@ export type DenialReason =
   | 'token-lifetime'
   | 'token-revoked'
   | 'proof-required'
+  // The proof that its sender holds the key it is bound to
+  | 'proof-missing'
+  | 'proof-invalid'
+  | 'proof-replayed'
+  | 'nonce-required'
+  | 'confirmation-missing'
+  | 'confirmation-mismatch'
   // What the caller may do
   | 'scope-missing'
   | 'role-missing'

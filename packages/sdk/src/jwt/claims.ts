@@ -11,6 +11,8 @@ export type ClaimRules = {
   readonly toleranceSeconds: number
   readonly maxLifetimeSeconds: number | undefined
   readonly expiryRequired: boolean
+  /** Whether the caller checks `cnf` (RFC 7800 §3.1) itself; otherwise a token with one is refused. */
+  readonly confirmationIsChecked?: boolean
 }
 
 /** The largest NumericDate that is taken for a date: the last second of the year 9999 (RFC 3339 §1). */
@@ -29,10 +31,7 @@ export function checkClaims(claims: StrictJson, rules: ClaimRules, nowMs: number
     checkStrings(claims) ??
     checkTimes(claims, rules, nowMs) ??
     checkRequired(claims, rules.requiredClaims) ??
-    // RFC 7800 §3.1: whoever does not check the confirmation must not accept the token.
-    (claims['cnf'] === undefined
-      ? undefined
-      : deny('proof-required', 'the token is bound to a key (cnf), and no proof of it was checked'))
+    checkConfirmation(claims['cnf'], rules.confirmationIsChecked === true)
   )
 }
 
@@ -132,6 +131,17 @@ function checkRequired(claims: StrictJson, required: readonly string[]): Denial 
     if (!Object.hasOwn(claims, name)) return deny('claim-missing', `the token has no ${name}`)
   }
   return undefined
+}
+
+/** RFC 7800 §3.1: whoever does not check the confirmation must not accept the token. */
+function checkConfirmation(cnf: unknown, isChecked: boolean): Denial | undefined {
+  if (cnf === undefined) return undefined
+  if (!isChecked) {
+    return deny('proof-required', 'the token is bound to a key (cnf), and no proof of it was checked')
+  }
+  if (typeof cnf !== 'object' || cnf === null || Array.isArray(cnf)) return wrongType('cnf')
+  const { jkt, 'x5t#S256': x5t } = cnf as StrictJson
+  return isText(jkt) && isText(x5t) ? undefined : wrongType('cnf')
 }
 
 /** `1e999` parses to Infinity and `1e300` is a date in no calendar; milliseconds for seconds are caught too. */

@@ -3,6 +3,14 @@ import { freezeDeep } from '../core/freeze.ts'
 import type { VerificationKey } from './key.ts'
 import type { ProtectedHeader } from './compact.ts'
 
+/** What a token is bound to (RFC 7800 §3.1): whoever shows it must hold all of these. */
+export type Confirmation = {
+  /** The RFC 7638 thumbprint of a key, `jkt` (RFC 9449 §6.1); shown by a DPoP proof. */
+  readonly keyThumbprint: string | undefined
+  /** The SHA-256 of a client certificate, base64url, `x5t#S256` (RFC 8705 §3.1); shown by the TLS connection. */
+  readonly certificateThumbprint: string | undefined
+}
+
 /**
  * A token whose signature and claims have been checked. Only the verifier makes one: the class is exported as a type
  * alone and holds private fields, so a look-alike does not compile, and a spread of one has lost them.
@@ -16,6 +24,7 @@ export class VerifiedToken {
   #frozenClaims: StrictJson | undefined
   #scopes: readonly string[] | undefined
   #audience: readonly string[] | undefined
+  #confirmation: Confirmation | undefined
 
   constructor(header: ProtectedHeader, claims: StrictJson, key: VerificationKey) {
     this.#header = header
@@ -64,6 +73,17 @@ export class VerifiedToken {
   get scopes(): readonly string[] {
     this.#scopes ??= Object.freeze(asScopes(this.#claims['scope'] ?? this.#claims['scp']))
     return this.#scopes
+  }
+
+  /**
+   * The `cnf` claim: undefined for a bearer token. With both thumbprints undefined it is bound in a way that is not
+   * known here. Only a verifier with `confirmation: 'checked-by-caller'` lets such a token through.
+   */
+  get confirmation(): Confirmation | undefined {
+    const cnf = this.#claims['cnf'] as { jkt?: string; 'x5t#S256'?: string } | undefined
+    if (cnf === undefined) return undefined
+    this.#confirmation ??= Object.freeze({ keyThumbprint: cnf.jkt, certificateThumbprint: cnf['x5t#S256'] })
+    return this.#confirmation
   }
 
   /** All claims, deeply frozen, without a prototype: own members are all there is. */

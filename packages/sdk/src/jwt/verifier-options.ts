@@ -39,8 +39,16 @@ export type SharedVerifierOptions = {
   /** How many verified tokens are remembered; `false`: none. 10,000 unless given. */
   readonly cache?: { readonly entries: number } | false
   readonly revocations?: Revocations
+  /**
+   * What to do with a token that is bound to a key or a certificate (`cnf`, RFC 7800). `'refused'` unless given.
+   * `'checked-by-caller'` lets it through: whoever calls must then check `token.confirmation` itself, as `createGuard`
+   * with `senderConstraint` does, or a stolen one is as good as any.
+   */
+  readonly confirmation?: ConfirmationRule
   readonly clock?: Clock
 }
+
+export type ConfirmationRule = 'refused' | 'checked-by-caller'
 
 /** Options of `createVerifier`: one issuer, or several. */
 export type VerifierOptions = SharedVerifierOptions &
@@ -56,6 +64,7 @@ export type IssuerRules = ClaimRules & {
 export function compileOptions(options: VerifierOptions): {
   readonly issuers: ReadonlyMap<string, IssuerRules>
   readonly cacheEntries: number
+  readonly confirmation: ConfirmationRule
 } {
   refuseUnknownOptions('createVerifier', options, [...sharedNames, ...issuerNames, 'issuers'])
   const several = 'issuers' in options
@@ -73,6 +82,10 @@ export function compileOptions(options: VerifierOptions): {
     throw invalid('revocations must come from createRevocations')
   }
   if (clock !== undefined && typeof clock !== 'function') throw invalid('clock must be a function')
+  const { confirmation = 'refused' } = options
+  if (confirmation !== 'refused' && confirmation !== 'checked-by-caller') {
+    throw invalid("confirmation must be 'refused' or 'checked-by-caller'")
+  }
   const cacheEntries = readCache(options.cache)
   const listed: readonly TrustedIssuerOptions[] = several ? options.issuers : [options]
   if (!Array.isArray(listed) || listed.length === 0) throw invalid('issuers must name at least one issuer')
@@ -94,9 +107,10 @@ export function compileOptions(options: VerifierOptions): {
       toleranceSeconds,
       maxLifetimeSeconds,
       expiryRequired: options.dangerouslyAllowMissingExpiry !== true,
+      confirmationIsChecked: confirmation === 'checked-by-caller',
     })
   }
-  return { issuers, cacheEntries }
+  return { issuers, cacheEntries, confirmation }
 }
 
 function readCache(cache: SharedVerifierOptions['cache']): number {
@@ -167,5 +181,6 @@ const sharedNames = [
   'dangerouslyAllowMissingExpiry',
   'cache',
   'revocations',
+  'confirmation',
   'clock',
 ]

@@ -13,7 +13,7 @@ import type { Revocations } from './revocations.ts'
 import { TokenCache } from './token-cache.ts'
 import { VerifiedToken } from './verified-token.ts'
 import { compileOptions } from './verifier-options.ts'
-import type { IssuerRules, VerifierOptions } from './verifier-options.ts'
+import type { ConfirmationRule, IssuerRules, VerifierOptions } from './verifier-options.ts'
 
 /** What became of a token. A repeated token gets the same frozen object again. */
 export type Verification =
@@ -22,6 +22,8 @@ export type Verification =
 
 /** Decides whether a token is good. Made by {@link createVerifier}. */
 export type Verifier = {
+  /** Whether tokens that are bound to a key are refused, or left to whoever calls. */
+  readonly confirmation: ConfirmationRule
   /**
    * Verifies a token, fetching keys where that is needed.
    *
@@ -70,6 +72,7 @@ type Entry = {
 }
 
 class TokenVerifier implements Verifier {
+  readonly confirmation: ConfirmationRule
   readonly #issuers: ReadonlyMap<string, IssuerRules>
   readonly #revocations: Revocations | undefined
   readonly #clock: Clock
@@ -82,6 +85,7 @@ class TokenVerifier implements Verifier {
   constructor(options: VerifierOptions) {
     const compiled = compileOptions(options)
     this.#issuers = compiled.issuers
+    this.confirmation = compiled.confirmation
     this.#revocations = options.revocations
     this.#clock = options.clock ?? systemClock
     this.#cache =

@@ -77,7 +77,8 @@ test('every row of the table keeps to RFC 6750 §3.1', () => {
   for (const [reason, wire] of Object.entries(denialWire)) {
     assert.ok(wire.text.length > 0 && !wire.text.includes('\n'), reason)
     if (wire.status === 401 || wire.status === 403) assert.ok(wire.asks, reason)
-    if (wire.asks && reason !== 'token-missing') assert.equal(wire.error, errors[wire.status], reason)
+    if (wire.aboutProof === true) assert.match(wire.error!, /^(invalid_dpop_proof|use_dpop_nonce)$/, reason)
+    else if (wire.asks && reason !== 'token-missing') assert.equal(wire.error, errors[wire.status], reason)
     else assert.equal(wire.error, undefined, reason)
   }
 })

@@ -20,6 +20,18 @@ export type ChallengeOptions = {
   readonly resourceMetadata?: string
   /** The methods the path has: the `Allow` header of a 405 (RFC 9110 §15.5.6). */
   readonly allow?: readonly string[]
+  /** Where DPoP proofs are checked: what callers need to know to make one. */
+  readonly dpop?: DpopTerms
+}
+
+/** What a challenge of the scheme `DPoP` tells (RFC 9449 §7.1, §9). */
+export type DpopTerms = {
+  /** Whether bearer tokens are refused, so that their scheme is not offered. */
+  readonly required: boolean
+  /** What proofs may be signed with: `algs`. */
+  readonly algorithms: readonly string[]
+  /** The nonce to use: the `DPoP-Nonce` header. */
+  readonly nonce: string | undefined
 }
 
 /**
@@ -33,7 +45,12 @@ export type ChallengeOptions = {
 export function challenge(denial: Denial, options: ChallengeOptions): Challenge {
   const wire = denialWire[denial.reason]
   const headers: Record<string, string> = {}
-  if (wire.asks) headers['WWW-Authenticate'] = bearerChallenge(wire, options)
+  if (wire.asks) {
+    headers['WWW-Authenticate'] = schemesOf(wire, options.dpop)
+      .map((scheme) => challengeOf(scheme, wire, options))
+      .join(', ')
+    if (options.dpop?.nonce !== undefined) headers['DPoP-Nonce'] = options.dpop.nonce
+  }
   if (wire.status === 405) headers['Allow'] = (options.allow ?? []).join(', ')
   return refusal(wire, headers, options.wantsJson)
 }
@@ -81,15 +98,26 @@ function quality(parameters: readonly string[]): number {
   return 1
 }
 
+/** RFC 9449 §7.2: whoever takes both schemes offers both; what is wrong with a proof is said in the proof's own. */
+function schemesOf(wire: WireForm, dpop: DpopTerms | undefined): readonly ('Bearer' | 'DPoP')[] {
+  if (wire.aboutProof === true || dpop?.required === true) return dpopAlone
+  return dpop === undefined ? bearerAlone : both
+}
+
 /** RFC 6750 §3: realm first; no error code for a caller that showed no token (§3.1). */
-function bearerChallenge(wire: WireForm, { realm, scopes, resourceMetadata }: ChallengeOptions): string {
-  let header = `Bearer realm=${quoted(realm)}`
+function challengeOf(
+  scheme: 'Bearer' | 'DPoP',
+  wire: WireForm,
+  { realm, scopes, resourceMetadata, dpop }: ChallengeOptions,
+): string {
+  let header = `${scheme} realm=${quoted(realm)}`
   if (wire.error !== undefined) {
     header += `, error="${wire.error}", error_description=${quoted(wire.text)}`
     if (wire.error === 'insufficient_scope' && scopes !== undefined && scopes.length > 0) {
       header += `, scope=${quoted(scopes.join(' '))}`
     }
   }
+  if (scheme === 'DPoP' && dpop !== undefined) header += `, algs=${quoted(dpop.algorithms.join(' '))}`
   return resourceMetadata === undefined ? header : `${header}, resource_metadata=${quoted(resourceMetadata)}`
 }
 
@@ -121,17 +149,27 @@ function problemDocument({ status, error, text }: WireForm): string {
 /** How one kind of refusal looks outside. */
 export type WireForm = {
   readonly status: 400 | 401 | 403 | 404 | 405 | 503
-  /** RFC 6750 §3.1 */
-  readonly error?: 'invalid_request' | 'invalid_token' | 'insufficient_scope'
+  /** RFC 6750 §3.1, RFC 9449 §7.1 and §9 */
+  readonly error?:
+    'invalid_request' | 'invalid_token' | 'insufficient_scope' | 'invalid_dpop_proof' | 'use_dpop_nonce'
   /** For people. */
   readonly text: string
   /** Whether the answer is about the token, so that it carries a challenge. */
   readonly asks: boolean
+  /** Whether it is about the DPoP proof and not the token, so that only the scheme `DPoP` is offered. */
+  readonly aboutProof?: boolean
 }
 
 const malformed = (text: string): WireForm => ({ status: 400, text, asks: false })
 const badRequest = (text: string): WireForm => ({ status: 400, error: 'invalid_request', text, asks: true })
 const badToken = (text: string): WireForm => ({ status: 401, error: 'invalid_token', text, asks: true })
+const badProof = (text: string, error: 'invalid_dpop_proof' | 'use_dpop_nonce'): WireForm => ({
+  status: 401,
+  error,
+  text,
+  asks: true,
+  aboutProof: true,
+})
 const forbidden = (text: string): WireForm => ({ status: 403, error: 'insufficient_scope', text, asks: true })
 
 /**
@@ -165,6 +203,12 @@ export const denialWire: Readonly<Record<DenialReason, WireForm>> = {
   'token-lifetime': badToken('Invalid Token'),
   'token-revoked': badToken('Invalid Token'),
   'proof-required': badToken('Invalid Token'),
+  'proof-missing': badProof('No DPoP Proof provided', 'invalid_dpop_proof'),
+  'proof-invalid': badProof('Invalid DPoP Proof', 'invalid_dpop_proof'),
+  'proof-replayed': badProof('Invalid DPoP Proof', 'invalid_dpop_proof'),
+  'nonce-required': badProof('DPoP Nonce required', 'use_dpop_nonce'),
+  'confirmation-missing': badToken('Invalid Token'),
+  'confirmation-mismatch': badToken('Invalid Token'),
   'scope-missing': forbidden('Insufficient Scope'),
   'role-missing': forbidden('Forbidden'),
   'claim-refused': forbidden('Forbidden'),
@@ -181,6 +225,9 @@ const titles: Readonly<Record<WireForm['status'], string>> = {
   503: 'Service Unavailable',
 }
 
+const bearerAlone = ['Bearer'] as const
+const dpopAlone = ['DPoP'] as const
+const both = ['Bearer', 'DPoP'] as const
 const jsonTypes = ['application/json', 'application/problem+json']
 const defaultRetrySeconds = 5
 const maxRetrySeconds = 3600
