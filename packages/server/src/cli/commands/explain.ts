@@ -1,0 +1,150 @@
+import { Problem } from '@countersign/sdk/core'
+import type { Denial } from '@countersign/sdk/core'
+import { denialWire } from '@countersign/sdk/policy'
+import type { Explanation, Requirement } from '@countersign/sdk/policy'
+import { explainClients, explainRoute, findPlace, requirementText } from '../../trust/explain.ts'
+import type { Answer, ClientAnswer, Place } from '../../trust/explain.ts'
+import type { Trust } from '../../trust/trust.ts'
+import type { Context } from '../context.ts'
+import { exitCodes } from '../exit-codes.ts'
+import { loadTrust } from '../find-trust.ts'
+import type { Terminal } from '../terminal.ts'
+import { readToken } from '../token-input.ts'
+import { verifyForService } from '../verify-for-service.ts'
+
+type Options = { readonly token?: string; readonly host?: string }
+
+/**
+ * Says which service and route a request reaches, what that takes, and what becomes of it: for one token, or for each
+ * client of the trust file.
+ *
+ * JSON: `{ "request", "file", "service", "route", "line", "forwarded", "decision": "allow" | "deny" | "depends", "status",
+ * "reason", "detail", "checks": […], "clients": […] }`.
+ */
+export async function run(
+  context: Context,
+  { token, host }: Options,
+  method: string,
+  target: string,
+): Promise<number> {
+  const verb = method.toUpperCase()
+  if (!target.startsWith('/')) {
+    throw new Problem('usage', `expected a path that starts with /, got ${JSON.stringify(target)}`, {
+      next: 'for example `countersign explain GET /billing/invoices/7`',
+    })
+  }
+  const { trust, file } = await loadTrust(context, token === undefined ? 'none' : 'gateway')
+  const place = findPlace(trust, { method: verb, target, host: host?.toLowerCase() })
+  const said = place.kind === 'refused' ? refusedPlace(place) : await decide(trust, place, token, context)
+  const found: Explained = { request: `${verb} ${target}`, file: file.name, ...placeFacts(place), ...said }
+  if (context.json) context.terminal.print(JSON.stringify(found, null, 2))
+  else printExplained(found, context.terminal)
+  return found.decision === 'deny' ? exitCodes.denied : exitCodes.ok
+}
+
+type Explained = PlaceFacts & Said & { readonly request: string; readonly file: string }
+type PlaceFacts = {
+  readonly service: string | null
+  readonly route: string | null
+  readonly line: number | null
+  readonly asks: Requirement | null
+  readonly forwarded: string | null
+}
+type Said = {
+  readonly decision: 'allow' | 'deny' | 'depends'
+  readonly status: number | null
+  readonly reason: Denial['reason'] | null
+  readonly detail: string | null
+  readonly caller: string | null
+  readonly checks: readonly Explanation[]
+  readonly clients: readonly ClientAnswer[]
+}
+
+async function decide(
+  trust: Trust,
+  place: Place & { kind: 'route' },
+  token: string | undefined,
+  context: Context,
+): Promise<Said> {
+  const { service, route } = place
+  if (route.requirement === 'open') return { ...undecided, decision: 'allow' }
+  if (token === undefined) return { ...undecided, clients: explainClients(trust, service, route) }
+  const verified = await verifyForService(await readToken(token, context), service, trust)
+  if (verified.kind === 'denied') return denied(verified.denial)
+  const { principal } = verified
+  return {
+    ...answered(explainRoute(route, principal)),
+    caller: principal.clientId ?? principal.subject ?? 'somebody without a name',
+  }
+}
+
+function answered({ outcome, denial, checks }: Answer): Said {
+  return { ...(denial === undefined ? { ...undecided, decision: outcome } : denied(denial)), checks }
+}
+
+function refusedPlace({ denial }: Place & { kind: 'refused' }): Said {
+  return denied(denial)
+}
+
+function denied({ reason, detail }: Denial): Said {
+  return { ...undecided, decision: 'deny', status: denialWire[reason].status, reason, detail }
+}
+
+const undecided: Said = {
+  decision: 'depends',
+  status: null,
+  reason: null,
+  detail: null,
+  caller: null,
+  checks: [],
+  clients: [],
+}
+
+function placeFacts(place: Place): PlaceFacts {
+  if (place.kind === 'refused') {
+    return { service: place.service?.name ?? null, route: null, line: null, asks: null, forwarded: null }
+  }
+  const { service, route, forwardedPath } = place
+  const { method, template, requirement, line } = route
+  return {
+    service: service.name,
+    route: `${method} ${template}`,
+    line,
+    asks: requirement,
+    forwarded: service.upstream === undefined ? null : `${service.upstream}${forwardedPath}`,
+  }
+}
+
+function printExplained(found: Explained, terminal: Terminal): void {
+  const { paint, print } = terminal
+  const row = (name: string, text: string): void => print(`${name.padEnd(10)} ${text}`)
+  row('request', found.request)
+  if (found.service !== null) row('service', found.service)
+  if (found.route !== null) row('route', `${found.route} (${found.file}:${found.line})`)
+  if (found.asks !== null) row('asks for', requirementText(found.asks))
+  if (found.forwarded !== null) row('goes to', found.forwarded)
+  if (found.caller !== null) row('caller', found.caller)
+  for (const check of found.checks) printCheck(check, terminal, 0)
+  for (const { client, outcome, checks } of found.clients) {
+    const why = checks.filter(({ verdict }) => verdict !== 'holds').map(({ text }) => text)
+    const words = {
+      allow: 'allowed',
+      deny: `denied, lacks ${why.join(', ')}`,
+      depends: `depends on ${why.join(', ')}`,
+    }
+    row('client', `${client}: ${paint(outcomeStyles[outcome], words[outcome])}`)
+  }
+  const detail = found.detail === null ? '' : `: ${found.status} ${found.reason}, ${found.detail}`
+  const word = { allow: 'allow', deny: 'deny', depends: 'depends on the caller' }[found.decision]
+  row('decision', `${paint(outcomeStyles[found.decision], word)}${detail}`)
+}
+
+function printCheck({ text, verdict, parts }: Explanation, terminal: Terminal, depth: number): void {
+  const style = { holds: 'good', fails: 'bad', unknown: 'unsure' } as const
+  terminal.print(
+    `${'check'.padEnd(10)} ${'  '.repeat(depth)}${terminal.paint(style[verdict], verdict)} ${text}`,
+  )
+  for (const part of parts) printCheck(part, terminal, depth + 1)
+}
+
+const outcomeStyles = { allow: 'good', deny: 'bad', depends: 'unsure' } as const

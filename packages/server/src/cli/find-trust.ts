@@ -1,0 +1,87 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { relative, resolve } from 'node:path'
+import { Problem } from '@countersign/sdk/core'
+import type { Mistake } from '../trust/mistake.ts'
+import type { SecretsFor } from '../trust/reading.ts'
+import type { TrustReading } from '../trust/read.ts'
+import type { Trust } from '../trust/trust.ts'
+import type { Context } from './context.ts'
+
+/** Which file is the trust file, and who said so. */
+export type TrustFile = {
+  /** Absolute. */
+  readonly path: string
+  /** As it is shown: relative when it lies in or near the current folder. */
+  readonly name: string
+  readonly chosenBy: '--config' | '$COUNTERSIGN_CONFIG' | 'default'
+}
+
+/**
+ * Finds the trust file: `--config`, `$COUNTERSIGN_CONFIG`, or `countersign.yaml` here.
+ *
+ * @throws Problem `trust-missing`
+ */
+export function findTrustFile({ config, env, cwd }: Pick<Context, 'config' | 'env' | 'cwd'>): TrustFile {
+  const named = config ?? (env['COUNTERSIGN_CONFIG'] || undefined)
+  const chosenBy = config !== undefined ? '--config' : named !== undefined ? '$COUNTERSIGN_CONFIG' : 'default'
+  const path = resolve(cwd, named ?? 'countersign.yaml')
+  const near = relative(cwd, path)
+  const name = near.startsWith('..') ? path : near
+  if (existsSync(path)) return { path, name, chosenBy }
+  const next =
+    chosenBy === 'default'
+      ? existsSync(resolve(cwd, 'countersign.yml'))
+        ? 'rename countersign.yml to countersign.yaml, or say --config countersign.yml'
+        : 'write one with `countersign init`, or say where it is with --config or COUNTERSIGN_CONFIG'
+      : `check the path in ${chosenBy}`
+  throw new Problem('trust-missing', `there is no trust file ${name}`, { next })
+}
+
+/** Reads the trust file, with every mistake in it. @throws Problem `trust-missing` */
+export async function readTrustFile(
+  file: TrustFile,
+  env: NodeJS.ProcessEnv,
+  secretsFor: SecretsFor,
+): Promise<TrustReading> {
+  const { readTrust } = await import('../trust/read.ts')
+  let text
+  try {
+    text = readFileSync(file.path, 'utf8')
+  } catch (cause) {
+    throw new Problem('trust-missing', `the trust file ${file.name} cannot be read`, {
+      next: 'check that it is a file, and that this user may read it',
+      cause,
+    })
+  }
+  return readTrust(text, { file: file.path, env, readFile: (path) => readFileSync(path, 'utf8'), secretsFor })
+}
+
+/**
+ * The trust file's content for a command that cannot do without: every mistake is said, then it ends.
+ *
+ * @throws TrustMistakes
+ */
+export async function loadTrust(
+  context: Context,
+  secretsFor: SecretsFor,
+): Promise<{ trust: Trust; file: TrustFile; warnings: readonly Mistake[] }> {
+  const file = findTrustFile(context)
+  const reading = await readTrustFile(file, context.env, secretsFor)
+  if (reading.kind === 'mistakes') throw new TrustMistakes(file, reading.mistakes)
+  return { trust: reading.trust, file, warnings: reading.warnings }
+}
+
+/** A trust file that cannot be used; carries every mistake for whoever reports it. */
+export class TrustMistakes extends Problem {
+  readonly file: TrustFile
+  readonly mistakes: readonly Mistake[]
+
+  constructor(file: TrustFile, mistakes: readonly Mistake[]) {
+    super(
+      'trust-invalid',
+      `${file.name} has ${mistakes.length === 1 ? 'a mistake' : `${mistakes.length} mistakes`}`,
+    )
+    this.file = file
+    this.mistakes = mistakes
+  }
+}

@@ -1,0 +1,26 @@
+import { CommanderError } from 'commander'
+import { exitCodes } from './exit-codes.ts'
+import { createProgram } from './program.ts'
+import type { Globals } from './program.ts'
+import { processTerminal } from './terminal.ts'
+
+/**
+ * Runs one command line and returns its exit code. What a command needs is loaded when it runs, so `--help` starts fast.
+ *
+ * @example
+ * process.exitCode = await main(process.argv.slice(2))
+ */
+export async function main(args: readonly string[]): Promise<number> {
+  const terminal = processTerminal()
+  let code: number = exitCodes.ok
+  const program = createProgram(terminal, (result) => (code = result))
+  try {
+    await program.parseAsync(args, { from: 'user' })
+    return code
+  } catch (error) {
+    // Help and version were asked for and are fine; everything else commander stops at was typed wrong, and is said.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
+    const { reportFailure } = await import('./report-failure.ts')
+    return reportFailure(error, terminal, program.opts<Globals>().json === true)
+  }
+}
