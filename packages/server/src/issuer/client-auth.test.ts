@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { Secret } from '@countersign/sdk/core'
 import type { Client } from '../trust/trust.ts'
+import type { PresentedAssertion } from './client-assertion.ts'
 import { createClientAuth } from './client-auth.ts'
 import type { AuthRefusal, Evidence } from './client-auth.ts'
 import { createFailureLimit } from './failure-limit.ts'
@@ -80,7 +81,29 @@ test('a kind of authentication that is not supported says which are', () => {
   const bearer = refusal(['Bearer abc'])
   assert.deepEqual([bearer.error, bearer.status], ['invalid_client', 401])
   assert.match(bearer.description, /Basic/)
-  assert.match(refusal([], 'client_assertion=x&client_assertion_type=y').description, /client_secret_basic/)
+})
+
+test('an assertion is handed on with its type, and half of one is no request', async () => {
+  const shown: PresentedAssertion[] = []
+  const handed = createClientAuth([orders], noLimit(), {
+    authenticate: async (presented) => (shown.push(presented), orders),
+  })
+  const body = 'client_assertion=a.b.c&client_assertion_type=t'
+  assert.equal(await handed.authenticate(evidence([], body)), orders)
+  assert.equal(await handed.authenticate(evidence([], `${body}&client_id=orders`)), orders)
+  assert.deepEqual(shown, [
+    { assertion: 'a.b.c', assertionType: 't', clientId: undefined },
+    { assertion: 'a.b.c', assertionType: 't', clientId: 'orders' },
+  ])
+  for (const half of [
+    'client_assertion=a.b.c',
+    'client_assertion_type=t',
+    'client_assertion=&client_assertion_type=t',
+  ]) {
+    assert.equal(refusal([], half).error, 'invalid_request')
+  }
+  const nobody = await auth.authenticate(evidence([], body))
+  assert.ok(isRefusal(nobody) && nobody.error === 'invalid_client')
 })
 
 test('both halves of Basic are form-encoded, however thoroughly', () => {

@@ -1,5 +1,7 @@
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
+import type { Denial } from '@countersign/sdk/core'
 import type { Client } from '../trust/trust.ts'
+import type { AssertionAuth, PresentedAssertion } from './client-assertion.ts'
 import type { FailureLimit } from './failure-limit.ts'
 import { formDecode } from './form.ts'
 import type { Form } from './form.ts'
@@ -8,8 +10,11 @@ import type { Refusal } from './refusal.ts'
 
 /** Says which client sends a request. */
 export type ClientAuth = {
-  /** @returns the client, or why it is not known to be one. */
-  authenticate(evidence: Evidence): Client | AuthRefusal
+  /**
+   * @returns the client, or why it is not known to be one; at once for a secret, later for an assertion.
+   * @throws Problem (or rejects with one) when it cannot be told: `store-unavailable`, `keys-unavailable`.
+   */
+  authenticate(evidence: Evidence): Client | AuthRefusal | Promise<Client | AuthRefusal>
 }
 
 /** All that a client can show for itself. */
@@ -23,12 +28,14 @@ export type Evidence = {
 }
 
 export type AuthRefusal = Refusal & {
-  /** The known client whose secret did not fit; for the operator, never for the caller. */
+  /** The known client whose secret or assertion did not fit; for the operator, never for the caller. */
   readonly clientId?: string
+  /** What exactly is wrong with an assertion; for the operator as well. */
+  readonly denial?: Denial
 }
 
 /**
- * Authenticates by `client_secret_basic` and `client_secret_post` (RFC 6749 §2.3.1).
+ * Authenticates by `client_secret_basic` and `client_secret_post` (RFC 6749 §2.3.1), and hands assertions on.
  *
  * Secrets are kept as SHA-256 digests: they come from a random generator, so a slow hash would only make every token
  * slow. All of a client's secrets are compared, in constant time, and an unknown client is compared against nobody's:
@@ -40,7 +47,11 @@ export type AuthRefusal = Refusal & {
  * const auth = createClientAuth(trust.clients.values(), createFailureLimit())
  * const client = auth.authenticate({ authorization: ['Basic b3JkZXJzOnMzY3IzdA=='], form, address, nowMs })
  */
-export function createClientAuth(clients: Iterable<Client>, limit: FailureLimit): ClientAuth {
+export function createClientAuth(
+  clients: Iterable<Client>,
+  limit: FailureLimit,
+  assertions: AssertionAuth = noAssertions,
+): ClientAuth {
   const known = [...clients]
   // Everybody has equally many digests, so that equally many are compared.
   const width = Math.max(2, ...known.map((client) => client.secrets.length))
@@ -52,7 +63,9 @@ export function createClientAuth(clients: Iterable<Client>, limit: FailureLimit)
   return {
     authenticate({ authorization, form, address, nowMs }) {
       const presented = readCredentials(authorization, form)
-      if (isRefusal(presented)) return presented
+      if ('error' in presented) return presented
+      // Not counted: there is nothing to guess, and counting would let others lock a client out.
+      if ('assertion' in presented) return assertions.authenticate(presented, nowMs)
       const waitSeconds = limit.waitSeconds(presented.clientId, address, nowMs)
       if (waitSeconds > 0) return tooManyFailures(waitSeconds)
       const { client, digests } = entries.get(presented.clientId) ?? nobody
@@ -71,16 +84,21 @@ export function createClientAuth(clients: Iterable<Client>, limit: FailureLimit)
 }
 
 /** What `token_endpoint_auth_methods_supported` lists. */
-export const authMethods = ['client_secret_basic', 'client_secret_post'] as const
+export const authMethods = ['client_secret_basic', 'client_secret_post', 'private_key_jwt'] as const
 
 type Credentials = { readonly clientId: string; readonly secret: string; readonly byHeader: boolean }
 
-function readCredentials(authorization: readonly string[], form: Form): Credentials | Refusal {
+function readCredentials(
+  authorization: readonly string[],
+  form: Form,
+): Credentials | PresentedAssertion | Refusal {
   const { values } = form
   const clientId = values.get('client_id')
   const secret = values.get('client_secret')
-  const assertion = values.has('client_assertion') || values.has('client_assertion_type')
-  const methods = authorization.length + (secret === undefined ? 0 : 1) + (assertion ? 1 : 0)
+  const assertion = values.get('client_assertion')
+  const assertionType = values.get('client_assertion_type')
+  const asserts = assertion !== undefined || assertionType !== undefined
+  const methods = authorization.length + (secret === undefined ? 0 : 1) + (asserts ? 1 : 0)
   if (methods > 1) {
     return refuse('invalid_request', 'more than one kind of client authentication: send exactly one')
   }
@@ -94,11 +112,11 @@ function readCredentials(authorization: readonly string[], form: Form): Credenti
     }
     return basic
   }
-  if (assertion) {
-    return refuse(
-      'invalid_client',
-      'client_assertion is not supported: use client_secret_basic or client_secret_post',
-    )
+  if (asserts) {
+    if (assertion === undefined || assertionType === undefined) {
+      return refuse('invalid_request', 'client_assertion and client_assertion_type belong together')
+    }
+    return { assertion, assertionType, clientId }
   }
   if (secret === undefined) {
     return refuse('invalid_client', 'no client authentication: send client_id and its secret', {
@@ -152,6 +170,10 @@ function decodeBase64(text: string): string | undefined {
 
 function digestOf(secret: Client['secrets'][number]): Buffer {
   return hash('sha256', secret.reveal(), 'buffer')
+}
+
+const noAssertions: AssertionAuth = {
+  authenticate: async () => refuse('invalid_client', 'no client here shows assertions'),
 }
 
 /** Random digests fit no secret that anybody could send. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { IncomingMessage } from 'node:http'
 import { test } from 'node:test'
-import { generateSigningKey, publicJwk, readJwks } from '@countersign/sdk/jwt'
+import { generateSigningKey, publicJwk, readJwks, supportedAlgorithms } from '@countersign/sdk/jwt'
 import type { Jwk } from '@countersign/sdk/jwt'
 import { createDiscovery, issuerPaths } from './discovery.ts'
 import type { Reply } from './reply.ts'
@@ -40,7 +40,10 @@ test('the metadata says what is there and nothing that is not', () => {
       jwks_uri: `${endpoint}/.well-known/jwks.json`,
       response_types_supported: [],
       grant_types_supported: ['client_credentials'],
-      token_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post'],
+      token_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post', 'private_key_jwt'],
+      token_endpoint_auth_signing_alg_values_supported: supportedAlgorithms().filter(
+        (name) => !name.startsWith('HS'),
+      ),
     })
   }
 })

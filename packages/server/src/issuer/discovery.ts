@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Jwk } from '@countersign/sdk/jwt'
+import { assertionAlgorithms } from './client-assertion.ts'
 import { authMethods } from './client-auth.ts'
 import type { KeyRing } from './key-ring.ts'
 import { asciiJson } from './reply.ts'
@@ -53,6 +54,8 @@ export function createDiscovery({ issuer, algorithm, ring, cacheSeconds }: Disco
     response_types_supported: [],
     grant_types_supported: grantTypes,
     token_endpoint_auth_methods_supported: authMethods,
+    // RFC 8414 §2: required with private_key_jwt.
+    token_endpoint_auth_signing_alg_values_supported: assertionAlgorithms(),
   }
   const oauth = publish('application/json', asciiJson(metadata), caching)
   // OpenID Connect Discovery §3 requires the last two; the algorithm is the one our tokens are signed with.

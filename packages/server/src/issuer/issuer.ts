@@ -8,6 +8,7 @@ import type { Store } from '../store/store.ts'
 import type { IssuerSettings, Trust } from '../trust/trust.ts'
 import { readBody } from './body.ts'
 import { inBursts } from './burst.ts'
+import { createAssertionAuth } from './client-assertion.ts'
 import { createClientAuth } from './client-auth.ts'
 import { createDiscovery, issuerPaths } from './discovery.ts'
 import { createFailureLimit } from './failure-limit.ts'
@@ -15,10 +16,12 @@ import { createClientCredentials } from './grants/client-credentials.ts'
 import { issuerTiming, openIssuerKeys } from './issuer-keys.ts'
 import type { KeyRing } from './key-ring.ts'
 import { refuse } from './refusal.ts'
+import { createRemoteKeys } from './remote-keys.ts'
 import { problemReply, send } from './reply.ts'
 import type { Reply } from './reply.ts'
+import { startSweeping } from './sweep.ts'
 import { createTokenEndpoint, refusalReply } from './token-endpoint.ts'
-import type { TokenRequest, TokenRules } from './token-endpoint.ts'
+import type { TokenEndpoint, TokenRequest, TokenRules } from './token-endpoint.ts'
 
 /** An issuer, ready to answer. */
 export type Issuer = {
@@ -30,7 +33,7 @@ export type Issuer = {
   readonly keyRing: KeyRing
   /** Goes by another trust file's clients and services from the next request on. */
   replace(trust: Trust): void
-  /** Stops the rotation of keys. The store stays open: who opened it closes it. */
+  /** Stops the rotation of keys and the sweeping of the store. The store stays open: who opened it closes it. */
   close(): Promise<void>
 }
 
@@ -60,14 +63,29 @@ export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
   const { cacheSeconds: servedSeconds } = issuerTiming(settings, cacheSeconds)
   const keyRing = await openIssuerKeys({ settings, store, clock, log, cacheSeconds })
 
+  const issuer = settings.url
+  const { token: tokenPath } = issuerPaths(issuer)
+  const tokenEndpointUrl = new URL(issuer).origin + tokenPath
   const limit = createFailureLimit()
+  const remoteKeys = createRemoteKeys({ clock, log })
   const compile = ({ clients, services }: Trust): TokenRules => ({
-    clientAuth: createClientAuth(clients.values(), limit),
+    clientAuth: createClientAuth(
+      clients.values(),
+      limit,
+      createAssertionAuth({
+        clients: clients.values(),
+        issuer,
+        tokenEndpoint: tokenEndpointUrl,
+        store,
+        remoteKeys,
+        clock,
+      }),
+    ),
     clientCredentials: createClientCredentials(clients.values(), services),
   })
   let rules = compile(options.trust)
+  const stopSweeping = startSweeping({ store, clock, log })
 
-  const issuer = settings.url
   const lifetimeSeconds = settings.tokens.lifetimeSeconds
   const tokenEndpoint = createTokenEndpoint({
     rules: () => rules,
@@ -83,7 +101,6 @@ export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
     ring: keyRing,
     cacheSeconds: servedSeconds,
   })
-  const { token: tokenPath } = issuerPaths(issuer)
 
   const answer = (request: IncomingMessage): Reply => {
     const document = discovery.get(pathOf(request))
@@ -120,13 +137,16 @@ export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
     replace(trust) {
       rules = compile(trust)
     },
-    close: () => keyRing.close(),
+    async close() {
+      await stopSweeping()
+      await keyRing.close()
+    },
   }
 }
 
 /** Reads token requests and answers those of one turn of the event loop together. */
 function listenForTokens(
-  answer: (request: TokenRequest) => Reply,
+  answer: TokenEndpoint,
   clock: Clock,
 ): (request: IncomingMessage, response: ServerResponse) => void {
   type Job = {
@@ -134,9 +154,12 @@ function listenForTokens(
     readonly response: ServerResponse
     readonly token: TokenRequest
   }
-  const enqueue = inBursts<Job, Reply>(
+  const enqueue = inBursts<Job, Reply | Promise<Reply>>(
     ({ token }) => answer(token),
-    ({ request, response }, reply) => send(request, response, reply),
+    ({ request, response }, reply) => {
+      if (reply instanceof Promise) void reply.then((later) => send(request, response, later))
+      else send(request, response, reply)
+    },
   )
   return (request, response) => {
     // A query would end up in logs along the way, with the client's secret in it.

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { Problem } from '@countersign/sdk/core'
 import { createSigner, generateSigningKey } from '@countersign/sdk/jwt'
 import { silentLog } from '../log.ts'
+import type { AssertionAuth } from './client-assertion.ts'
 import { createClientAuth } from './client-auth.ts'
 import { createFailureLimit } from './failure-limit.ts'
 import { createClientCredentials } from './grants/client-credentials.ts'
@@ -52,6 +53,29 @@ test('every error of RFC 6749 §5.2 and RFC 8707 §2 where it belongs', () => {
     assert.equal(header(reply, 'Content-Type'), 'application/json', name)
     assert.equal(header(reply, 'WWW-Authenticate') !== undefined, status === 401, name)
   }
+})
+
+test('a client that shows an assertion is answered later, and a store that is down is no refusal', async () => {
+  const fields = 'grant_type=client_credentials&client_assertion=a.b.c&client_assertion_type=t'
+  const asked = (authenticate: AssertionAuth['authenticate']): Promise<Reply> | Reply =>
+    createTokenEndpoint({
+      rules: () => ({
+        ...rules,
+        clientAuth: createClientAuth([], createFailureLimit(), { authenticate }),
+      }),
+      ring: { signerAt: () => signer },
+      issuer: 'https://issuer.example',
+      lifetimeSeconds: 300,
+      log: silentLog,
+    })(request(fields))
+  assert.equal((await asked(async () => clients.get('orders')!)).status, 200)
+  assert.equal((await asked(async () => refuse('invalid_client', 'x'))).status, 400)
+  const down = await asked(() => Promise.reject(new Problem('store-unavailable', 'gone')))
+  assert.deepEqual([down.status, header(down, 'Retry-After')], [503, '5'])
+  assert.equal(JSON.parse(down.body).error, 'temporarily_unavailable')
+  const broken = await asked(() => Promise.reject(new Error('a.b.c')))
+  assert.equal(broken.status, 500)
+  assert.doesNotMatch(broken.body, /a\.b\.c/)
 })
 
 test('unknown parameters are ignored', () => {
@@ -118,13 +142,18 @@ test('any bytes at all get an answer that a client can read', () => {
 })
 
 function endpoint(signerAt: () => typeof signer, log = silentLog): (request: TokenRequest) => Reply {
-  return createTokenEndpoint({
+  const asked = createTokenEndpoint({
     rules: () => rules,
     ring: { signerAt },
     issuer: 'https://issuer.example',
     lifetimeSeconds: 300,
     log,
   })
+  return (token) => {
+    const reply = asked(token)
+    assert.ok(!(reply instanceof Promise), 'a client with a secret waits for nothing')
+    return reply
+  }
 }
 
 function request(body: string, authorization?: string): TokenRequest {

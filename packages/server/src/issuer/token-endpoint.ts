@@ -1,7 +1,10 @@
 import { isProblem } from '@countersign/sdk/core'
+import type { Denial } from '@countersign/sdk/core'
 import type { Log } from '../log.ts'
-import type { ClientAuth } from './client-auth.ts'
+import type { Client } from '../trust/trust.ts'
+import type { AuthRefusal, ClientAuth } from './client-auth.ts'
 import { readForm } from './form.ts'
+import type { Form } from './form.ts'
 import type { ClientCredentials, Granted } from './grants/client-credentials.ts'
 import type { KeyRing } from './key-ring.ts'
 import { mint } from './mint.ts'
@@ -21,8 +24,8 @@ export type TokenRequest = {
   readonly nowMs: number
 }
 
-/** Answers token requests. Synchronous: nothing on the way to a plain token waits for anything. */
-export type TokenEndpoint = (request: TokenRequest) => Reply
+/** Answers token requests; at once, unless something has to be waited for. Never throws and never rejects. */
+export type TokenEndpoint = (request: TokenRequest) => Reply | Promise<Reply>
 
 export type TokenEndpointOptions = {
   /** Who may ask for what; asked anew for every request, since the trust file may be read again at any time. */
@@ -54,36 +57,48 @@ export function createTokenEndpoint({
       const form = readForm(request.contentType, request.body)
       if (isRefusal(form)) return refused(form, undefined)
 
-      const { clientAuth, clientCredentials } = rules()
       const { authorization, address, nowMs } = request
-      const client = clientAuth.authenticate({ authorization, form, address, nowMs })
-      if (isRefusal(client)) return refused(client, client.clientId)
-
-      const grantType = form.values.get('grant_type')
-      if (grantType === undefined)
-        return refused(refuse('invalid_request', 'grant_type is missing'), client.id)
-      if (grantType !== 'client_credentials') {
-        return refused(refuse('unsupported_grant_type', `known: ${grantTypes.join(', ')}`), client.id)
-      }
-      const granted = clientCredentials(client.id, form)
-      if (isRefusal(granted)) return refused(granted, client.id)
-
-      const signer = ring.signerAt(nowMs)
-      const minted = mint({ signer, issuer, clientId: client.id, granted, nowMs, lifetimeSeconds })
-      log.info('token.issued', {
-        client: client.id,
-        service: granted.service,
-        tokenId: minted.tokenId,
-        keyId: signer.keyId,
-      })
-      return issued(minted, granted, lifetimeSeconds)
+      // Taken once: a trust file that is replaced half-way must not be mixed with the one before.
+      const current = rules()
+      const client = current.clientAuth.authenticate({ authorization, form, address, nowMs })
+      // A client with a secret waits for nothing, not even for a microtask.
+      if (!(client instanceof Promise)) return answerClient(client, form, current, nowMs)
+      return client.then((found) => answerClient(found, form, current, nowMs)).catch(failed)
     } catch (error) {
       return failed(error)
     }
   }
 
-  function refused(refusal: Refusal, client: string | undefined): Reply {
-    log.warn('token.refused', { client, reason: refusal.error, detail: refusal.description })
+  function answerClient(
+    client: Client | AuthRefusal,
+    form: Form,
+    { clientCredentials }: TokenRules,
+    nowMs: number,
+  ): Reply {
+    if (isRefusal(client)) return refused(client, client.clientId, client.denial)
+
+    const grantType = form.values.get('grant_type')
+    if (grantType === undefined) return refused(refuse('invalid_request', 'grant_type is missing'), client.id)
+    if (grantType !== 'client_credentials') {
+      return refused(refuse('unsupported_grant_type', `known: ${grantTypes.join(', ')}`), client.id)
+    }
+    const granted = clientCredentials(client.id, form)
+    if (isRefusal(granted)) return refused(granted, client.id)
+
+    const signer = ring.signerAt(nowMs)
+    const minted = mint({ signer, issuer, clientId: client.id, granted, nowMs, lifetimeSeconds })
+    log.info('token.issued', {
+      client: client.id,
+      service: granted.service,
+      tokenId: minted.tokenId,
+      keyId: signer.keyId,
+    })
+    return issued(minted, granted, lifetimeSeconds)
+  }
+
+  function refused(refusal: Refusal, client: string | undefined, denial?: Denial): Reply {
+    const detail = denial === undefined ? refusal.description : `${denial.reason}: ${denial.detail}`
+    log.warn('token.refused', { client, reason: refusal.error, detail })
     return refusalReply(refusal)
   }
 

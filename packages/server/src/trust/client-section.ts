@@ -1,10 +1,9 @@
-import type { Secret } from '@countersign/sdk/core'
+import { authenticateSection, resolveAuthenticate } from './authenticate-section.ts'
 import { mistake, unknownName } from './reading.ts'
 import type { Located, Reading } from './reading.ts'
 import { fields, located, named, oneOrMany, optional, required } from './shape.ts'
 import type { KeyShape, Shape } from './shape.ts'
 import { clientIdKey, scopeToken } from './scalars.ts'
-import { loadSecret, secretReference, strongEnough } from './secret-reference.ts'
 import type { Declared } from './route-section.ts'
 import type { Client, Grant } from './trust.ts'
 
@@ -15,15 +14,7 @@ const serviceName: KeyShape = { what: 'service names', schema: {}, wrong: () => 
 export const clientsSection = named(
   clientIdKey(),
   fields({
-    authenticate: required(
-      fields({
-        secret: required(
-          located(oneOrMany(secretReference(), { what: 'secrets' })),
-          'Where its secret is; two while one replaces the other.',
-        ),
-      }),
-      'How it proves who it is.',
-    ),
+    authenticate: required(authenticateSection, 'How it proves who it is.'),
     may: optional(
       named(
         serviceName,
@@ -53,7 +44,8 @@ export function resolveClient(
   services: ReadonlyMap<string, Declared>,
   reading: Reading,
 ): Client | undefined {
-  const secrets = resolveSecrets(draft, reading)
+  const { authenticate } = draft.value
+  const proof = authenticate === undefined ? undefined : resolveAuthenticate(authenticate, reading)
   const may: Grant[] = []
   for (const [service, grant] of draft.value.may ?? []) {
     const declared = services.get(service)
@@ -69,29 +61,7 @@ export function resolveClient(
       scopes: grantNames(scopes ?? [], 'scope', service, declared.scopes, reading),
     })
   }
-  return secrets === undefined ? undefined : { id, secrets, may }
-}
-
-function resolveSecrets({ value }: ClientDraft, reading: Reading): readonly Secret[] | undefined {
-  const references = value.authenticate?.secret
-  if (references === undefined) return undefined
-  if (references.value.length > 2) {
-    return mistake(
-      reading,
-      references,
-      'more than two secrets',
-      'two are enough while one replaces the other',
-    )
-  }
-  if (reading.secretsFor !== 'all' && reading.secretsFor !== 'issuer') return []
-  const secrets: Secret[] = []
-  for (const reference of references.value) {
-    const secret = loadSecret(reference, reading)
-    if (secret === undefined) continue
-    if (reading.dangerouslyShortSecrets || strongEnough(secret, clientStrength, reference, reading))
-      secrets.push(secret)
-  }
-  return secrets
+  return proof === undefined ? undefined : { id, ...proof, may }
 }
 
 /** The names granted, once each, all of them known to the service. */
@@ -108,9 +78,4 @@ function grantNames(
     else mistake(reading, name, `${service} declares no ${what}s`, `add it to services.${service}.${what}s`)
   }
   return [...new Set(names.map(({ value }) => value))]
-}
-
-const clientStrength = {
-  bytes: 32,
-  why: 'a client secret needs at least 32 (RFC 6749 §10.10: it must not be guessed)',
 }

@@ -1,4 +1,4 @@
-import type { Algorithm } from '@countersign/sdk/jwt'
+import type { Algorithm, VerificationKey } from '@countersign/sdk/jwt'
 import type { Requirement } from '@countersign/sdk/policy'
 import type { Secret } from '@countersign/sdk/core'
 
@@ -102,9 +102,31 @@ export type Route = {
 export type Client = {
   /** The `client_id`. */
   readonly id: string
-  /** One or two secrets (two while rotating). */
+  /** One or two secrets (two while rotating); none for a client that shows assertions. */
   readonly secrets: readonly Secret[]
+  /** What it shows instead of a secret: a JWT that it or its platform has signed (RFC 7523 §2.2). */
+  readonly assertion?: ClientAssertion
   readonly may: readonly Grant[]
+}
+
+export type ClientAssertion = {
+  /** Signed by the client itself: `private_key_jwt`. */
+  readonly kind: 'own'
+  readonly keys: ClientKeys
+  /** Also takes assertions whose `aud` is the token endpoint, as libraries from before RFC 7523bis write them. */
+  readonly legacyAudience: boolean
+}
+
+export type ClientKeys =
+  | { readonly kind: 'keys'; readonly keys: readonly VerificationKey[] }
+  | ({ readonly kind: 'jwks' } & KeysAtUrl)
+
+/** Public keys that are fetched. */
+export type KeysAtUrl = {
+  /** The key set's own URL; undefined: found by discovery at its issuer. */
+  readonly url: string | undefined
+  /** What the keys may be used for. */
+  readonly algorithms: readonly Algorithm[]
 }
 
 /** What a client may get for one service: never more than this, often less. */
