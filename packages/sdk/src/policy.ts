@@ -1,5 +1,6 @@
 export { challenge, denialWire, prefersJson, problemResponse } from './policy/challenge.ts'
-export type { Challenge, ChallengeOptions, WireForm } from './policy/challenge.ts'
+export type { Challenge, ChallengeOptions, DpopTerms, WireForm } from './policy/challenge.ts'
+export type { CertificateHeader, RequestPeer } from './policy/client-certificate.ts'
 export { compilePolicy, explainPolicy, requiredScopes } from './policy/compile.ts'
 export type { Explanation } from './policy/compile.ts'
 export type { Decision } from './policy/decide.ts'
@@ -10,7 +11,14 @@ export { readPrincipal } from './policy/principal.ts'
 export type { Actor, ClaimMapping, Principal } from './policy/principal.ts'
 export { createRouteTable } from './policy/route-table.ts'
 export type { RouteMatch, RoutePattern, RouteTable } from './policy/route-table.ts'
+export { createSenderConstraint } from './policy/sender-constraint.ts'
+export type {
+  ConstrainedRequest,
+  ConstraintCheck,
+  SenderConstraint,
+  SenderConstraintOptions,
+} from './policy/sender-constraint.ts'
 export { readTemplate } from './policy/template.ts'
 export type { Template, TemplateSegment } from './policy/template.ts'
-export { extractToken, readTokenPlaces } from './policy/token-places.ts'
+export { dpopPlace, extractToken, readTokenPlaces } from './policy/token-places.ts'
 export type { TokenPlace, TokenPlaceOption } from './policy/token-places.ts'

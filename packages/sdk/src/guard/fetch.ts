@@ -38,19 +38,27 @@ export function guardFetch(
 ): (request: Request) => Promise<Response> {
   checkRequirement(requirement)
   return async (request) => {
-    const asked = readRequest(request)
+    const asked = readFetchRequest(request)
     let decision: Decision
     try {
       decision = await guard.check(asked, requirement)
     } catch (problem) {
-      return response(request, guard.answerProblem(problem, asked.rawHeaders))
+      return refusalResponse(request, guard.answerProblem(problem, asked.rawHeaders))
     }
-    if (decision.kind === 'deny') return response(request, guard.answer(decision, asked.rawHeaders))
-    return respond(request, decision.principal as Principal & undefined, decision)
+    if (decision.kind === 'deny') return refusalResponse(request, guard.answer(decision, asked.rawHeaders))
+    const response = await respond(request, decision.principal as Principal & undefined, decision)
+    return decision.responseHeaders === undefined ? response : withHeaders(response, decision.responseHeaders)
   }
 }
 
-function readRequest({ method, url, headers }: Request): GuardRequest {
+/** A copy, since the headers of a response that came from elsewhere cannot be changed. */
+function withHeaders(response: Response, headers: Readonly<Record<string, string>>): Response {
+  const copy = new Response(response.body, response)
+  for (const [name, value] of Object.entries(headers)) copy.headers.set(name, value)
+  return copy
+}
+
+export function readFetchRequest({ method, url, headers }: Request): GuardRequest {
   const rawHeaders: string[] = []
   // Two Authorization headers arrive here joined by a comma, which no token has: they are refused as malformed.
   for (const [name, value] of headers) rawHeaders.push(name, value)
@@ -58,6 +66,6 @@ function readRequest({ method, url, headers }: Request): GuardRequest {
   return { method, target: url.slice(url.indexOf('/', url.indexOf('//') + 2)), rawHeaders }
 }
 
-function response({ method }: Request, { status, headers, body }: Challenge): Response {
+export function refusalResponse({ method }: Request, { status, headers, body }: Challenge): Response {
   return new Response(method === 'HEAD' ? null : body, { status, headers })
 }

@@ -2,26 +2,29 @@ import { systemClock } from '../core/clock.ts'
 import type { Clock } from '../core/clock.ts'
 import { deny } from '../core/denial.ts'
 import type { Denial } from '../core/denial.ts'
-import { refuseUnknownOptions } from '../core/options.ts'
 import { isProblem, Problem } from '../core/problem.ts'
-import { createRemoteKeySet } from '../jwt/remote-key-set.ts'
 import type { VerifiedToken } from '../jwt/verified-token.ts'
-import { createVerifier } from '../jwt/verifier.ts'
 import type { Verification, Verifier } from '../jwt/verifier.ts'
 import type { SharedVerifierOptions, TrustedIssuerOptions } from '../jwt/verifier-options.ts'
 import { challenge, prefersJson, problemResponse } from '../policy/challenge.ts'
 import type { Challenge } from '../policy/challenge.ts'
 import type { Decision } from '../policy/decide.ts'
 import { canonicalPath } from '../policy/path.ts'
-import { readPointer } from '../policy/pointer.ts'
 import type { Pointer } from '../policy/pointer.ts'
 import type { Requirement } from '../policy/policy.ts'
 import { principalOf } from '../policy/principal.ts'
 import type { Principal } from '../policy/principal.ts'
-import { extractToken, readTokenPlaces } from '../policy/token-places.ts'
+import type { CertificateHeader, RequestPeer } from '../policy/client-certificate.ts'
+import type {
+  ConstraintCheck,
+  SenderConstraint,
+  SenderConstraintOptions,
+} from '../policy/sender-constraint.ts'
+import { extractToken } from '../policy/token-places.ts'
 import type { TokenPlace, TokenPlaceOption } from '../policy/token-places.ts'
 import { decisionEvent, outageEvent } from './decision-event.ts'
 import type { DecisionEvent } from './decision-event.ts'
+import { compileOptions } from './guard-options.ts'
 import { compileGate, GuardRoutes } from './routes.ts'
 import type { Gate } from './routes.ts'
 
@@ -32,6 +35,8 @@ export type GuardRequest = {
   readonly target: string
   /** Names and values in turn (`req.rawHeaders`). */
   readonly rawHeaders: readonly string[]
+  /** The connection (`req.socket`): only by it can a token that is bound to a client certificate pass. */
+  readonly peer?: RequestPeer | undefined
 }
 
 /** The door of a service: a verifier and what its routes ask for. Made by {@link createGuard}. */
@@ -60,6 +65,17 @@ export type GuardOptions = GuardSource & {
   readonly realm?: string
   /** The URL of this service's protected resource metadata (RFC 9728), named in challenges. */
   readonly resourceMetadata?: string
+  /**
+   * Takes tokens that are bound to their client's key (DPoP, RFC 9449) or certificate (RFC 8705), and checks that it is
+   * that client who sends them. `required`: takes no others. Unless given such tokens are refused, since nobody checks.
+   */
+  readonly senderConstraint?: SenderConstraintOptions['mode']
+  /** With `senderConstraint`: by what URL callers reach this service, up to where its paths begin; of several, any one. */
+  readonly publicUrl?: string | readonly string[]
+  /** With `senderConstraint`: how DPoP proofs are checked, such as nonces to demand. */
+  readonly proofs?: SenderConstraintOptions['proofs']
+  /** With `senderConstraint`: the header in which a proxy that ends TLS writes down the client's certificate. */
+  readonly certificateFrom?: CertificateHeader
   /** Told of each decision, once, before the answer. What it throws is dropped: a full log must not close the door. */
   readonly onDecision?: (event: DecisionEvent) => void
   readonly clock?: Clock
@@ -82,11 +98,6 @@ export type GuardSource =
  * const decision = await guard.check({ method: 'GET', target: req.url, rawHeaders: req.rawHeaders }, { roles: 'reader' })
  */
 export function createGuard(options: GuardOptions): Guard {
-  refuseUnknownOptions(
-    'createGuard',
-    options,
-    'verifier' in options ? sharedNames : [...sharedNames, ...issuerNames],
-  )
   return new VerifyingGuard(options)
 }
 
@@ -97,16 +108,19 @@ class VerifyingGuard implements Guard {
   readonly #realm: string
   readonly #resourceMetadata: string | undefined
   readonly #onDecision: ((event: DecisionEvent) => void) | undefined
+  readonly #constraint: SenderConstraint | undefined
   readonly #clock: Clock
   readonly #requirements = new WeakMap<object, Asked>()
   // The verifier gives the same object for the same token, so who acts is read once per token.
   readonly #principals = new WeakMap<VerifiedToken, Principal | Denial>()
 
   constructor(options: GuardOptions) {
+    const { verifier, constraint, places, roles } = compileOptions(options)
     this.#clock = options.clock ?? systemClock
-    this.#verifier = 'verifier' in options ? options.verifier : verifierOf(options)
-    this.#places = readTokenPlaces(options.tokenFrom ?? ['bearer'])
-    this.#roles = readPointer(options.roles ?? '/roles', 'createGuard: roles')
+    this.#verifier = verifier
+    this.#constraint = constraint
+    this.#places = places
+    this.#roles = roles
     this.#realm = options.realm ?? 'countersign'
     this.#resourceMetadata = options.resourceMetadata
     this.#onDecision = options.onDecision
@@ -129,6 +143,7 @@ class VerifyingGuard implements Guard {
       allow: decision.allow,
       wantsJson: prefersJson(acceptOf(rawHeaders)),
       ...(this.#resourceMetadata === undefined ? {} : { resourceMetadata: this.#resourceMetadata }),
+      ...(this.#constraint === undefined ? {} : { dpop: this.#constraint.terms(this.#clock()) }),
     })
   }
 
@@ -147,16 +162,17 @@ class VerifyingGuard implements Guard {
     if (asked.route.isOpen) return this.#allow(undefined, request, asked, undefined)
     const token = extractToken(this.#places, request.rawHeaders)
     if (typeof token !== 'string') return this.#deny(token, request, asked, undefined)
+    const nowMs = this.#clock()
     let verification: Verification | undefined
     try {
-      verification = this.#verifier.verifyNow(token, this.#clock())
+      verification = this.#verifier.verifyNow(token, nowMs)
     } catch (problem) {
       this.#reportOutage(problem, request, asked)
       throw problem
     }
     return verification === undefined
       ? this.#askLater(token, request, asked)
-      : this.#judge(verification, token, request, asked)
+      : this.#judge(verification, token, request, asked, nowMs)
   }
 
   async #askLater(token: string, request: GuardRequest, asked: Asked): Promise<Decision> {
@@ -167,18 +183,70 @@ class VerifyingGuard implements Guard {
       this.#reportOutage(problem, request, asked)
       throw problem
     }
-    return this.#judge(verification, token, request, asked)
+    return this.#judge(verification, token, request, asked, this.#clock())
   }
 
-  #judge(verification: Verification, text: string, request: GuardRequest, asked: Asked): Decision {
+  #judge(
+    verification: Verification,
+    text: string,
+    request: GuardRequest,
+    asked: Asked,
+    nowMs: number,
+  ): Decision | Promise<Decision> {
     if (verification.kind === 'denied') return this.#deny(verification.denial, request, asked, text)
     const { token } = verification
+    if (this.#constraint === undefined) {
+      // Asked here as well: a verifier that leaves the confirmation to its caller may be somebody else's.
+      return token.confirmation === undefined
+        ? this.#authorize(token, request, asked, undefined)
+        : this.#deny(unchecked, request, asked, token)
+    }
+    let result: ConstraintCheck | Promise<ConstraintCheck>
+    try {
+      result = this.#constraint.check(request, token, text, nowMs)
+    } catch (problem) {
+      this.#reportOutage(problem, request, asked)
+      throw problem
+    }
+    return result instanceof Promise
+      ? this.#proveLater(result, token, request, asked)
+      : this.#proven(result, token, request, asked)
+  }
+
+  async #proveLater(
+    pending: Promise<ConstraintCheck>,
+    token: VerifiedToken,
+    request: GuardRequest,
+    asked: Asked,
+  ): Promise<Decision> {
+    let result: ConstraintCheck
+    try {
+      result = await pending
+    } catch (problem) {
+      this.#reportOutage(problem, request, asked)
+      throw problem
+    }
+    return this.#proven(result, token, request, asked)
+  }
+
+  #proven(result: ConstraintCheck, token: VerifiedToken, request: GuardRequest, asked: Asked): Decision {
+    return result.kind === 'denied'
+      ? this.#deny(result.denial, request, asked, token)
+      : this.#authorize(token, request, asked, result.nextNonce)
+  }
+
+  #authorize(
+    token: VerifiedToken,
+    request: GuardRequest,
+    asked: Asked,
+    nextNonce: string | undefined,
+  ): Decision {
     const principal = this.#principalOf(token)
     if ('reason' in principal) return this.#deny(principal, request, asked, token)
     const denial = asked.route.denialOf(principal)
-    return denial === undefined
-      ? this.#allow(principal, request, asked, token)
-      : this.#deny(denial, request, asked, token)
+    if (denial !== undefined) return this.#deny(denial, request, asked, token)
+    const allowed = this.#allow(principal, request, asked, token)
+    return nextNonce === undefined ? allowed : { ...allowed, responseHeaders: { 'DPoP-Nonce': nextNonce } }
   }
 
   #allow(
@@ -186,7 +254,7 @@ class VerifyingGuard implements Guard {
     { method }: GuardRequest,
     { route: { template }, params }: Asked,
     token: VerifiedToken | undefined,
-  ): Decision {
+  ): Decision & { readonly kind: 'allow' } {
     if (this.#onDecision !== undefined) {
       this.#report(decisionEvent(this.#clock(), method, template, undefined, token))
     }
@@ -240,23 +308,6 @@ class VerifyingGuard implements Guard {
 /** What is asked of a request: the part of a route's match that deciding needs. */
 type Asked = { readonly route: Gate; readonly params: Readonly<Record<string, string>> }
 
-function verifierOf(
-  options: Exclude<GuardSource, { verifier: Verifier }> & { readonly clock?: Clock },
-): Verifier {
-  const { issuer, audience, algorithms, clock } = options
-  const given = Object.fromEntries(
-    passedOn.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]),
-  ) as Pick<typeof options, (typeof passedOn)[number]>
-  const keySet =
-    options.keySet ??
-    createRemoteKeySet({
-      issuer,
-      ...(algorithms === undefined ? {} : { algorithms }),
-      ...(clock === undefined ? {} : { clock }),
-    })
-  return createVerifier({ ...given, issuer, audience, keySet })
-}
-
 /** All `Accept` headers as one list (RFC 9110 §5.3). */
 function acceptOf(rawHeaders: readonly string[]): string | undefined {
   let accept: string | undefined
@@ -266,18 +317,6 @@ function acceptOf(rawHeaders: readonly string[]): string | undefined {
   }
   return accept
 }
-
-const passedOn = [
-  'algorithms',
-  'types',
-  'requiredClaims',
-  'clockToleranceSeconds',
-  'maxLifetimeSeconds',
-  'revocations',
-  'clock',
-] as const
-const issuerNames = ['issuer', 'audience', 'keySet', ...passedOn]
-const sharedNames = ['verifier', 'tokenFrom', 'roles', 'realm', 'resourceMetadata', 'onDecision', 'clock']
 
 const nothing: readonly string[] = Object.freeze([])
 const noParams: Readonly<Record<string, string>> = Object.freeze({})
@@ -290,4 +329,7 @@ const authenticatedEverywhere = everywhere('authenticated')
 /** For requests that are refused before it is known what they ask for. */
 const nowhere = authenticatedEverywhere
 const routeUnknown = Object.freeze(deny('route-unknown', 'no route fits the path'))
+const unchecked = Object.freeze(
+  deny('proof-required', 'the token is bound to a key (cnf), and this guard has no senderConstraint'),
+)
 const methodUnknown = Object.freeze(deny('method-unknown', 'the path has no such method'))

@@ -81,16 +81,21 @@ export function guardNode(
 
   function act(decision: Decision, request: IncomingMessage, response: ServerResponse): void {
     if (decision.kind === 'deny') answer(request, response, guard.answer(decision, request.rawHeaders))
-    else listener(request, response, decision.principal as Principal & undefined, decision)
+    else {
+      for (const [name, value] of Object.entries(decision.responseHeaders ?? none)) {
+        response.setHeader(name, value)
+      }
+      listener(request, response, decision.principal as Principal & undefined, decision)
+    }
   }
 }
 
-function readRequest({ method, url, rawHeaders }: IncomingMessage): GuardRequest {
-  return { method: method ?? '', target: url ?? '', rawHeaders }
+function readRequest({ method, url, rawHeaders, socket }: IncomingMessage): GuardRequest {
+  return { method: method ?? '', target: url ?? '', rawHeaders, peer: socket }
 }
 
 /** Answers in place of the listener, and leaves the connection so that the answer arrives. */
-function answer(
+export function answer(
   request: IncomingMessage,
   response: ServerResponse,
   { status, headers, body }: Challenge,
@@ -131,6 +136,7 @@ function linger(request: IncomingMessage, response: ServerResponse): void {
   }
 }
 
+const none: Readonly<Record<string, string>> = {}
 const shortBodyBytes = 64 * 1024
 const lingerBytes = 1024 * 1024
 const lingerMs = 2000

@@ -166,3 +166,46 @@ for (const [accept, expected] of [
     assert.equal(prefersJson(accept), expected)
   })
 }
+
+const terms = { required: false, algorithms: ['ES256', 'PS256'], nonce: undefined }
+
+for (const [reason, dpop, expected] of [
+  ['token-missing', terms, 'Bearer realm="billing", DPoP realm="billing", algs="ES256 PS256"'],
+  ['token-missing', { ...terms, required: true }, 'DPoP realm="billing", algs="ES256 PS256"'],
+  [
+    'proof-required',
+    terms,
+    'Bearer realm="billing", error="invalid_token", error_description="Invalid Token", ' +
+      'DPoP realm="billing", error="invalid_token", error_description="Invalid Token", algs="ES256 PS256"',
+  ],
+  [
+    'proof-invalid',
+    terms,
+    'DPoP realm="billing", error="invalid_dpop_proof", error_description="Invalid DPoP Proof", algs="ES256 PS256"',
+  ],
+  [
+    'proof-missing',
+    undefined,
+    'DPoP realm="billing", error="invalid_dpop_proof", error_description="No DPoP Proof provided"',
+  ],
+  [
+    'nonce-required',
+    { ...terms, required: true, nonce: 'n-1' },
+    'DPoP realm="billing", error="use_dpop_nonce", error_description="DPoP Nonce required", algs="ES256 PS256"',
+  ],
+] as const) {
+  test(`where proofs are checked: ${reason}${dpop?.required === true ? ', required' : ''}`, () => {
+    const { status, headers } = challenge(deny(reason, 'x'), {
+      ...text,
+      ...(dpop === undefined ? {} : { dpop }),
+    })
+    assert.equal(status, 401)
+    assert.equal(headers['WWW-Authenticate'], expected)
+    assert.equal(headers['DPoP-Nonce'], dpop?.nonce)
+  })
+}
+
+test('what is not about the token brings no nonce', () => {
+  const { headers } = challenge(deny('route-unknown', 'x'), { ...text, dpop: { ...terms, nonce: 'n-1' } })
+  assert.deepEqual(Object.keys(headers).sort(), ['Cache-Control', 'Content-Type'])
+})

@@ -11,6 +11,8 @@ export type Decision =
       readonly route: string | undefined
       /** The route's parameters by name, percent-decoded. */
       readonly params: Readonly<Record<string, string>>
+      /** What the answer should carry besides: a new `DPoP-Nonce` (RFC 9449 §8.2), where the one used has aged. */
+      readonly responseHeaders?: Readonly<Record<string, string>>
     }
   | {
       readonly kind: 'deny'

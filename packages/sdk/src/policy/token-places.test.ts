@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { extractToken, readTokenPlaces } from './token-places.ts'
+import type { Denial } from '../core/denial.ts'
+import { dpopPlace, extractToken, readTokenPlaces, usesDpopScheme } from './token-places.ts'
 import type { TokenPlaceOption } from './token-places.ts'
 
 const all: TokenPlaceOption[] = ['bearer', { header: 'Token' }, { cookie: 'access' }]
@@ -103,3 +104,32 @@ test('a misspelt kind of place is refused', () => {
     code: 'option-unknown',
   })
 })
+
+test('the scheme DPoP is a place of its own, for those who check proofs', () => {
+  const both = [...readTokenPlaces(['bearer', { header: 'Token' }]), dpopPlace]
+  assert.equal(extractToken(both, ['Authorization', 'DPoP abc']), 'abc')
+  assert.equal(extractToken(both, ['authorization', 'dpop  abc']), 'abc')
+  assert.equal(extractToken(both, ['Authorization', 'Bearer abc']), 'abc')
+  assert.equal(
+    reasonOf(extractToken(readTokenPlaces(['bearer']), ['Authorization', 'DPoP abc'])),
+    'token-missing',
+  )
+  assert.equal(reasonOf(extractToken(both, ['Authorization', 'DPoPabc'])), 'token-missing')
+  assert.equal(reasonOf(extractToken(both, ['Authorization', 'DPoP'])), 'credentials-malformed')
+  assert.equal(reasonOf(extractToken(both, ['Authorization', 'DPoP a', 'Token', 'b'])), 'token-places')
+  const two = ['Authorization', 'DPoP a', 'Authorization', 'Bearer b']
+  assert.equal(reasonOf(extractToken(both, two)), 'token-repeated')
+  assert.equal(reasonOf(extractToken(both, [...two.slice(2), ...two.slice(0, 2)])), 'token-repeated')
+  assert.throws(() => readTokenPlaces(['dpop' as 'bearer']), { code: 'option-invalid' })
+})
+
+test('which scheme it was', () => {
+  assert.equal(usesDpopScheme(['Host', 'x', 'AUTHORIZATION', 'dPoP abc']), true)
+  assert.equal(usesDpopScheme(['Authorization', 'Bearer abc', 'DPoP', 'proof']), false)
+  assert.equal(usesDpopScheme(['Authorization', 'DPoPx abc']), false)
+  assert.equal(usesDpopScheme([]), false)
+})
+
+function reasonOf(result: string | Denial): string | undefined {
+  return typeof result === 'string' ? undefined : result.reason
+}

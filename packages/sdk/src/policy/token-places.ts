@@ -8,6 +8,8 @@ import { maxTokenLength } from '../jwt/compact.ts'
 export type TokenPlace =
   /** `Authorization: Bearer …` (RFC 6750 §2.1) */
   | { readonly kind: 'bearer' }
+  /** `Authorization: DPoP …` (RFC 9449 §7.1). Never an option: it counts only where the proof is checked too. */
+  | { readonly kind: 'dpop' }
   /** The whole value of a named header, such as the tutorial's `Token`. */
   | { readonly kind: 'header'; readonly name: string }
   /** A cookie's value. A browser sends cookies unasked, so the service needs a defence against forged requests. */
@@ -19,7 +21,7 @@ export type TokenPlaceOption = 'bearer' | { readonly header: string } | { readon
 /**
  * Takes the token out of a request's headers. It may stand in exactly one of the places, and there once.
  *
- * Of an `Authorization` header only the `Bearer` scheme counts (in any case, RFC 9110 §11.1); an empty named header or
+ * Of an `Authorization` header only the place's own scheme counts (in any case, RFC 9110 §11.1); an empty named header or
  * cookie counts as none. The token's own syntax is the verifier's business: here it only has to be one word.
  *
  * @param rawHeaders names and values in turn, as they arrived (`req.rawHeaders`): in a joined header a second token
@@ -42,6 +44,20 @@ export function extractToken(places: readonly TokenPlace[], rawHeaders: readonly
 }
 
 /**
+ * Whether the token stands in `Authorization` under the scheme `DPoP` (RFC 9449 §7.1), for a request in which
+ * {@link extractToken} found one.
+ */
+export function usesDpopScheme(rawHeaders: readonly string[]): boolean {
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    if (isSameName(rawHeaders[at]!, 'authorization')) return hasScheme(rawHeaders[at + 1]!, DPOP)
+  }
+  return false
+}
+
+/** For those who check proofs: the place beside those that were named. */
+export const dpopPlace: TokenPlace = Object.freeze({ kind: 'dpop' })
+
+/**
  * Reads the places a token may stand in, as people write them.
  *
  * @throws Problem `option-invalid` for no place at all, one named twice, or a name that no header or cookie can have.
@@ -54,8 +70,8 @@ export function readTokenPlaces(options: readonly TokenPlaceOption[]): readonly 
   }
   const places = options.map((option: TokenPlaceOption) => readPlace(option))
   const keys = places.map((place) => {
-    if (place.kind === 'bearer') return 'header authorization'
-    return place.kind === 'header' ? `header ${place.name.toLowerCase()}` : `cookie ${place.name}`
+    if (place.kind === 'header') return `header ${place.name.toLowerCase()}`
+    return place.kind === 'cookie' ? `cookie ${place.name}` : 'header authorization'
   })
   const repeated = keys.find((key, index) => keys.indexOf(key) !== index)
   if (repeated !== undefined) throw invalid(`${repeated} is named twice`, 'name each place once')
@@ -64,9 +80,9 @@ export function readTokenPlaces(options: readonly TokenPlaceOption[]): readonly 
 
 function findHeader(
   rawHeaders: readonly string[],
-  place: TokenPlace & { kind: 'bearer' | 'header' },
+  place: Exclude<TokenPlace, { readonly kind: 'cookie' }>,
 ): string | Denial | undefined {
-  const name = place.kind === 'bearer' ? 'authorization' : place.name
+  const name = place.kind === 'header' ? place.name : 'authorization'
   let value: string | undefined
   for (let at = 0; at < rawHeaders.length; at += 2) {
     if (!isSameName(rawHeaders[at]!, name)) continue
@@ -75,16 +91,17 @@ function findHeader(
   }
   if (value === undefined || value === '') return undefined
   if (place.kind === 'header') return oneWord(value, 0)
-  return hasBearerScheme(value) ? oneWord(value, BEARER.length) : undefined
+  const scheme = place.kind === 'bearer' ? BEARER : DPOP
+  return hasScheme(value, scheme) ? oneWord(value, scheme.length) : undefined
 }
 
 /** The scheme ends with the value or a blank: `Bearertoken` is another scheme. */
-function hasBearerScheme(value: string): boolean {
-  if (value.length < BEARER.length) return false
-  for (let at = 0; at < BEARER.length; at++) {
-    if ((value.charCodeAt(at) | 0x20) !== BEARER.charCodeAt(at)) return false
+function hasScheme(value: string, scheme: string): boolean {
+  if (value.length < scheme.length) return false
+  for (let at = 0; at < scheme.length; at++) {
+    if ((value.charCodeAt(at) | 0x20) !== scheme.charCodeAt(at)) return false
   }
-  const next = value.charCodeAt(BEARER.length)
+  const next = value.charCodeAt(scheme.length)
   return Number.isNaN(next) || next === BLANK || next === TAB
 }
 
@@ -164,6 +181,7 @@ function invalid(message: string, next: string): Problem {
 }
 
 const BEARER = 'bearer'
+const DPOP = 'dpop'
 const TAB = 0x09
 const BLANK = 0x20
 const EQUALS = 0x3d

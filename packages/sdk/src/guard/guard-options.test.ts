@@ -1,0 +1,159 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Problem } from '../core/problem.ts'
+import { createDpopNonces } from '../jwt/dpop-nonce.ts'
+import { createDpopKey, createDpopProof } from '../jwt/dpop-proof.ts'
+import { generateSigningKey, verificationKey } from '../jwt/key-readers.ts'
+import { createKeySet } from '../jwt/key-set.ts'
+import { createSigner } from '../jwt/signer.ts'
+import { createVerifier } from '../jwt/verifier.ts'
+import type { Decision } from '../policy/decide.ts'
+import type { DecisionEvent } from './decision-event.ts'
+import { createGuard } from './guard.ts'
+import type { Guard, GuardOptions } from './guard.ts'
+
+const nowMs = 1_800_000_000_000
+const issuer = 'https://issuer.example'
+const publicUrl = 'https://billing.example'
+const signingKey = generateSigningKey('ES256')
+const signer = createSigner({ key: signingKey })
+const keySet = createKeySet([verificationKey(signingKey)])
+const key = createDpopKey()
+const claims = { iss: issuer, aud: 'billing', exp: nowMs / 1000 + 60, sub: 'orders', jti: 'j1' }
+const bearer = signer.sign(claims)
+const bound = signer.sign({ ...claims, cnf: { jkt: key.thumbprint } })
+
+test('one setting: bearer tokens and bound ones, or bound ones alone', () => {
+  for (const [senderConstraint, token, scheme, expected] of [
+    ['accepted', bearer, 'Bearer', 'allow'],
+    ['accepted', bound, 'DPoP', 'allow'],
+    ['accepted', bound, 'Bearer', 'proof-required'],
+    ['accepted', bearer, 'DPoP', 'confirmation-missing'],
+    ['required', bearer, 'Bearer', 'confirmation-missing'],
+    ['required', bound, 'DPoP', 'allow'],
+    [undefined, bearer, 'Bearer', 'allow'],
+    [undefined, bound, 'Bearer', 'proof-required'],
+    [undefined, bound, 'DPoP', 'token-missing'],
+  ] as const) {
+    const guard = make(senderConstraint === undefined ? {} : { senderConstraint, publicUrl })
+    assert.equal(reasonOf(ask(guard, token, scheme)), expected, `${senderConstraint} ${scheme}`)
+  }
+})
+
+test('the principal is who the token names, after its sender has shown the key', () => {
+  const decision = ask(make({ senderConstraint: 'required', publicUrl }), bound, 'DPoP')
+  assert.ok(decision.kind === 'allow')
+  assert.equal(decision.principal?.subject, 'orders')
+  assert.ok(!('responseHeaders' in decision))
+})
+
+test('a refusal says how to do it: schemes, algorithms, nonce', () => {
+  const nonces = createDpopNonces()
+  const guard = make({ senderConstraint: 'accepted', publicUrl, proofs: { nonces } })
+  const decision = ask(guard, bound, 'DPoP')
+  assert.equal(reasonOf(decision), 'nonce-required')
+  assert.ok(decision.kind === 'deny')
+  const answer = guard.answer(decision, [])
+  assert.equal(answer.status, 401)
+  assert.match(answer.headers['WWW-Authenticate']!, /^DPoP .*error="use_dpop_nonce".*algs="ES256 PS256/)
+  assert.equal(answer.headers['DPoP-Nonce'], nonces.current(nowMs))
+  const good = ask(guard, bound, 'DPoP', { nonce: nonces.current(nowMs) })
+  assert.ok(good.kind === 'allow' && !('responseHeaders' in good))
+  const ageing = ask(guard, bound, 'DPoP', { nonce: nonces.current(nowMs - 60_000) })
+  assert.ok(ageing.kind === 'allow')
+  assert.deepEqual(ageing.responseHeaders, { 'DPoP-Nonce': nonces.current(nowMs) })
+})
+
+test('a proof is asked for before the policy: whoever stole a token learns nothing by it', () => {
+  const guard = make({ senderConstraint: 'required', publicUrl })
+  const stolen = request(bound, 'DPoP', undefined)
+  assert.equal(reasonOf(guard.check(stolen, { roles: 'admin' }) as Decision), 'proof-missing')
+  const own = request(bound, 'DPoP', proofOf(bound))
+  assert.equal(reasonOf(guard.check(own, { roles: 'admin' }) as Decision), 'role-missing')
+})
+
+test('decisions about proofs are told like others', async () => {
+  const events: DecisionEvent[] = []
+  const onDecision = (event: DecisionEvent) => void events.push(event)
+  const guard = make({ senderConstraint: 'required', publicUrl, onDecision })
+  ask(guard, bound, 'Bearer')
+  assert.equal(events[0]?.reason, 'proof-required')
+  assert.equal(events[0].token?.tokenId, 'j1')
+  for (const replays of [
+    { putOnce: () => Promise.reject(new Problem('store-unavailable', 'x')) },
+    {
+      putOnce: () => {
+        throw new Problem('store-unavailable', 'x')
+      },
+    },
+  ]) {
+    const failing = make({ senderConstraint: 'required', publicUrl, onDecision, proofs: { replays } })
+    const asked = request(bound, 'DPoP', proofOf(bound))
+    await assert.rejects(async () => failing.check(asked, 'authenticated'), { code: 'store-unavailable' })
+    assert.deepEqual([events.at(-1)?.kind, events.at(-1)?.reason], ['unable', 'store-unavailable'])
+  }
+  assert.equal(events.length, 3)
+})
+
+test('a verifier of one’s own must leave the confirmation to the guard', () => {
+  const options = { issuer, audience: 'billing', keySet, clock: () => nowMs }
+  const strict = createVerifier(options)
+  assert.throws(
+    () => createGuard({ verifier: strict, senderConstraint: 'required', publicUrl }),
+    (problem: Problem) =>
+      problem.code === 'option-invalid' && problem.next === "make it with confirmation: 'checked-by-caller'",
+  )
+  const open = createVerifier({ ...options, confirmation: 'checked-by-caller' })
+  const clock = () => nowMs
+  const guard = createGuard({ verifier: open, senderConstraint: 'required', publicUrl, clock })
+  assert.equal(reasonOf(ask(guard, bound, 'DPoP')), 'allow')
+  const careless = createGuard({ verifier: open, clock })
+  assert.equal(reasonOf(ask(careless, bound, 'Bearer')), 'proof-required', 'nobody else would check')
+})
+
+test('settings that count for nothing are refused', () => {
+  for (const options of [
+    { publicUrl },
+    { proofs: {} },
+    { certificateFrom: { header: 'x', proxies: ['127.0.0.1'] } },
+    { senderConstraint: 'required' },
+    { senderConstraint: 'on', publicUrl },
+  ]) {
+    assert.throws(() => make(options as Partial<GuardOptions>), { code: 'option-invalid' })
+  }
+  assert.throws(() => make({ senderConstrained: 'required' } as Partial<GuardOptions>), {
+    code: 'option-unknown',
+    next: 'did you mean "senderConstraint"?',
+  })
+})
+
+function make(options: Partial<GuardOptions>): Guard {
+  return createGuard({ issuer, audience: 'billing', keySet, clock: () => nowMs, ...options } as GuardOptions)
+}
+
+function ask(guard: Guard, token: string, scheme: string, changes: { nonce?: string } = {}): Decision {
+  const decision = guard.check(request(token, scheme, proofOf(token, changes)), 'authenticated')
+  assert.ok(!(decision instanceof Promise))
+  return decision
+}
+
+function request(token: string, scheme: string, proof: string | undefined) {
+  const credentials = ['Authorization', `${scheme} ${token}`]
+  const rawHeaders = proof === undefined ? credentials : [...credentials, 'DPoP', proof]
+  return { method: 'GET', target: '/invoices/7?page=2', rawHeaders }
+}
+
+function proofOf(accessToken: string, changes: { nonce?: string } = {}): string {
+  return createDpopProof({
+    key,
+    method: 'GET',
+    url: `${publicUrl}/invoices/7`,
+    accessToken,
+    nowMs,
+    ...changes,
+  })
+}
+
+function reasonOf(decision: Decision): string {
+  return decision.kind === 'deny' ? decision.denial.reason : decision.kind
+}
