@@ -1,3 +1,4 @@
+// Long for its tables: the odd values that mutations are made of.
 import type { Random } from './random.ts'
 
 /** One to three small changes to a text. It may come out as it went in. */
