@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError, Option } from 'commander'
+import type { CommandOptions } from 'commander'
 import type { Context } from './context.ts'
 import { loadEnvironment } from './load-environment.ts'
 import type { Terminal } from './terminal.ts'
@@ -37,9 +38,10 @@ export function createProgram(terminal: Terminal, end: (code: number) => void): 
     usage: string,
     about: string,
     load: () => Promise<{ readonly run: Run }>,
+    settings: CommandOptions = {},
   ): Command =>
     parent
-      .command(usage)
+      .command(usage, settings)
       .description(about)
       .configureHelp({ showGlobalOptions: true })
       .action(async (...given: unknown[]) => {
@@ -96,6 +98,7 @@ export function createProgram(terminal: Terminal, end: (code: number) => void): 
   )
     .option('--token <token>', tokenOption)
     .option('--host <name>', 'the host name asked for, for services that are found by it')
+    .option('--service <name>', 'ask this service itself, without a gateway before it')
   command(program, 'token', 'get an access token as a client', () => import('./commands/token.ts'))
     .requiredOption('--client <id>', 'the client id')
     .option('--service <name>', 'the service the token is for; may be left out by a client of one service')
@@ -122,10 +125,9 @@ export function createProgram(terminal: Terminal, end: (code: number) => void): 
     .option('--jwks <url>', 'with --issuer: where its keys are, when discovery does not tell')
     .option('--type <typ>', 'with --issuer: the token type to expect; at+jwt unless given')
   const keys = program.command('keys').description('look at an issuer’s keys')
-  command(keys, 'list', 'list the keys that are published', () => import('./commands/keys-list.ts')).option(
-    '--issuer <url>',
-    'the issuer; the trust file’s unless given',
-  )
+  command(keys, 'list', 'list the keys that are published', () => import('./commands/keys-list.ts'), {
+    isDefault: true,
+  }).option('--issuer <url>', 'the issuer; the trust file’s unless given')
   return program
 }
 

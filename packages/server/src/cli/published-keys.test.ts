@@ -18,7 +18,7 @@ test('what is published, without the numbers', async (t) => {
     keys: { keys },
   }))
   assert.deepEqual(await fetchPublishedKeys(url), [
-    { kid: 'k?[2J', alg: 'ES256', kty: 'EC', use: 'sig' },
+    { kid: 'k\\u001b[2J', alg: 'ES256', kty: 'EC', use: 'sig' },
     { kid: undefined, alg: undefined, kty: 'RSA', use: undefined },
   ])
 })

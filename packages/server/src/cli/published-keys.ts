@@ -1,4 +1,5 @@
 import { Problem } from '@countersign/sdk/core'
+import { visible } from '../visible.ts'
 
 /** What is said of a published key; its numbers are left out. */
 export type PublishedKey = {
@@ -62,8 +63,5 @@ function reasonOf(error: unknown): string {
 }
 
 function textOf(value: unknown): string | undefined {
-  // Keys come from elsewhere, and this is printed: control characters could steer a terminal.
-  return typeof value === 'string'
-    ? value.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, '?').slice(0, 256)
-    : undefined
+  return typeof value === 'string' ? visible(value.slice(0, 256)) : undefined
 }

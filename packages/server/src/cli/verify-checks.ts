@@ -1,6 +1,7 @@
 import type { DenialReason } from '@countersign/sdk/core'
 import { inspectToken, isAlgorithm } from '@countersign/sdk/jwt'
 import type { TrustedIssuerOptions, Verification } from '@countersign/sdk/jwt'
+import { visible } from '../visible.ts'
 
 /** One thing a verifier looks at, and how the token fared. */
 export type VerifyCheck = {
@@ -83,11 +84,6 @@ function describe(
 function shown(value: unknown): string {
   if (value === undefined) return '(none)'
   return visible(typeof value === 'string' ? value : JSON.stringify(value))
-}
-
-/** What stands in a token may be anything, and a terminal follows control characters. */
-function visible(text: string): string {
-  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, '?')
 }
 
 const names: readonly CheckName[] = [

@@ -1,4 +1,5 @@
 import { styleText } from 'node:util'
+import { visible } from '../visible.ts'
 
 /**
  * A JSON line of the log as a short line for people: `08:31:02 warn  keys not refreshed  issuer=https://…`. Line breaks and
@@ -24,12 +25,6 @@ function shown(value: unknown): string {
   return value === '' || value.includes(' ') || value.includes('"')
     ? visible(JSON.stringify(value))
     : visible(value)
-}
-
-function visible(text: string): string {
-  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (character) => {
-    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
-  })
 }
 
 const colours: Readonly<Record<string, Parameters<typeof styleText>[0]>> = {

@@ -77,6 +77,12 @@ describe('where a request goes', () => {
     assert.equal(said(placeOf('GET /billing/health', 'other.example')), 'billing GET /health → /health')
   })
 
+  test('a service can be asked itself, also one that no gateway stands before', () => {
+    const service = trust.services.get('alone') ?? assert.fail()
+    assert.equal(said(findPlace(trust, { method: 'GET', target: '/', service })), 'alone GET / → /')
+    assert.equal(said(findPlace(trust, { method: 'GET', target: '/x', service })), 'alone route-unknown')
+  })
+
   test('the methods a path has', () => {
     const place = placeOf('PUT /billing/invoices/7')
     assert.deepEqual(place.kind === 'refused' && place.allow, ['DELETE', 'GET', 'HEAD'])

@@ -11,6 +11,8 @@ export type Question = {
   readonly target: string
   /** The host name asked for, lower case and without port; for services that are found by host. */
   readonly host?: string | undefined
+  /** Asked of this service itself, without a gateway before it. */
+  readonly service?: Service | undefined
 }
 
 /** Which service and route a request would reach, before anybody is asked who calls. */
@@ -38,10 +40,10 @@ export type Place =
  * const place = findPlace(trust, { method: 'GET', target: '/billing/invoices/7' })
  * if (place.kind === 'route') console.log(place.service.name, place.route.line)
  */
-export function findPlace(trust: Trust, { method, target, host }: Question): Place {
+export function findPlace(trust: Trust, { method, target, host, service: asked }: Question): Place {
   const path = canonicalPath(target)
   if ('reason' in path) return { kind: 'refused', service: undefined, denial: path }
-  const found = findService(trust, path, host)
+  const found = asked === undefined ? findService(trust, path, host) : { service: asked, prefixSegments: 0 }
   if (found === undefined)
     return refused('service-unknown', 'no service of the trust file is at this path or host')
   const { service, prefixSegments } = found

@@ -24,5 +24,7 @@ test('a path quotes the steps that are no plain names', () => {
     pathText(['services', 'order-api', 'routes', 'GET /x', 'roles', 0]),
     'services.order-api.routes."GET /x".roles[0]',
   )
+  assert.equal(pathText(['a\u009b']), '"a\\u009b"')
+  assert.equal(pathText(['x'.repeat(1000)]).length, 82)
   assert.equal(pathText([]), '')
 })

@@ -1,3 +1,5 @@
+import { visible } from '../visible.ts'
+
 /** One thing wrong in a trust file: where, what was expected, and what to do next. Never holds a secret. */
 export type Mistake = {
   /** Path of the value, such as `services.billing.upstream`; empty for the file as a whole. */
@@ -44,11 +46,15 @@ export function pathText(path: readonly PathStep[]): string {
   let text = ''
   for (const step of path) {
     if (typeof step === 'number') text += `[${step}]`
-    else text += `${text === '' ? '' : '.'}${isPlainName(step) ? step : JSON.stringify(step)}`
+    else text += `${text === '' ? '' : '.'}${isPlainName(step) ? step : quoted(step)}`
   }
   return text
 }
 
+function quoted(step: string): string {
+  return visible(JSON.stringify(step.length > 80 ? `${step.slice(0, 79)}…` : step))
+}
+
 function isPlainName(step: string): boolean {
-  return /^[\w-]+$/.test(step)
+  return /^[\w-]{1,80}$/.test(step)
 }

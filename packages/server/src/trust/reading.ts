@@ -1,5 +1,6 @@
 import { dirname, resolve } from 'node:path'
 import { nearest } from '@countersign/sdk/core'
+import { visible } from '../visible.ts'
 import { pathText } from './mistake.ts'
 import type { Mistake, PathStep } from './mistake.ts'
 import type { Tree } from './tree.ts'
@@ -112,7 +113,7 @@ export function kindText(tree: Tree): string {
 export function shown(value: string): string {
   if (looksSecret(value)) return '[hidden]'
   const points = [...value]
-  return JSON.stringify(points.length > 60 ? `${points.slice(0, 59).join('')}…` : value)
+  return visible(JSON.stringify(points.length > 60 ? `${points.slice(0, 59).join('')}…` : value))
 }
 
 /** A URL with a password, even a misspelt one; a token; a private key. */

@@ -8,11 +8,12 @@ import type { Trust } from '../../trust/trust.ts'
 import type { Context } from '../context.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { loadTrust } from '../find-trust.ts'
+import { serviceNamed } from '../service-choice.ts'
 import type { Terminal } from '../terminal.ts'
 import { readToken } from '../token-input.ts'
 import { verifyForService } from '../verify-for-service.ts'
 
-type Options = { readonly token?: string; readonly host?: string }
+type Options = { readonly token?: string; readonly host?: string; readonly service?: string }
 
 /**
  * Says which service and route a request reaches, what that takes, and what becomes of it: for one token, or for each
@@ -23,7 +24,7 @@ type Options = { readonly token?: string; readonly host?: string }
  */
 export async function run(
   context: Context,
-  { token, host }: Options,
+  { token, host, service: name }: Options,
   method: string,
   target: string,
 ): Promise<number> {
@@ -34,7 +35,8 @@ export async function run(
     })
   }
   const { trust, file } = await loadTrust(context, token === undefined ? 'none' : 'gateway')
-  const place = findPlace(trust, { method: verb, target, host: host?.toLowerCase() })
+  const service = name === undefined ? undefined : serviceNamed(trust, name, file.name)
+  const place = findPlace(trust, { method: verb, target, host: host?.toLowerCase(), service })
   const said = place.kind === 'refused' ? refusedPlace(place) : await decide(trust, place, token, context)
   const found: Explained = { request: `${verb} ${target}`, file: file.name, ...placeFacts(place), ...said }
   if (context.json) context.terminal.print(JSON.stringify(found, null, 2))

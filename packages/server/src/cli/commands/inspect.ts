@@ -1,4 +1,5 @@
 import { inspectToken } from '@countersign/sdk/jwt'
+import { visible } from '../../visible.ts'
 import type { Context } from '../context.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { readToken } from '../token-input.ts'
@@ -24,12 +25,12 @@ export async function run(context: Context, _options: object, given?: string): P
       terminal.print(paint('strong', name))
       if (part === undefined) terminal.print('  unreadable')
       for (const [key, value] of Object.entries(part ?? {}))
-        terminal.print(`  ${key.padEnd(10)} ${shown(key, value, nowSeconds)}`)
+        terminal.print(`  ${visible(key).padEnd(10)} ${shown(key, value, nowSeconds)}`)
     }
     terminal.print(
       `${paint('strong', 'signature')} ${signatureBytes === undefined ? 'unreadable' : `${signatureBytes} bytes`}`,
     )
-    for (const problem of problems) terminal.print(`${paint('bad', 'odd')} ${problem}`)
+    for (const problem of problems) terminal.print(`${paint('bad', 'odd')} ${visible(problem)}`)
   }
   terminal.say('nothing of this is verified: anybody could have written it; `countersign verify` checks it')
   return header === undefined && claims === undefined ? exitCodes.denied : exitCodes.ok
@@ -37,7 +38,7 @@ export async function run(context: Context, _options: object, given?: string): P
 
 /** As JSON, which leaves no control character for a terminal to follow; times also as people read them. */
 function shown(key: string, value: unknown, nowSeconds: number): string {
-  const text = JSON.stringify(value).replaceAll(/[\u007f-\u009f\u2028\u2029]/g, '?')
+  const text = visible(JSON.stringify(value))
   if (!timeClaims.includes(key) || typeof value !== 'number' || Math.abs(value) > maxSeconds) return text
   return `${text} (${new Date(value * 1000).toISOString()}, ${distance(value - nowSeconds)})`
 }

@@ -1,11 +1,11 @@
-import { nearest, Problem, systemClock } from '@countersign/sdk/core'
+import { Problem, systemClock } from '@countersign/sdk/core'
 import { createRemoteKeySet, createVerifier } from '@countersign/sdk/jwt'
 import type { TrustedIssuerOptions } from '@countersign/sdk/jwt'
-import type { Service, Trust } from '../../trust/trust.ts'
 import type { Context } from '../context.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { loadTrust } from '../find-trust.ts'
 import { checkIssuerUrl } from '../issuer-choice.ts'
+import { onlyService, serviceNamed } from '../service-choice.ts'
 import { readToken } from '../token-input.ts'
 import { verifyChecks } from '../verify-checks.ts'
 import { expectedIssuers } from '../verify-for-service.ts'
@@ -65,26 +65,12 @@ async function chooseIssuers(context: Context, options: Options): Promise<readon
       })
   }
   const { trust, file } = await loadTrust(context, 'gateway')
-  const issuers = expectedIssuers(chooseService(trust, service, file.name), trust)
+  const issuers = expectedIssuers(
+    service === undefined ? onlyService(trust, file.name) : serviceNamed(trust, service, file.name),
+    trust,
+  )
   if (issuers.length > 0) return issuers
   throw new Problem('usage', 'this service accepts nobody’s tokens: all its routes are open')
-}
-
-function chooseService(trust: Trust, name: string | undefined, file: string): Service {
-  const names = [...trust.services.keys()]
-  if (name === undefined) {
-    const [only] = trust.services.values()
-    if (only !== undefined && names.length === 1) return only
-    throw new Problem('usage', `${file} has ${names.length === 0 ? 'no services' : 'several services'}`, {
-      next: names.length === 0 ? 'say --issuer and --audience' : `say --service ${names.join(' | ')}`,
-    })
-  }
-  const found = trust.services.get(name)
-  if (found !== undefined) return found
-  const near = nearest(name, names)
-  throw new Problem('usage', `${file} has no service ${JSON.stringify(name)}`, {
-    next: near === undefined ? `known: ${names.join(', ')}` : `did you mean ${near}?`,
-  })
 }
 
 const marks = { pass: 'pass', fail: 'FAIL', skipped: '  - ' } as const
