@@ -2,7 +2,7 @@ import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { createHmac, sign } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { createKeySet, createRevocations, readSecretKey } from '@countersign/sdk/jwt'
+import { createKeySet, createRevocations, inspectToken, readSecretKey } from '@countersign/sdk/jwt'
 import type { KeySet } from '@countersign/sdk/jwt'
 import { Secret } from '@countersign/sdk/core'
 import { attack } from './attack.ts'
@@ -243,7 +243,11 @@ attack(24, 'white space, padding, plus, slash and wide characters in a segment',
       ].filter((twin) => twin !== segment)
       for (const twin of twins) {
         const reason = index === 2 ? 'signature-invalid' : 'token-malformed'
-        await refuses(one, segments.with(index, twin).join('.'), reason)
+        const changed = segments.with(index, twin).join('.')
+        await refuses(one, changed, reason)
+        // Refused for its spelling, and not only because what it decodes to is something else.
+        const why = inspectToken(changed).problems.join()
+        assert.match(why, new RegExp(`${['header', 'claims', 'signature'][index]}: not canonical`), changed)
       }
     }
     for (const text of [
