@@ -20,9 +20,9 @@ export type Paint = (style: 'good' | 'bad' | 'unsure' | 'faint' | 'strong', text
 
 /** The terminal of this process. */
 export function processTerminal(): Terminal {
-  // A reader that has seen enough (`| head -1`) is no failure of ours.
+  // A reader that has seen enough (`| head -1`) is no failure of ours, unless the command has said that it would be.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(0)
+    if (error.code === 'EPIPE') process.exit(process.exitCode ?? 0)
     throw error
   })
   return {

@@ -68,6 +68,15 @@ test('a taken port is one clear line with the next step', async (t) => {
   assert.equal(stdout, '')
 })
 
+test('a log that nobody takes any more is a failure, not a quiet end', async (t) => {
+  const stand = await openStand(t)
+  const serving = serve(t, stand.folder, [])
+  await serving.says('"event":"serve.listening"', 2)
+  serving.closeLog()
+  serving.kill('SIGHUP')
+  assert.deepEqual(await serving.ended, { code: 1, signal: null })
+})
+
 async function openStand(t: TestContext) {
   const folder = mkdtempSync(join(tmpdir(), 'countersign-serve-'))
   t.after(() => rmSync(folder, { recursive: true }))
@@ -112,6 +121,7 @@ function serve(
     stdout: () => stdout,
     stderr: () => stderr,
     kill: (signal: NodeJS.Signals) => child.kill(signal),
+    closeLog: () => child.stdout.destroy(),
     /** Waits until the log has said something this often. */
     async says(text: string, times = 1) {
       const limit = Date.now() + 20_000

@@ -46,6 +46,8 @@ export async function run(context: Context, { only, log: level, announce, watch 
     terminal.say(`serving ${file.name}; Ctrl-C stops`)
     return { servers, watching }
   }
+  // Whatever ends us before we have stopped in good order, such as a log that nobody takes any more, is a failure.
+  process.exitCode = exitCodes.failure
   const starting = start()
   // Listened for from the beginning: whoever stops us while we start gets a stop in good order too.
   const stopped = untilStopped(async (signal) => {
