@@ -1,4 +1,5 @@
 import { checkSecretUrl } from './endpoint.ts'
+import type { Proof, Prover } from './prover.ts'
 import type { AccessToken, TokenSource } from './token-source.ts'
 
 type Fetch = typeof globalThis.fetch
@@ -6,37 +7,67 @@ type Fetch = typeof globalThis.fetch
 /**
  * Wraps the platform's fetch so that every request carries a token of the source; see `TokenSource.fetch`.
  *
+ * @param options.prover makes a proof for each request, where the tokens are bound to its key.
  * @throws (when called) Problem `option-invalid` for a URL that a token must not be sent to, and what the source throws.
  */
 export function createTokenFetch(
   source: Pick<TokenSource, 'token' | 'renewed'>,
-  { fetch, allowInsecure }: { readonly fetch: Fetch; readonly allowInsecure: boolean },
+  options: { readonly fetch: Fetch; readonly allowInsecure: boolean; readonly prover?: Prover | undefined },
 ): Fetch {
+  const { fetch, allowInsecure, prover } = options
   return async (input, init) => {
     const url = input instanceof Request ? input.url : String(input)
     checkSecretUrl(url, 'fetch', allowInsecure, 'dangerouslyAllowInsecureServices')
     const token = await source.token()
     // Known before the first request, which may use the body up.
     const again = canSendAgain(input, init)
-    const response = await fetch(input, withToken(input, init, token))
+    let [response, isNewNonce] = await send(token)
+    if (again && isNewNonce && asksForNonce(response)) {
+      // An unread body would keep its connection.
+      await response.body?.cancel()
+      ;[response] = await send(token)
+    }
     if (response.status !== 401 || !again || !saysInvalidToken(response)) return response
     const other = await source.renewed(token)
     if (other === undefined) return response
-    // An unread body would keep its connection.
     await response.body?.cancel()
-    return fetch(input, withToken(input, init, other))
+    return (await send(other))[0]
+
+    async function send(sent: AccessToken): Promise<[response: Response, isNewNonce: boolean]> {
+      const text = sent.secret.revealText()
+      const proof = prover?.proofFor(methodOf(input, init), url, text)
+      const answer = await fetch(input, withToken(input, init, text, proof))
+      return [answer, proof !== undefined && prover!.learn(url, answer.headers, proof)]
+    }
   }
 }
 
-/** The platform drops the header itself when a redirect leads to another origin. */
+/**
+ * The platform drops `Authorization` itself when a redirect leads to another origin. A proof is for one URL, so a request
+ * with one does not follow a redirect at all: the caller gets the answer that says where to.
+ */
 function withToken(
   input: Parameters<Fetch>[0],
   init: RequestInit | undefined,
-  token: AccessToken,
+  text: string,
+  proof: Proof | undefined,
 ): RequestInit {
   const headers = new Headers(init?.headers ?? (input instanceof Request ? input.headers : undefined))
-  headers.set('Authorization', `Bearer ${token.secret.revealText()}`)
-  return { ...init, headers }
+  if (proof === undefined) {
+    headers.set('Authorization', `Bearer ${text}`)
+    return { ...init, headers }
+  }
+  headers.set('Authorization', `DPoP ${text}`)
+  headers.set('DPoP', proof.header)
+  const redirect = init?.redirect ?? (input instanceof Request ? input.redirect : undefined)
+  return { ...init, headers, redirect: redirect === 'error' ? 'error' : 'manual' }
+}
+
+/** The method as fetch sends it: these few in upper case, every other as it is written. */
+function methodOf(input: Parameters<Fetch>[0], init: RequestInit | undefined): string {
+  const method = init?.method ?? (input instanceof Request ? input.method : 'GET')
+  const upper = method.toUpperCase()
+  return normalised.includes(upper) ? upper : method
 }
 
 /** A stream is read once; keeping all that went through it would hold whole uploads in memory. */
@@ -56,6 +87,18 @@ function canSendAgain(input: Parameters<Fetch>[0], init: RequestInit | undefined
 
 /** RFC 6750 §3.1. A 401 for any other reason is not cured by another token. */
 function saysInvalidToken(response: Response): boolean {
-  const challenge = response.headers.get('www-authenticate') ?? ''
-  return challenge.includes('error="invalid_token"') || challenge.includes('error=invalid_token')
+  return saysError(response, 'invalid_token')
 }
+
+/** RFC 9449 §9 */
+function asksForNonce(response: Response): boolean {
+  return response.status === 401 && saysError(response, 'use_dpop_nonce')
+}
+
+function saysError(response: Response, error: string): boolean {
+  const challenge = response.headers.get('www-authenticate') ?? ''
+  return challenge.includes(`error="${error}"`) || challenge.includes(`error=${error}`)
+}
+
+/** https://fetch.spec.whatwg.org/#concept-method-normalize */
+const normalised = ['DELETE', 'GET', 'HEAD', 'OPTIONS', 'POST', 'PUT']

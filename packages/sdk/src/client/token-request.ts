@@ -3,6 +3,7 @@ import { Secret } from '../core/secret.ts'
 import { maxTokenLength } from '../jwt/compact.ts'
 import { authenticate } from './authenticate.ts'
 import type { TokenEndpoint } from './endpoint.ts'
+import type { Prover } from './prover.ts'
 
 /** What is asked of a token endpoint. */
 export type TokenRequest = {
@@ -14,6 +15,8 @@ export type TokenRequest = {
   /** For the whole exchange, milliseconds. */
   readonly timeoutMs: number
   readonly fetch: typeof globalThis.fetch
+  /** Asks for a token that is bound to this prover's key, and takes no other. */
+  readonly prover?: Prover | undefined
   /** When it is, for a `Retry-After` that is a date; milliseconds since the epoch. */
   readonly nowMs: number
 }
@@ -35,16 +38,32 @@ export type TokenResponse = {
  *   that may pass. Neither holds the secret, the token, or what else the answer said.
  */
 export async function requestToken(request: TokenRequest): Promise<TokenResponse> {
-  const { endpoint, clientId, clientSecret, fields, timeoutMs } = request
+  const { url } = request.endpoint
+  let answer = await ask(request)
+  // RFC 9449 §8: the issuer wants its own nonce in the proof, and has sent it along.
+  if (answer.isNewNonce && answer.document['error'] === 'use_dpop_nonce') answer = await ask(request)
+  const { status, document, retryAfterSeconds } = answer
+  if (status === 200) return readGrant(url, document, request.prover === undefined ? 'Bearer' : 'DPoP')
+  throw refusalOf(request, status, document, retryAfterSeconds)
+}
+
+type Answer = {
+  readonly status: number
+  readonly document: Readonly<Record<string, unknown>>
+  readonly retryAfterSeconds: number | undefined
+  readonly isNewNonce: boolean
+}
+
+async function ask(request: TokenRequest): Promise<Answer> {
+  const { endpoint, clientId, clientSecret, fields, timeoutMs, prover } = request
   const { headers, fields: credentials } = authenticate(endpoint.method, clientId, clientSecret)
-  let status: number
-  let retryAfterSeconds: number | undefined
-  let text: string
+  const proof = prover?.proofFor('POST', endpoint.url)
   try {
     const response = await request.fetch(endpoint.url, {
       method: 'POST',
       headers: {
         ...headers,
+        ...(proof === undefined ? {} : { DPoP: proof.header }),
         Accept: 'application/json',
         'Content-Type': 'application/x-www-form-urlencoded',
       },
@@ -52,16 +71,16 @@ export async function requestToken(request: TokenRequest): Promise<TokenResponse
       redirect: 'manual',
       signal: AbortSignal.timeout(timeoutMs),
     })
-    status = response.status
-    retryAfterSeconds = readRetryAfter(response.headers.get('retry-after'), request.nowMs)
-    text = await readText(response, endpoint.url)
+    return {
+      status: response.status,
+      document: readObject(await readText(response, endpoint.url)),
+      retryAfterSeconds: readRetryAfter(response.headers.get('retry-after'), request.nowMs),
+      isNewNonce: proof !== undefined && prover!.learn(endpoint.url, response.headers, proof),
+    }
   } catch (error) {
     if (isProblem(error)) throw error
     throw unavailable(endpoint.url, reasonOf(error, timeoutMs))
   }
-  const document = readObject(text)
-  if (status === 200) return readGrant(endpoint.url, document)
-  throw refusalOf(request, status, document, retryAfterSeconds)
 }
 
 /** A reply of unbounded length would fill the memory of whoever reads it to the end. */
@@ -80,12 +99,17 @@ async function readText(response: Response, url: string): Promise<string> {
 }
 
 /** RFC 6749 §5.1 */
-function readGrant(url: string, document: Readonly<Record<string, unknown>>): TokenResponse {
+function readGrant(
+  url: string,
+  document: Readonly<Record<string, unknown>>,
+  expected: 'Bearer' | 'DPoP',
+): TokenResponse {
   const { access_token: token, token_type: type, expires_in: expiresIn, scope } = document
   if (typeof token !== 'string' || !isBearerToken(token))
     throw unavailable(url, 'the answer holds no access_token')
-  if (typeof type !== 'string' || type.toLowerCase() !== 'bearer') {
-    throw unavailable(url, 'the token is of another token_type than Bearer')
+  // A bearer token where a bound one was asked for would be used by whoever steals it.
+  if (typeof type !== 'string' || type.toLowerCase() !== expected.toLowerCase()) {
+    throw unavailable(url, `the token is of another token_type than ${expected}`)
   }
   const lifetimeSeconds = readLifetime(expiresIn)
   if (!(lifetimeSeconds > 0)) throw unavailable(url, 'expires_in is no lifetime')
@@ -190,12 +214,13 @@ const defaultLifetimeSeconds = 60
 const tokenCharacters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/'
 
 /** Errors that say "later" and not "no". */
-const passing = ['temporarily_unavailable', 'server_error', 'slow_down']
+const passing = ['temporarily_unavailable', 'server_error', 'slow_down', 'use_dpop_nonce']
 
 const nextSteps: Readonly<Record<string, string>> = {
   invalid_client: 'check clientId and clientSecret',
   unauthorized_client: 'let this client use the client credentials grant at the issuer',
   invalid_scope: 'ask only for scopes and roles that the issuer grants to this client',
   invalid_target: 'check audience or resource',
+  invalid_dpop_proof: 'check the clock of this machine',
   unsupported_grant_type: 'this issuer grants no client credentials',
 }

@@ -25,6 +25,11 @@ export type TokenSourceOptions = {
   readonly roles?: readonly string[]
   /** `client_secret_basic`, unless the issuer's metadata has only the other one. */
   readonly authentication?: AuthenticationMethod
+  /**
+   * Binds the tokens to a key that is made here and never leaves this process (DPoP, RFC 9449), and shows it in each
+   * request. A bearer token in its place is refused.
+   */
+  readonly dpop?: boolean
   /** For each exchange with the issuer, milliseconds; 5000 unless given. */
   readonly timeoutMs?: number
   /** Told what happened; never given a token or a secret. What it throws is dropped. */
@@ -74,6 +79,10 @@ export function checkOptions(options: TokenSourceOptions): void {
       `leave ${name} out for all that is granted`,
     )
   }
+  // A text, as settings are before they are read, would switch it on by 'false'.
+  if (options.dpop !== undefined && typeof options.dpop !== 'boolean') {
+    throw invalid('dpop: expected true or false')
+  }
   if (timeoutMs !== undefined && !(timeoutMs > 0 && timeoutMs <= maxTimeoutMs)) {
     throw invalid(`timeoutMs: expected 1 to ${maxTimeoutMs} ms`)
   }
@@ -117,6 +126,7 @@ const optionNames = [
   'scopes',
   'roles',
   'authentication',
+  'dpop',
   'timeoutMs',
   'onEvent',
   'dangerouslyAllowInsecureIssuer',

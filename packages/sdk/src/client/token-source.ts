@@ -2,9 +2,11 @@ import { systemClock } from '../core/clock.ts'
 import type { Clock } from '../core/clock.ts'
 import { isProblem, Problem } from '../core/problem.ts'
 import type { Secret } from '../core/secret.ts'
-import { discoverTokenEndpoint } from './endpoint.ts'
+import { createDpopKey } from '../jwt/dpop-proof.ts'
+import { checkSecretUrl, discoverTokenEndpoint } from './endpoint.ts'
 import type { TokenEndpoint } from './endpoint.ts'
 import { createTokenFetch } from './fetch.ts'
+import { Prover } from './prover.ts'
 import { requestToken } from './token-request.ts'
 import { checkOptions, fieldsOf } from './token-source-options.ts'
 import type { TokenSourceEvent, TokenSourceOptions } from './token-source-options.ts'
@@ -27,8 +29,18 @@ export type TokenSource = {
    * @throws Problem `token-refused` when the issuer says no, `token-unavailable` when it cannot be asked.
    */
   token(): Promise<AccessToken>
-  /** The same as the value of an `Authorization` header, for clients other than {@link TokenSource.fetch}. */
+  /**
+   * The same as the value of an `Authorization` header, for clients other than {@link TokenSource.fetch}. With `dpop` it
+   * is not enough: see {@link TokenSource.headersFor}.
+   */
   authHeader(): Promise<string>
+  /**
+   * The headers that one request needs: `Authorization`, and with `dpop` the proof for this very request. One that is
+   * sent again needs new ones.
+   *
+   * @param method as it is sent.
+   */
+  headersFor(method: string, url: string): Promise<Readonly<Record<string, string>>>
   /**
    * Another token than one that a service refused; undefined when there is none to be had: this one is brand-new, or
    * the issuer cannot be asked.
@@ -36,7 +48,8 @@ export type TokenSource = {
   renewed(refused: AccessToken): Promise<AccessToken | undefined>
   /**
    * The platform's fetch with the token on each request, in place of any `Authorization` of the caller's. After a 401
-   * that says `invalid_token`, a request whose body can be sent again is sent once more with a new token.
+   * that says `invalid_token`, a request whose body can be sent again is sent once more with a new token; with `dpop`
+   * also after one that asks for a nonce. Requests with `dpop` follow no redirects.
    */
   readonly fetch: typeof globalThis.fetch
 }
@@ -78,6 +91,8 @@ class ClientCredentialsSource implements TokenSource {
   readonly #fields: Readonly<Record<string, string>>
   readonly #clock: Clock
   readonly #timeoutMs: number
+  readonly #issuerProver: Prover | undefined
+  readonly #prover: Prover | undefined
   #endpoint: TokenEndpoint | undefined
   #held: Held | undefined
   #flight: Promise<Held> | undefined
@@ -90,7 +105,13 @@ class ClientCredentialsSource implements TokenSource {
     this.#fields = fieldsOf(options)
     this.#clock = options.clock ?? systemClock
     this.#timeoutMs = options.timeoutMs ?? 5000
+    if (options.dpop === true) {
+      const key = createDpopKey()
+      this.#issuerProver = new Prover(key, this.#clock)
+      this.#prover = new Prover(key, this.#clock)
+    }
     this.fetch = createTokenFetch(this, {
+      prover: this.#prover,
       fetch: options.fetch ?? globalThis.fetch,
       allowInsecure: options.dangerouslyAllowInsecureServices === true,
     })
@@ -102,6 +123,15 @@ class ClientCredentialsSource implements TokenSource {
 
   async authHeader(): Promise<string> {
     return (await this.#hold()).header
+  }
+
+  async headersFor(method: string, url: string): Promise<Readonly<Record<string, string>>> {
+    const allowInsecure = this.#options.dangerouslyAllowInsecureServices === true
+    checkSecretUrl(url, 'headersFor', allowInsecure, 'dangerouslyAllowInsecureServices')
+    const { header, token } = await this.#hold()
+    if (this.#prover === undefined) return { Authorization: header }
+    const proof = this.#prover.proofFor(method, url, token.secret.revealText())
+    return { Authorization: header, DPoP: proof.header }
   }
 
   async renewed(refused: AccessToken): Promise<AccessToken | undefined> {
@@ -152,6 +182,7 @@ class ClientCredentialsSource implements TokenSource {
         fields: this.#fields,
         timeoutMs: this.#timeoutMs,
         fetch: this.#options.fetch ?? globalThis.fetch,
+        prover: this.#issuerProver,
         nowMs,
       })
       return this.#keep(token, lifetimeSeconds, scopes, nowMs)
@@ -168,7 +199,7 @@ class ClientCredentialsSource implements TokenSource {
     const renewAfterMs = lifeMs * renewAt * (1 - spread * (this.#options.random ?? Math.random)())
     this.#held = {
       token: Object.freeze({ secret, expiresAtMs, scopes }),
-      header: `Bearer ${secret.revealText()}`,
+      header: `${this.#prover === undefined ? 'Bearer' : 'DPoP'} ${secret.revealText()}`,
       obtainedAtMs: nowMs,
       renewAtMs: nowMs + renewAfterMs,
       // A request takes a while to arrive, and clocks differ.
