@@ -6,6 +6,7 @@ import jsonwebtoken from 'jsonwebtoken'
 import * as oauth from 'oauth4webapi'
 import * as openid from 'openid-client'
 import { rotationTiming } from '../../packages/server/src/issuer/rotation-timing.ts'
+import { chainTrust, secretOf } from '../issuer/exchange.ts'
 import { ordersSecret, settings, shopSecret, startIssuer } from '../issuer/fixture.ts'
 import type { Fixture } from '../issuer/fixture.ts'
 
@@ -92,6 +93,42 @@ test('openid-client goes from the issuer’s URL to a token', async () => {
     assert.equal(jose.decodeJwt(tokens.access_token).aud, audience)
     assert.equal(tokens.expires_in, 300)
   }
+})
+
+test('openid-client and oauth4webapi exchange a token', async () => {
+  const exchanging = await startIssuer({ trust: chainTrust() })
+  const grantType = 'urn:ietf:params:oauth:grant-type:token-exchange'
+  const accessToken = 'urn:ietf:params:oauth:token-type:access_token'
+  const connect = (id: string): Promise<openid.Configuration> =>
+    openid.discovery(new URL(exchanging.url), id, undefined, openid.ClientSecretBasic(secretOf(id)), {
+      execute: [openid.allowInsecureRequests],
+    })
+  const front = await openid.clientCredentialsGrant(await connect('front'), { audience: 'billing' })
+  const parameters = {
+    subject_token: front.access_token,
+    subject_token_type: accessToken,
+    audience: 'https://stock.acme.example',
+  }
+  const exchanged = await openid.genericGrantRequest(await connect('billing-api'), grantType, parameters)
+  assert.equal(exchanged['issued_token_type'], accessToken)
+  const claims = jose.decodeJwt(exchanged.access_token)
+  assert.deepEqual([claims.sub, claims['client_id']], ['front', 'billing-api'])
+
+  const as = await discover(exchanging, 'oauth2')
+  const client = { client_id: 'billing-api' }
+  const authenticate = oauth.ClientSecretPost(secretOf('billing-api'))
+  const response = await oauth.genericTokenEndpointRequest(
+    as,
+    client,
+    authenticate,
+    grantType,
+    parameters,
+    insecure,
+  )
+  const result = await oauth.processGenericTokenEndpointResponse(as, client, response)
+  const audience = 'https://stock.acme.example'
+  await oauth.validateJwtAccessToken(as, presented(result.access_token), audience, insecure)
+  await exchanging.close()
 })
 
 test('jsonwebtoken verifies with the published key', async () => {

@@ -135,7 +135,7 @@ export const shop: Client = {
   ],
 }
 
-function service(name: string, roles: readonly string[], scopes: readonly string[]): Service {
+export function service(name: string, roles: readonly string[], scopes: readonly string[]): Service {
   return {
     name,
     audience: `https://${name}.acme.example`,

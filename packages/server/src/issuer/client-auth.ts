@@ -1,5 +1,4 @@
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
-import type { Denial } from '@countersign/sdk/core'
 import type { Client } from '../trust/trust.ts'
 import type { AssertionAuth, PresentedAssertion } from './client-assertion.ts'
 import type { FailureLimit } from './failure-limit.ts'
@@ -30,8 +29,6 @@ export type Evidence = {
 export type AuthRefusal = Refusal & {
   /** The known client whose secret or assertion did not fit; for the operator, never for the caller. */
   readonly clientId?: string
-  /** What exactly is wrong with an assertion; for the operator as well. */
-  readonly denial?: Denial
 }
 
 /**

@@ -39,7 +39,7 @@ test('the metadata says what is there and nothing that is not', () => {
       token_endpoint: `${endpoint}/token`,
       jwks_uri: `${endpoint}/.well-known/jwks.json`,
       response_types_supported: [],
-      grant_types_supported: ['client_credentials'],
+      grant_types_supported: ['client_credentials', 'urn:ietf:params:oauth:grant-type:token-exchange'],
       token_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post', 'private_key_jwt'],
       token_endpoint_auth_signing_alg_values_supported: supportedAlgorithms().filter(
         (name) => !name.startsWith('HS'),

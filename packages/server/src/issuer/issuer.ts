@@ -13,6 +13,7 @@ import { createClientAuth } from './client-auth.ts'
 import { createDiscovery, issuerPaths } from './discovery.ts'
 import { createFailureLimit } from './failure-limit.ts'
 import { createClientCredentials } from './grants/client-credentials.ts'
+import { createTokenExchange } from './grants/token-exchange.ts'
 import { issuerTiming, openIssuerKeys } from './issuer-keys.ts'
 import type { KeyRing } from './key-ring.ts'
 import { refuse } from './refusal.ts'
@@ -68,12 +69,12 @@ export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
   const tokenEndpointUrl = new URL(issuer).origin + tokenPath
   const limit = createFailureLimit()
   const remoteKeys = createRemoteKeys({ clock, log })
-  const compile = ({ clients, services }: Trust): TokenRules => ({
+  const compile = (trust: Trust): TokenRules => ({
     clientAuth: createClientAuth(
-      clients.values(),
+      trust.clients.values(),
       limit,
       createAssertionAuth({
-        clients: clients.values(),
+        clients: trust.clients.values(),
         issuer,
         tokenEndpoint: tokenEndpointUrl,
         store,
@@ -81,7 +82,8 @@ export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
         clock,
       }),
     ),
-    clientCredentials: createClientCredentials(clients.values(), services),
+    clientCredentials: createClientCredentials(trust.clients.values(), trust.services),
+    tokenExchange: createTokenExchange({ trust, own: { issuer, keySet: keyRing.keySet }, remoteKeys, clock }),
   })
   let rules = compile(options.trust)
   const stopSweeping = startSweeping({ store, clock, log })

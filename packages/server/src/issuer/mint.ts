@@ -1,17 +1,19 @@
 import { randomFillSync } from 'node:crypto'
 import type { Signer } from '@countersign/sdk/jwt'
-import type { Granted } from './grants/client-credentials.ts'
+import type { Granted } from './grants/rights.ts'
 
 /** What is minted: the token and what the records of issuer, gateway and guard are joined by. */
 export type Minted = {
   readonly token: string
   /** The `jti` claim. */
   readonly tokenId: string
+  /** How long it lives from now on. */
+  readonly lifetimeSeconds: number
 }
 
 /**
- * Mints an access token of RFC 9068 §2.2 for a client that acts for itself: `sub` is the client (§2.2, for grants
- * without a resource owner).
+ * Mints an access token of RFC 9068 §2.2. For a client that acts for itself `sub` is the client (§2.2, for grants
+ * without a resource owner); for one that acts for somebody, `act` is (RFC 8693 §4.1).
  *
  * @example
  * mint({ signer, issuer: 'https://issuer.example', clientId: 'orders', granted, nowMs, lifetimeSeconds: 300 })
@@ -19,19 +21,22 @@ export type Minted = {
 export function mint({ signer, issuer, clientId, granted, nowMs, lifetimeSeconds }: MintRequest): Minted {
   const iat = Math.floor(nowMs / 1000)
   const jti = randomTokenId()
+  const { delegation } = granted
+  const exp = Math.min(iat + lifetimeSeconds, delegation?.expiresAtSeconds ?? Infinity)
   const token = signer.sign({
     iss: issuer,
     aud: granted.audience,
-    sub: clientId,
+    sub: delegation?.subject ?? clientId,
     client_id: clientId,
     iat,
-    exp: iat + lifetimeSeconds,
+    exp,
     jti,
     // Left out when empty; an empty `scope` is not even well-formed (RFC 6749 §3.3).
     ...(granted.scopes.length === 0 ? undefined : { scope: granted.scopes.join(' ') }),
     ...(granted.roles.length === 0 ? undefined : { roles: granted.roles }),
+    ...delegation?.claims,
   })
-  return { token, tokenId: jti }
+  return { token, tokenId: jti, lifetimeSeconds: exp - iat }
 }
 
 export type MintRequest = {

@@ -1,3 +1,5 @@
+import type { Denial } from '@countersign/sdk/core'
+
 /**
  * Why a token request is refused: an expected outcome, so a value that is returned and never thrown. `error` and
  * `description` go to the caller as they are (RFC 6749 §5.2), so neither ever quotes a secret.
@@ -10,6 +12,8 @@ export type Refusal = {
   /** Whether the answer names the authentication scheme that would have been accepted (401 only). */
   readonly challenge: boolean
   readonly retryAfterSeconds: number | undefined
+  /** What exactly is wrong with a token or an assertion; for the operator, never for the caller. */
+  readonly denial?: Denial
 }
 
 export type TokenErrorCode =

@@ -60,10 +60,13 @@ test('the keys of a trusted issuer are those its section says', async () => {
     keys: { kind: 'discovery' },
     roles: undefined,
   }
-  assert.equal(keys.ofTrusted(trusted), keys.at(origin, { url: undefined, algorithms: ['ES256'] }))
   const url = `${origin}/jwks.json`
-  const published = keys.ofTrusted({ ...trusted, keys: { kind: 'jwks', url } })
-  assert.equal(published, keys.at(origin, { url, algorithms: ['ES256'] }))
+  for (const source of [trusted, { ...trusted, keys: { kind: 'jwks', url } } as const]) {
+    const keySet = keys.ofTrusted(source)
+    assert.equal(keys.ofTrusted({ ...source }), keySet)
+    await keySet.load(nowMs)
+    assert.equal(typeof keySet.find(key.keyId, 'ES256', nowMs), 'object')
+  }
   const secret = Secret.fromText('s'.repeat(32))
   const shared = keys.ofTrusted({
     ...trusted,

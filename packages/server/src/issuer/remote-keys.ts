@@ -22,8 +22,8 @@ export type RemoteKeys = {
 export function createRemoteKeys({ clock, log }: { readonly clock: Clock; readonly log: Log }): RemoteKeys {
   const byMeaning = new Map<string, KeySet>()
 
-  const fetched = (owner: string, { url, algorithms }: KeysAtUrl): KeySet => {
-    const meaning = JSON.stringify([owner, url, algorithms])
+  const fetched = (owner: string, { url, algorithms }: KeysAtUrl, inside: boolean): KeySet => {
+    const meaning = JSON.stringify([owner, url, algorithms, inside])
     const known = byMeaning.get(meaning)
     if (known !== undefined) return known
     const keySet = createRemoteKeySet({
@@ -31,8 +31,7 @@ export function createRemoteKeys({ clock, log }: { readonly clock: Clock; readon
       algorithms,
       clock,
       onEvent: (event) => tell(event, log),
-      // Whoever wrote the trust file chose this URL, and inside a cluster it is private.
-      allowPrivateAddresses: true,
+      allowPrivateAddresses: inside,
       ...(url === undefined ? {} : { jwksUri: url }),
     })
     byMeaning.set(meaning, keySet)
@@ -40,10 +39,11 @@ export function createRemoteKeys({ clock, log }: { readonly clock: Clock; readon
   }
 
   return {
-    at: fetched,
+    // Whoever wrote the trust file chose this URL, and the keys of clients and clusters are inside the network.
+    at: (owner, keys) => fetched(owner, keys, true),
     ofTrusted({ issuer, algorithms, keys }) {
       if (keys.kind !== 'secret')
-        return fetched(issuer, { url: keys.kind === 'jwks' ? keys.url : undefined, algorithms })
+        return fetched(issuer, { url: keys.kind === 'jwks' ? keys.url : undefined, algorithms }, false)
       return createKeySet(
         algorithms.map((algorithm) =>
           readSecretKey(keys.secret, { algorithm, dangerouslyAllowShortSecret: keys.dangerouslyShort }),

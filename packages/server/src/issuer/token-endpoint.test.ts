@@ -18,6 +18,7 @@ const { clients, services } = trust()
 const rules = {
   clientAuth: createClientAuth(clients.values(), createFailureLimit({ burst: 1e9 })),
   clientCredentials: createClientCredentials(clients.values(), services),
+  tokenExchange: async () => refuse('unauthorized_client', 'nobody'),
 }
 const signer = createSigner({ key: generateSigningKey('ES256') })
 const answer = endpoint(() => signer)

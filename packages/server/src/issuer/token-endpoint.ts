@@ -1,11 +1,13 @@
 import { isProblem } from '@countersign/sdk/core'
-import type { Denial } from '@countersign/sdk/core'
 import type { Log } from '../log.ts'
 import type { Client } from '../trust/trust.ts'
 import type { AuthRefusal, ClientAuth } from './client-auth.ts'
 import { readForm } from './form.ts'
 import type { Form } from './form.ts'
-import type { ClientCredentials, Granted } from './grants/client-credentials.ts'
+import type { ClientCredentials } from './grants/client-credentials.ts'
+import type { Granted } from './grants/rights.ts'
+import { accessTokenType, tokenExchangeGrant } from './grants/token-exchange.ts'
+import type { TokenExchange } from './grants/token-exchange.ts'
 import type { KeyRing } from './key-ring.ts'
 import { mint } from './mint.ts'
 import type { Minted } from './mint.ts'
@@ -37,7 +39,11 @@ export type TokenEndpointOptions = {
   readonly log: Log
 }
 
-export type TokenRules = { readonly clientAuth: ClientAuth; readonly clientCredentials: ClientCredentials }
+export type TokenRules = {
+  readonly clientAuth: ClientAuth
+  readonly clientCredentials: ClientCredentials
+  readonly tokenExchange: TokenExchange
+}
 
 /**
  * The token endpoint (RFC 6749 §3.2): authenticate, grant, mint, reply.
@@ -62,8 +68,11 @@ export function createTokenEndpoint({
       const current = rules()
       const client = current.clientAuth.authenticate({ authorization, form, address, nowMs })
       // A client with a secret waits for nothing, not even for a microtask.
-      if (!(client instanceof Promise)) return answerClient(client, form, current, nowMs)
-      return client.then((found) => answerClient(found, form, current, nowMs)).catch(failed)
+      const reply =
+        client instanceof Promise
+          ? client.then((found) => answerClient(found, form, current, nowMs))
+          : answerClient(client, form, current, nowMs)
+      return reply instanceof Promise ? reply.catch(failed) : reply
     } catch (error) {
       return failed(error)
     }
@@ -72,31 +81,38 @@ export function createTokenEndpoint({
   function answerClient(
     client: Client | AuthRefusal,
     form: Form,
-    { clientCredentials }: TokenRules,
+    { clientCredentials, tokenExchange }: TokenRules,
     nowMs: number,
-  ): Reply {
-    if (isRefusal(client)) return refused(client, client.clientId, client.denial)
+  ): Reply | Promise<Reply> {
+    if (isRefusal(client)) return refused(client, client.clientId)
 
     const grantType = form.values.get('grant_type')
     if (grantType === undefined) return refused(refuse('invalid_request', 'grant_type is missing'), client.id)
-    if (grantType !== 'client_credentials') {
-      return refused(refuse('unsupported_grant_type', `known: ${grantTypes.join(', ')}`), client.id)
+    if (grantType === 'client_credentials')
+      return answerGrant(client.id, clientCredentials(client.id, form), nowMs)
+    if (grantType === tokenExchangeGrant) {
+      return tokenExchange(client.id, form, nowMs).then((granted) => answerGrant(client.id, granted, nowMs))
     }
-    const granted = clientCredentials(client.id, form)
-    if (isRefusal(granted)) return refused(granted, client.id)
+    return refused(refuse('unsupported_grant_type', `known: ${grantTypes.join(', ')}`), client.id)
+  }
 
+  function answerGrant(clientId: string, granted: Granted | Refusal, nowMs: number): Reply {
+    if (isRefusal(granted)) return refused(granted, clientId)
     const signer = ring.signerAt(nowMs)
-    const minted = mint({ signer, issuer, clientId: client.id, granted, nowMs, lifetimeSeconds })
+    const minted = mint({ signer, issuer, clientId, granted, nowMs, lifetimeSeconds })
     log.info('token.issued', {
-      client: client.id,
+      client: clientId,
       service: granted.service,
       tokenId: minted.tokenId,
       keyId: signer.keyId,
+      // Joins the records of a chain; absent for a client that acts for itself.
+      parentId: granted.delegation?.claims.lineage?.[0]?.jti,
     })
-    return issued(minted, granted, lifetimeSeconds)
+    return issued(minted, granted)
   }
 
-  function refused(refusal: Refusal, client: string | undefined, denial?: Denial): Reply {
+  function refused(refusal: Refusal, client: string | undefined): Reply {
+    const { denial } = refusal
     const detail = denial === undefined ? refusal.description : `${denial.reason}: ${denial.detail}`
     log.warn('token.refused', { client, reason: refusal.error, detail })
     return refusalReply(refusal)
@@ -131,16 +147,18 @@ export function refusalReply({ error, description, status, challenge, retryAfter
 }
 
 /** What `grant_types_supported` lists. */
-export const grantTypes = ['client_credentials'] as const
+export const grantTypes = ['client_credentials', tokenExchangeGrant] as const
 
 /** A token on the wire (RFC 6749 §5.1). `scope` is always said: it may be more than the client asked for by name. */
-function issued({ token }: Minted, { scopes }: Granted, lifetimeSeconds: number): Reply {
+function issued({ token, lifetimeSeconds }: Minted, { scopes, delegation }: Granted): Reply {
   const scope = scopes.length === 0 ? '' : `,"scope":${asciiJson(scopes.join(' '))}`
+  // RFC 8693 §2.2.1
+  const type = delegation === undefined ? '' : `,"issued_token_type":"${accessTokenType}"`
   return {
     status: 200,
     headers: tokenHeaders,
     // A token is base64url and dots: there is nothing in it to look at or escape.
-    body: `{"access_token":"${token}","token_type":"Bearer","expires_in":${lifetimeSeconds}${scope}}`,
+    body: `{"access_token":"${token}","token_type":"Bearer","expires_in":${lifetimeSeconds}${scope}${type}}`,
   }
 }
 

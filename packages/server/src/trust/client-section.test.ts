@@ -26,6 +26,13 @@ test('what it may do is resolved, and nothing is granted unless said', () => {
   ])
 })
 
+test('whose callers’ tokens it may exchange, once each', () => {
+  assert.equal(read(secret).client?.mayExchange, undefined)
+  const members = `${secret}, may: { bare: {} }, mayExchange: [s, s]`
+  assert.deepEqual(read(members).client?.mayExchange, ['s'])
+  assert.deepEqual(read(members.replace('[s, s]', 's')).client?.mayExchange, ['s'])
+})
+
 describe('mistakes', () => {
   const wrong: [members: string, mistakes: string][] = [
     [
@@ -44,6 +51,14 @@ describe('mistakes', () => {
     [
       `${secret}, may: { ss: {} }`,
       'f:5:61: clients.c.may.ss: unknown service "ss"\n    next: did you mean "s"?',
+    ],
+    [
+      `${secret}, may: { s: {} }, mayExchange: ss`,
+      'f:5:83: clients.c.mayExchange: unknown service "ss"\n    next: did you mean "s"?',
+    ],
+    [
+      `${secret}, mayExchange: s`,
+      'f:5:67: clients.c.mayExchange: there is nothing to exchange tokens for\n    next: say in may which services it calls',
     ],
     [
       `${secret}, may: { s: { roles: rr } }`,

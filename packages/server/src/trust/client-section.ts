@@ -1,7 +1,7 @@
 import { authenticateSection, resolveAuthenticate } from './authenticate-section.ts'
 import { mistake, unknownName } from './reading.ts'
 import type { Located, Reading } from './reading.ts'
-import { fields, located, named, oneOrMany, optional, required } from './shape.ts'
+import { fields, located, named, oneOrMany, optional, required, text } from './shape.ts'
 import type { KeyShape, Shape } from './shape.ts'
 import { clientIdKey, scopeToken } from './scalars.ts'
 import type { Declared } from './route-section.ts'
@@ -30,6 +30,12 @@ export const clientsSection = named(
         }),
       ),
       'Which services it may call, and as what; none unless said.',
+    ),
+    mayExchange: optional(
+      oneOrMany(located(text((value) => ({ value }), {}, { overridable: false, expected: 'a service' })), {
+        what: 'services',
+      }),
+      'Services, usually its own, whose callers’ tokens it may exchange to act for them; none unless said.',
     ),
   }),
 )
@@ -61,7 +67,25 @@ export function resolveClient(
       scopes: grantNames(scopes ?? [], 'scope', service, declared.scopes, reading),
     })
   }
-  return proof === undefined ? undefined : { id, ...proof, may }
+  const mayExchange = resolveExchange(draft, services, reading)
+  return proof === undefined ? undefined : { id, ...proof, may, ...mayExchange }
+}
+
+function resolveExchange(
+  draft: ClientDraft,
+  services: ReadonlyMap<string, Declared>,
+  reading: Reading,
+): Pick<Client, 'mayExchange'> {
+  const names = draft.value.mayExchange
+  if (names === undefined) return {}
+  for (const name of names) {
+    if (!services.has(name.value)) unknownName(reading, name, 'service', name.value, [...services.keys()])
+  }
+  const [first] = names
+  if (first !== undefined && (draft.value.may ?? new Map()).size === 0) {
+    mistake(reading, first, 'there is nothing to exchange tokens for', 'say in may which services it calls')
+  }
+  return { mayExchange: [...new Set(names.map(({ value }) => value))] }
 }
 
 /** The names granted, once each, all of them known to the service. */

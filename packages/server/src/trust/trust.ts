@@ -107,6 +107,8 @@ export type Client = {
   /** What it shows instead of a secret: a JWT that it or its platform has signed (RFC 7523 §2.2). */
   readonly assertion?: ClientAssertion
   readonly may: readonly Grant[]
+  /** Services whose callers' tokens it may exchange for tokens of its own `may` (RFC 8693); none unless said. */
+  readonly mayExchange?: readonly string[]
 }
 
 export type ClientAssertion = {

@@ -7,7 +7,7 @@ import type { Form } from '../form.ts'
 import { isRefusal } from '../refusal.ts'
 import type { Refusal } from '../refusal.ts'
 import { createClientCredentials } from './client-credentials.ts'
-import type { Granted } from './client-credentials.ts'
+import type { Granted } from './rights.ts'
 
 const services = new Map(
   [

@@ -1,0 +1,83 @@
+import type { Actor } from '@countersign/sdk/policy'
+
+/** For whom a client acts, and by whose leave: what an exchanged token says beside its rights. */
+export type Delegation = {
+  /** The `sub` claim: whom the call is about. */
+  readonly subject: string
+  /** The token dies no later than those it was exchanged for, seconds since the epoch. */
+  readonly expiresAtSeconds: number
+  readonly claims: DelegationClaims
+}
+
+export type DelegationClaims = {
+  readonly act: ActorClaim
+  /** Carried on: who may act for the subject does not grow along a chain. */
+  readonly may_act?: unknown
+  /** The subject with the issuer that names it so (RFC 9493 §3.2.3), when that is not ours. */
+  readonly sub_id?: unknown
+  /** The tokens this one descends from, its parent first: whoever revokes one of them revokes this one. */
+  readonly lineage?: readonly Ancestor[]
+}
+
+/** RFC 8693 §4.1: who, and nothing that is about a token, such as `exp` or `aud`. */
+export type ActorClaim = { readonly sub: string; readonly iss?: string; readonly act?: ActorClaim }
+
+export type Ancestor = { readonly iss: string; readonly jti: string }
+
+/**
+ * The chain of actors with a new one in front: outermost is who acts now, nested are those before (RFC 8693 §4.1).
+ *
+ * @returns undefined for a chain longer than the guard would read.
+ * @example
+ * nestActors({ sub: 'billing-api', iss: 'https://issuer.example' }, principal.actor)
+ */
+export function nestActors(current: ActorClaim, before: Actor | undefined): ActorClaim | undefined {
+  let depth = 1
+  for (let actor = before; actor !== undefined; actor = actor.actor) depth++
+  if (depth > maxActors) return undefined
+  return before === undefined ? current : { ...current, act: claimOf(before) }
+}
+
+/**
+ * Whether `may_act` (RFC 8693 §4.4) names this actor. Every member it has must be met, and one that is not known cannot
+ * be: so it refuses.
+ *
+ * @param claim the claim of the subject's token; undefined: the token names nobody, so anybody the trust file lets.
+ */
+export function mayAct(claim: unknown, actor: { readonly sub: string; readonly iss: string }): boolean {
+  if (claim === undefined) return true
+  if (typeof claim !== 'object' || claim === null || Array.isArray(claim)) return false
+  const named: Readonly<Record<string, string>> = { sub: actor.sub, client_id: actor.sub, iss: actor.iss }
+  const members = Object.entries(claim)
+  if (!members.some(([name]) => name === 'sub' || name === 'client_id')) return false
+  return members.every(([name, value]) => Object.hasOwn(named, name) && named[name] === value)
+}
+
+/** The lineage of a token that descends from one with these claims. */
+export function lineageOf(parent: {
+  readonly issuer: string
+  readonly tokenId: string | undefined
+  readonly claims: Readonly<Record<string, unknown>>
+  /** Whether it is of our own making: another issuer's `lineage` means nothing here. */
+  readonly own: boolean
+}): readonly Ancestor[] {
+  const before = parent.own && Array.isArray(parent.claims['lineage']) ? parent.claims['lineage'] : []
+  const older = before.filter(isAncestor)
+  return parent.tokenId === undefined ? older : [{ iss: parent.issuer, jti: parent.tokenId }, ...older]
+}
+
+function claimOf({ subject, issuer, actor }: Actor): ActorClaim {
+  return {
+    sub: subject,
+    ...(issuer === undefined ? {} : { iss: issuer }),
+    ...(actor === undefined ? {} : { act: claimOf(actor) }),
+  }
+}
+
+function isAncestor(value: unknown): value is Ancestor {
+  const { iss, jti } = (value ?? {}) as Partial<Ancestor>
+  return typeof iss === 'string' && typeof jti === 'string'
+}
+
+/** What the guard's reader of principals takes; a longer chain would be refused at every service. */
+const maxActors = 16
