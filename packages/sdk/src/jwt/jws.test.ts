@@ -63,6 +63,26 @@ test('an unencoded payload stands between the dots as it is', () => {
   }
 })
 
+test('an unencoded payload that could not have been written is not read, whatever its signature', () => {
+  const head = base64url('{"alg":"HS256","b64":false,"crit":["b64"]}')
+  for (const [payload, expected] of [
+    ['plain', 'verified'],
+    [' !~', 'verified'],
+    ['', 'verified'],
+    ['\n', 'token-malformed'],
+    ['\0', 'token-malformed'],
+    ['\x7f', 'token-malformed'],
+    ['é', 'token-malformed'],
+    ['\u0141', 'token-malformed'],
+    ['a.b', 'token-malformed'],
+  ] as const) {
+    for (const encoding of ['latin1', 'utf8'] as const) {
+      const signature = key.signs(Buffer.from(`${head}.${payload}`, encoding))
+      assert.equal(reason(`${head}.${payload}.${signature}`), expected, JSON.stringify(payload))
+    }
+  }
+})
+
 test('the same bytes signed encoded and unencoded are two different things', () => {
   const payload = bytes('payload')
   const [encoded, plain] = [false, true].map((unencoded) =>

@@ -84,6 +84,26 @@ for (const algorithm of supportedAlgorithms()) {
   })
 }
 
+for (const algorithm of ['ES256', 'ES384', 'ES512'] as const) {
+  test(`${algorithm}: r and s have the width of the curve, no more and no less`, () => {
+    const key = generateSigningKey(algorithm)
+    const half = verificationKey(key)
+    let shortened = 0
+    for (let round = 0; round < 60; round++) {
+      const text = `text ${round}`
+      const raw = Buffer.from(key.signs(text), 'base64url')
+      const [r, s] = [raw.subarray(0, raw.length / 2), raw.subarray(raw.length / 2)]
+      const zero = Buffer.alloc(1)
+      assert.ok(!half.verifies(text, Buffer.concat([zero, r, zero, s]).toString('base64url')))
+      // A quarter of all signatures of P-521 could be written shorter.
+      if (r[0] !== 0 || s[0] !== 0) continue
+      assert.ok(!half.verifies(text, Buffer.concat([r.subarray(1), s.subarray(1)]).toString('base64url')))
+      shortened++
+    }
+    assert.ok(shortened > 0 || algorithm !== 'ES512')
+  })
+}
+
 for (const [algorithm, other] of [
   ['RS256', 'PS256'],
   ['RS256', 'RS384'],
