@@ -202,7 +202,7 @@ export class RawClient {
   }
 
   /** The next reply. @throws when none has come within the time, or the connection closed before its end */
-  async reply(timeoutMs = 5_000, isHead = false): Promise<RawReply> {
+  async reply(timeoutMs = 10_000, isHead = false): Promise<RawReply> {
     const deadline = Date.now() + timeoutMs
     for (;;) {
       const reply = takeReply(this.received, this.closed, isHead)
@@ -216,7 +216,7 @@ export class RawClient {
   }
 
   /** Waits until the other side has closed the connection. */
-  async end(timeoutMs = 5_000): Promise<string> {
+  async end(timeoutMs = 10_000): Promise<string> {
     const deadline = Date.now() + timeoutMs
     while (!this.closed) await this.#change(deadline - Date.now())
     return this.received
@@ -269,7 +269,7 @@ export function bearer(token: string): string {
 }
 
 /** Waits until something holds. @throws when it does not within the time */
-export async function until(holds: () => boolean, what: string, timeoutMs = 3_000): Promise<void> {
+export async function until(holds: () => boolean, what: string, timeoutMs = 10_000): Promise<void> {
   const deadline = Date.now() + timeoutMs
   while (!holds()) {
     if (Date.now() > deadline) throw new Error(`still not: ${what}`)
