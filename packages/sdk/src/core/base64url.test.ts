@@ -3,6 +3,8 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { decodeBase64url, decodeBase64urlInto, encodeBase64url } from './base64url.ts'
 
+const anyCharacter = fc.integer({ min: 0, max: 0xffff }).map((code) => String.fromCharCode(code))
+
 test('encodes without padding, with - and _', () => {
   assert.equal(encodeBase64url(Uint8Array.of()), '')
   assert.equal(encodeBase64url(Uint8Array.of(0xfb, 0xff, 0xfe)), '-__-')
@@ -66,12 +68,12 @@ test('a text is taken exactly when encoding its bytes gives the same text', () =
     maxLength: 12,
   })
   fc.assert(
-    fc.property(fc.oneof(nearly, fc.string({ unit: 'binary' })), (text) => {
+    fc.property(fc.oneof(nearly, fc.string({ unit: anyCharacter })), (text) => {
       const bytes = Buffer.from(text, 'base64url')
       const expected = bytes.toString('base64url') === text ? bytes : undefined
       assert.deepEqual(decodeBase64url(text), expected)
     }),
-    { numRuns: 3000 },
+    { numRuns: 1000 },
   )
 })
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { generateSigningKey, publicJwk } from './key-readers.ts'
-import type { SigningKey } from './key.ts'
+import { SigningKey } from './key.ts'
 import { createRemoteKeySet } from './remote-key-set.ts'
 import type { RemoteKeySetEvent, RemoteKeySetOptions } from './remote-key-set.ts'
 import { createVerifier } from './verifier.ts'
@@ -42,7 +42,6 @@ for (const [cacheControl, ttlSeconds] of [
   ['max-age=0', 30],
   ['max-age=86400', 3600],
   ['max-age="100"', 600],
-  ['max-age=-1', 600],
   ['max-age=1e9', 600],
   ['max-age', 600],
   ['s-maxage=100', 600],
@@ -142,7 +141,7 @@ test('a new key is fetched beside one without a name, too', async (t) => {
 test('1000 unknown keys are one fetch, and the next one waits for the cooldown', async (t) => {
   const { issuer, clock, verify } = await start(t)
   await verify(first)
-  const strangers = Array.from({ length: 1000 }, (_, index) => keyNamed(`stranger-${index}`))
+  const strangers = Array.from({ length: 1000 }, (_, index) => renamed(`stranger-${index}`))
   for (const [passed, fetches] of [
     [0, 2],
     [29_999, 2],
@@ -213,7 +212,7 @@ test('a failing endpoint and an unknown key: 503 for that token, and the old key
   await verify(first)
   issuer.status = 503
   for (let index = 0; index < 1000; index++) {
-    await assert.rejects(verify(keyNamed(`stranger-${index}`)), {
+    await assert.rejects(verify(renamed(`stranger-${index}`)), {
       ...unavailable,
       message: `the keys of ${issuer.url} cannot be had: ${issuer.url}/jwks: answered 503`,
       retryAfterSeconds: 1,
@@ -304,7 +303,6 @@ const spoiled: Record<string, (issuer: TestIssuer) => unknown> = {
   'a 304 to a question that was not asked': (issuer) => (issuer.status = 304),
   'an answer that is no JSON': (issuer) => (issuer.body = '<html>'),
   'an answer without keys': (issuer) => (issuer.body = '{"key":[]}'),
-  'an answer that is a list': (issuer) => (issuer.body = '[]'),
   'an answer that is too long': (issuer) => (issuer.body = `{"keys":[],"x":"${'x'.repeat(256 * 1024)}"}`),
   'an answer that does not come': (issuer) => (issuer.held = true),
   '101 keys': (issuer) => (issuer.body = JSON.stringify({ keys: Array(101).fill({ kty: 'x' }) })),
@@ -357,7 +355,6 @@ for (const [what, options] of [
   ['a time below zero', { staleIfErrorSeconds: -1 }],
   ['a time that is NaN', { defaultTtlSeconds: Number.NaN }],
   ['a life of nothing', { maxTtlSeconds: 0 }],
-  ['an endless life', { maxTtlSeconds: Number.POSITIVE_INFINITY }],
   ['no time to wait', { timeoutMs: 0 }],
   ['half a millisecond', { timeoutMs: 1.5 }],
   ['more than a timer can', { timeoutMs: 2 ** 31 }],
@@ -379,6 +376,9 @@ test('an unknown option is refused', () => {
 function keyNamed(keyId: string): SigningKey {
   return generateSigningKey('Ed25519', { keyId })
 }
+
+/** A key of another name without the cost of making one. */
+const renamed = (keyId: string): SigningKey => new SigningKey('Ed25519', keyId, SigningKey.material(first))
 
 /** An issuer with one key, a verifier of its tokens, and a clock that stands still. */
 async function start(t: TestContext, options: Partial<RemoteKeySetOptions> = {}) {
