@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { generateSigningKey, signJws, verificationKey } from '@countersign/sdk/jwt'
 import type { SigningKey } from '@countersign/sdk/jwt'
-import type { Client, ClientAssertion } from '../../packages/server/src/trust/trust.ts'
+import type { Client, ClientAssertion, OwnAssertion } from '../../packages/server/src/trust/trust.ts'
 import { orders } from './fixture.ts'
 
 export const jwtBearer = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
@@ -44,10 +44,7 @@ export function assertionFields(assertion: string, more: Readonly<Record<string,
 /** A client like `orders` that shows assertions, and the key it signs them with. */
 export function keyedClient(
   id: string,
-  {
-    algorithm = 'ES256',
-    ...more
-  }: Partial<ClientAssertion & { kind: 'own' }> & { algorithm?: 'ES256' | 'PS256' | 'EdDSA' } = {},
+  { algorithm = 'ES256', ...more }: Partial<OwnAssertion> & { algorithm?: 'ES256' | 'PS256' | 'EdDSA' } = {},
 ): { readonly client: Client; readonly key: SigningKey } {
   const key = generateSigningKey(algorithm)
   const assertion: ClientAssertion = {

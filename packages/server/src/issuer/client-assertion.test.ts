@@ -168,8 +168,11 @@ describe('each assertion once', () => {
       fc.asyncProperty(fc.string({ unit: 'binary', minLength: 1, maxLength: 200 }), async (text) => {
         const ids: string[] = []
         const store = { putOnce: async (_scope: string, id: string) => ids.push(id) > 0 }
-        await authOf([orders.client], { store }).authenticate(presented(sign({ jti: text })), nowMs)
-        assert.match(ids[0] ?? '', /^[\w-]{43}$/)
+        const presentedText = presented(sign({ jti: text }))
+        const outcome = await authOf([orders.client], { store }).authenticate(presentedText, nowMs)
+        // Some texts are refused as JSON already, such as half a surrogate pair.
+        if (isRefusal(outcome)) assert.equal(outcome.denial?.reason, 'token-malformed')
+        else assert.match(ids[0] ?? '', /^[\w-]{43}$/)
       }),
       { numRuns: 50 },
     )

@@ -6,6 +6,8 @@ import type { KeySet, TrustedIssuerOptions, VerifiedToken } from '@countersign/s
 import type { Store } from '../store/store.ts'
 import type { Client, ClientKeys } from '../trust/trust.ts'
 import type { AuthRefusal } from './client-auth.ts'
+import { findFederatedClient } from './federated-client.ts'
+import type { FederatedClient } from './federated-client.ts'
 import { refuse } from './refusal.ts'
 import type { RemoteKeys } from './remote-keys.ts'
 
@@ -37,7 +39,7 @@ export type AssertionAuthOptions = {
 /**
  * Authenticates clients by JWTs they sign themselves, `private_key_jwt` (RFC 7523 §2.2 and §3 with the corrections of
  * its successor): `iss` and `sub` are the client, `aud` is our issuer identifier and nothing else, `exp` at most an
- * hour ahead, and each `jti` is taken once.
+ * hour ahead, and each `jti` is taken once. Or by JWTs that their platform signs for them: then `iss` is the platform.
  *
  * The `jti` is used up last, after signature and every claim: whoever sends a client's assertion to the wrong place, or
  * makes one up, must not be able to spoil a good one.
@@ -50,9 +52,17 @@ export function createAssertionAuth(options: AssertionAuthOptions): AssertionAut
   const { issuer, tokenEndpoint, store, remoteKeys, clock } = options
   const known = new Map<string, Client>()
   const issuers: TrustedIssuerOptions[] = []
+  const byPlatform = new Map<string, FederatedClient[]>()
   for (const client of options.clients) {
-    if (client.assertion === undefined) continue
-    const { keys, legacyAudience } = client.assertion
+    const { assertion } = client
+    if (assertion === undefined) continue
+    if (assertion.kind === 'federated') {
+      const others = byPlatform.get(assertion.issuer)
+      if (others === undefined) byPlatform.set(assertion.issuer, [{ client, assertion }])
+      else others.push({ client, assertion })
+      continue
+    }
+    const { keys, legacyAudience } = assertion
     known.set(client.id, client)
     issuers.push({
       issuer: client.id,
@@ -63,13 +73,23 @@ export function createAssertionAuth(options: AssertionAuthOptions): AssertionAut
       requiredClaims: ['sub', 'jti'],
     })
   }
+  for (const [platform, [first]] of byPlatform) {
+    issuers.push({
+      issuer: platform,
+      audience: issuer,
+      // The trust file has the same keys for all clients of one platform.
+      keySet: remoteKeys.at(platform, first!.assertion.keys),
+      types: dangerouslyAnyType,
+      requiredClaims: ['sub'],
+    })
+  }
   if (issuers.length === 0) return { authenticate: async () => unknown(deny('issuer-mismatch', 'nobody')) }
   // Each is good once, so there is nothing to remember.
   const verifier = createVerifier({ issuers, clockToleranceSeconds: toleranceSeconds, cache: false, clock })
 
   return {
     async authenticate({ assertion, assertionType, clientId }, nowMs) {
-      if (assertionType !== jwtBearer) {
+      if (assertionType !== jwtBearer && assertionType !== jwtSpiffe) {
         return refuse('invalid_client', `this client_assertion_type is not known; send ${jwtBearer}`)
       }
       const outcome = verifier.verifyNow(assertion, nowMs) ?? (await verifier.verify(assertion))
@@ -80,7 +100,16 @@ export function createAssertionAuth(options: AssertionAuthOptions): AssertionAut
           : unknown(denial)
       }
       const { token } = outcome
+      const bySpiffe = assertionType === jwtSpiffe
+      const platform = byPlatform.get(token.issuer)
+      if (platform !== undefined) {
+        const found = findFederatedClient(platform, token, { clientId, bySpiffe, nowMs })
+        if (found === 'several')
+          return refused('several clients fit this assertion: send client_id', undefined)
+        return 'reason' in found ? unknown(found) : found.client
+      }
       const client = known.get(token.issuer)!
+      if (bySpiffe) return unknown(deny('claim-refused', 'a client’s own assertion, sent as one of SPIFFE'))
       const denial = check(token, nowMs)
       if (denial !== undefined) return refused(explained(denial, issuer), denial, client)
       if (clientId !== undefined && clientId !== client.id) {
@@ -138,6 +167,9 @@ function refused(description: string, denial: Denial | undefined, client?: Clien
     ...(client === undefined ? {} : { clientId: client.id }),
   }
 }
+
+/** The SPIFFE profile of OAuth client authentication: a JWT-SVID, which is used again until it expires. */
+const jwtSpiffe = 'urn:ietf:params:oauth:client-assertion-type:jwt-spiffe'
 
 const jwtBearer = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 

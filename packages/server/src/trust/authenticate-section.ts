@@ -2,6 +2,7 @@ import { isProblem } from '@countersign/sdk/core'
 import type { Secret } from '@countersign/sdk/core'
 import { createKeySet } from '@countersign/sdk/jwt'
 import { signingAlgorithms } from './algorithm-names.ts'
+import { federatedSection, resolveFederated } from './federated-section.ts'
 import { publicKey } from './jwk-shape.ts'
 import { mistake, oneOf } from './reading.ts'
 import type { Located, Reading } from './reading.ts'
@@ -28,6 +29,7 @@ export const authenticateSection = located(
       located(onlyTrue()),
       'Also take assertions for the token endpoint’s URL, as older libraries write them.',
     ),
+    federated: optional(federatedSection, 'The platform that speaks for it, instead of anything it holds.'),
   }),
 )
 
@@ -44,13 +46,17 @@ export function resolveAuthenticate(
   if (written.length > 1) {
     return mistake(reading, draft, `${written.join(' and ')} exclude each other`, 'keep the stronger one')
   }
-  const { secret, keys, legacyAudience } = value
+  const { secret, keys, legacyAudience, federated } = value
   if (legacyAudience !== undefined && !written.includes('keys')) {
     return mistake(reading, legacyAudience, 'is for clients with keys', 'leave it out')
   }
   if (secret !== undefined) {
     const secrets = resolveSecrets(secret, reading)
     return secrets === undefined ? undefined : { secrets }
+  }
+  if (federated !== undefined) {
+    const assertion = resolveFederated(federated, reading)
+    return assertion === undefined ? undefined : { secrets: [], assertion }
   }
   if (keys === undefined) return undefined
   return {
@@ -114,7 +120,7 @@ function clientKeys(): Shape<ClientKeys> {
   }
 }
 
-const ways = ['secret', 'keys']
+const ways = ['secret', 'keys', 'federated']
 
 const clientStrength = {
   bytes: 32,

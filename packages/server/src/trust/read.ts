@@ -3,6 +3,7 @@ import type { Located, Reading, ReadTrustOptions, Spot } from './reading.ts'
 import { inFileOrder } from './mistake.ts'
 import type { Mistake } from './mistake.ts'
 import { resolveClient } from './client-section.ts'
+import { checkPlatforms } from './federated-section.ts'
 import { trustFile } from './file-shape.ts'
 import type { TrustFileDraft } from './file-shape.ts'
 import { resolveIssuer } from './issuer-section.ts'
@@ -10,7 +11,7 @@ import { applyOverrides } from './overrides.ts'
 import { declaredNames, resolveService } from './service-section.ts'
 import { resolveTrusted } from './trusted-section.ts'
 import { readTree } from './tree.ts'
-import type { Client, Service, Trust, TrustedIssuer } from './trust.ts'
+import type { Client, FederatedAssertion, Service, Trust, TrustedIssuer } from './trust.ts'
 
 export type { ReadTrustOptions }
 
@@ -68,6 +69,7 @@ function resolveTrust(draft: TrustFileDraft, file: string, reading: Reading): Tr
   checkIssuersDiffer(draft, reading)
   checkServicesDiffer(draft, reading)
   checkClientsHaveIssuer(draft, reading)
+  checkPlatforms(platformsOf(draft, clients), draft.issuer?.value.url?.value, reading)
   const gateway = draft.gateway?.value
   return {
     file,
@@ -115,6 +117,17 @@ function checkServicesDiffer(draft: TrustFileDraft, reading: Reading): void {
       `lies inside ${outer.value} on line ${outer.tree.place.line}: the longer prefix wins`,
     )
   }
+}
+
+/** Each client's platform with the place where it is named. */
+function platformsOf(
+  draft: TrustFileDraft,
+  clients: ReadonlyMap<string, Client>,
+): Located<FederatedAssertion>[] {
+  return [...clients].flatMap(([id, { assertion }]) => {
+    const spot = draft.clients?.get(id)?.value.authenticate?.value.federated
+    return assertion?.kind === 'federated' && spot !== undefined ? [{ ...spot, value: assertion }] : []
+  })
 }
 
 function checkClientsHaveIssuer(draft: TrustFileDraft, reading: Reading): void {

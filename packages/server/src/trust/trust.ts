@@ -111,13 +111,30 @@ export type Client = {
   readonly mayExchange?: readonly string[]
 }
 
-export type ClientAssertion = {
+export type ClientAssertion = OwnAssertion | FederatedAssertion
+
+export type OwnAssertion = {
   /** Signed by the client itself: `private_key_jwt`. */
   readonly kind: 'own'
   readonly keys: ClientKeys
   /** Also takes assertions whose `aud` is the token endpoint, as libraries from before RFC 7523bis write them. */
   readonly legacyAudience: boolean
 }
+
+export type FederatedAssertion = {
+  /** Signed by the platform the client runs on, which knows it by what it is and not by what it has. */
+  readonly kind: 'federated'
+  readonly preset: 'github' | 'kubernetes' | 'spiffe' | undefined
+  /** The platform's `iss`, exactly. */
+  readonly issuer: string
+  readonly keys: KeysAtUrl
+  /** The `sub` must be one of these; none: the claims below decide alone. */
+  readonly subjects: readonly string[]
+  /** Every one of these claims must have exactly this value. */
+  readonly match: readonly ClaimMatch[]
+}
+
+export type ClaimMatch = { readonly path: readonly string[]; readonly value: string | number | boolean }
 
 export type ClientKeys =
   | { readonly kind: 'keys'; readonly keys: readonly VerificationKey[] }
