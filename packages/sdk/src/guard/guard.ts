@@ -28,7 +28,10 @@ import { compileOptions } from './guard-options.ts'
 import { compileGate, GuardRoutes } from './routes.ts'
 import type { Gate } from './routes.ts'
 
-/** A request as it arrived: nothing of it is repaired or joined before the guard has seen it. */
+/**
+ * A request as it arrived: nothing of it is repaired or joined before the guard has seen it. One request is one object:
+ * ask about it with the same one, and about another request with another.
+ */
 export type GuardRequest = {
   readonly method: string
   /** The target of the request line (`req.url` in node:http). */
@@ -113,6 +116,10 @@ class VerifyingGuard implements Guard {
   readonly #requirements = new WeakMap<object, Asked>()
   // The verifier gives the same object for the same token, so who acts is read once per token.
   readonly #principals = new WeakMap<VerifiedToken, Principal | Denial>()
+  readonly #constraintChecks = new WeakMap<
+    GuardRequest,
+    { readonly token: VerifiedToken; readonly result: ConstraintCheck | Promise<ConstraintCheck> }
+  >()
 
   constructor(options: GuardOptions) {
     const { verifier, constraint, places, roles } = compileOptions(options)
@@ -203,7 +210,7 @@ class VerifyingGuard implements Guard {
     }
     let result: ConstraintCheck | Promise<ConstraintCheck>
     try {
-      result = this.#constraint.check(request, token, text, nowMs)
+      result = this.#checkOnce(this.#constraint, request, token, text, nowMs)
     } catch (problem) {
       this.#reportOutage(problem, request, asked)
       throw problem
@@ -211,6 +218,24 @@ class VerifyingGuard implements Guard {
     return result instanceof Promise
       ? this.#proveLater(result, token, request, asked)
       : this.#proven(result, token, request, asked)
+  }
+
+  /**
+   * A proof counts once, so the second question about one request must not ask for it again: two guards in a row, or
+   * the fields of one GraphQL query.
+   */
+  #checkOnce(
+    constraint: SenderConstraint,
+    request: GuardRequest,
+    token: VerifiedToken,
+    text: string,
+    nowMs: number,
+  ): ConstraintCheck | Promise<ConstraintCheck> {
+    const earlier = this.#constraintChecks.get(request)
+    if (earlier?.token === token) return earlier.result
+    const result = constraint.check(request, token, text, nowMs)
+    this.#constraintChecks.set(request, { token, result })
+    return result
   }
 
   async #proveLater(
