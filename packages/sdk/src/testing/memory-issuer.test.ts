@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { createDpopKey, createDpopProof } from '../jwt/dpop-proof.ts'
 import { createTestIssuer } from './memory-issuer.ts'
 import type { TestGuardOptions, TestIssuerOptions } from './memory-issuer.ts'
 import type { Guard } from '../guard/guard.ts'
@@ -87,6 +88,19 @@ test('a verifier or a guard of one’s own making', async () => {
   const guard = issuer.guard({ verifier: strict, realm: 'x', onDecision: ({ kind }) => told.push(kind) })
   assert.equal(await ask(guard, issuer.authorization()), 'claim-missing')
   assert.deepEqual(told, ['deny'])
+})
+
+test('tokens that are bound to a key, and a guard that asks for the proof', async () => {
+  const issuer = createTestIssuer()
+  const key = createDpopKey()
+  const token = issuer.token({ claims: { cnf: { jkt: key.thumbprint } } })
+  assert.equal(await ask(issuer.guard(), `Bearer ${token}`), 'proof-required')
+  const guard = issuer.guard({ senderConstraint: 'required', publicUrl: 'https://billing.test' })
+  assert.equal(await ask(guard, `DPoP ${token}`), 'proof-missing')
+  const proof = createDpopProof({ key, method: 'GET', url: 'https://billing.test/', accessToken: token })
+  const rawHeaders = ['Authorization', `DPoP ${token}`, 'DPoP', proof]
+  const decision = await guard.check({ method: 'GET', target: '/', rawHeaders }, 'authenticated')
+  assert.equal(decision.kind, 'allow')
 })
 
 test('two issuers share nothing', async () => {

@@ -73,7 +73,15 @@ export type TestVerifierOptions = Partial<Omit<TrustedIssuerOptions, 'issuer'> &
 
 export type TestGuardOptions = Pick<
   GuardOptions,
-  'tokenFrom' | 'roles' | 'realm' | 'resourceMetadata' | 'onDecision'
+  | 'tokenFrom'
+  | 'roles'
+  | 'realm'
+  | 'resourceMetadata'
+  | 'senderConstraint'
+  | 'publicUrl'
+  | 'proofs'
+  | 'certificateFrom'
+  | 'onDecision'
 > & { readonly verifier?: Verifier }
 
 /**
@@ -148,7 +156,9 @@ export class MemoryIssuer implements TestIssuer {
   }
 
   guard(options: TestGuardOptions = {}): Guard {
-    return createGuard({ clock: this.clock, ...options, verifier: options.verifier ?? this.verifier() })
+    const confirmation = options.senderConstraint === undefined ? 'refused' : 'checked-by-caller'
+    const verifier = options.verifier ?? this.verifier({ confirmation })
+    return createGuard({ clock: this.clock, ...options, verifier })
   }
 
   skew(seconds: number): void {
