@@ -1,6 +1,8 @@
 export type { DecisionEvent, TokenFacts } from './guard/decision-event.ts'
 export { createGuard } from './guard/guard.ts'
 export type { Guard, GuardOptions, GuardRequest, GuardSource } from './guard/guard.ts'
+export { createResourceMetadata } from './guard/resource-metadata.ts'
+export type { ResourceMetadata, ResourceMetadataOptions } from './guard/resource-metadata.ts'
 export { readRoutes } from './guard/routes.ts'
 export type { GuardRoute, GuardRoutes } from './guard/routes.ts'
 export type { Decision } from './policy/decide.ts'

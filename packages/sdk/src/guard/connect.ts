@@ -1,0 +1,83 @@
+import { Problem } from '../core/problem.ts'
+import type { Requirement } from '../policy/policy.ts'
+import type { Principal } from '../policy/principal.ts'
+import { rememberAuth } from './auth-of.ts'
+import type { Guard, GuardRequest } from './guard.ts'
+import { outcomeOf } from './outcome.ts'
+import { checkRequirement } from './routes.ts'
+import type { GuardRoutes } from './routes.ts'
+import { rpcStatus } from './rpc-status.ts'
+
+/** `ConnectError` of @connectrpc/connect, which is not imported here. */
+export type ConnectErrorClass = new (message: string, code: number, metadata: Record<string, string>) => Error
+
+/** What a request to a Connect server has that a guard needs. */
+export type ConnectRequest = {
+  readonly url: string
+  readonly requestMethod: string
+  readonly header: Headers
+  readonly contextValues: { set(key: typeof authKey, value: Principal): unknown }
+}
+
+/** A server interceptor of Connect, for unary calls and streams. */
+export type ConnectInterceptor = <Asked extends ConnectRequest, Answer>(
+  next: (request: Asked) => Promise<Answer>,
+) => (request: Asked) => Promise<Answer>
+
+/** Where handlers find who acts: `context.values.get(authKey)`; undefined on open methods. */
+export const authKey: { readonly id: symbol; readonly defaultValue: Principal | undefined } = Object.freeze({
+  id: Symbol('countersign.auth'),
+  defaultValue: undefined,
+})
+
+/**
+ * Guards a Connect server, whichever of its three protocols a client speaks: a call needs a token
+ * (`Authorization: Bearer …`) that meets the requirement. Refusals are a `ConnectError` with the code
+ * `unauthenticated`, `permission_denied`, or `unavailable` when nothing can be decided, and with the challenge.
+ *
+ * Connect runs interceptors when it has read a unary message: the size of those is for `readMaxBytes` to limit.
+ *
+ * @param requirement what every method needs, or routes, which for Connect are `POST /package.Service/Method`; a method
+ *   that none of them names is not there.
+ * @throws Problem `policy-invalid`, `option-unknown`, `option-invalid`, when the service starts.
+ * @example
+ * const interceptor = guardConnect(guard, { roles: 'reader' }, ConnectError)
+ * createServer(connectNodeAdapter({ routes, interceptors: [interceptor] }))
+ * // in a handler: authOf(context.values).subject
+ */
+export function guardConnect(
+  guard: Guard,
+  requirement: Requirement | GuardRoutes,
+  ConnectError: ConnectErrorClass,
+): ConnectInterceptor {
+  checkRequirement(requirement)
+  if (typeof ConnectError !== 'function') {
+    throw new Problem('option-invalid', 'guardConnect: expected the ConnectError of @connectrpc/connect')
+  }
+  return (next) => async (request) => {
+    const outcome = await outcomeOf(guard, readConnectRequest(request), requirement, [])
+    if (outcome.kind === 'refused') {
+      const { status, headers, body } = outcome.challenge
+      throw new ConnectError(body, rpcStatus(status), challengeOf(headers))
+    }
+    const { principal } = outcome
+    rememberAuth(request.contextValues, principal)
+    if (principal !== undefined) request.contextValues.set(authKey, principal)
+    return next(request)
+  }
+}
+
+/** The path begins at the first slash behind the authority (RFC 3986 §3.2). */
+function readConnectRequest({ url, requestMethod, header }: ConnectRequest): GuardRequest {
+  const rawHeaders: string[] = []
+  for (const [name, value] of header) rawHeaders.push(name, value)
+  return { method: requestMethod, target: url.slice(url.indexOf('/', url.indexOf('//') + 2)), rawHeaders }
+}
+
+function challengeOf(headers: Readonly<Record<string, string>>): Record<string, string> {
+  const sent: Record<string, string> = {}
+  for (const name of ['WWW-Authenticate', 'Retry-After']) {
+    if (headers[name] !== undefined) sent[name] = headers[name]
+  }
+  return sent
+}

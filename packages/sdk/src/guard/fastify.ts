@@ -1,0 +1,121 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { refuseUnknownOptions } from '../core/options.ts'
+import type { Requirement } from '../policy/policy.ts'
+import type { Principal } from '../policy/principal.ts'
+import { rememberAuth } from './auth-of.ts'
+import type { Guard } from './guard.ts'
+import { nodeGuardRequest } from './guard-request.ts'
+import { checkOneRequirement, outcomeOf, responseHeadersOf } from './outcome.ts'
+import type { Outcome } from './outcome.ts'
+
+/** What the plugin gives to a `FastifyRequest`; see {@link guardFastify} for telling the compiler. */
+export type GuardedRequest = {
+  /** Who acts; undefined on open routes. */
+  auth: Principal | undefined
+}
+
+/** What the plugin reads from a route's `config`. */
+export type GuardedConfig = {
+  /** What this route needs; the plugin's `default` unless given. */
+  auth?: Requirement
+}
+
+export type FastifyGuardOptions = {
+  /** What routes need that say nothing themselves; `authenticated` unless given. */
+  readonly default?: Requirement
+}
+
+/** A plugin for Fastify 5. */
+export type FastifyGuardPlugin = (app: unknown, options: unknown, done: (error?: Error) => void) => void
+
+/**
+ * A plugin that guards every route: each says what it needs in `config.auth`, and those that say nothing need a token.
+ * Handlers find who acts in `request.auth`.
+ *
+ * The guard asks when Fastify has chosen the route and before it reads the body, so what the router makes of a path
+ * (case, slashes, semicolons) is what is guarded. Registered at the root it is for all routes, also those of plugins;
+ * registered inside a plugin, for the routes in there. Register it first, so that what routes say is checked at start.
+ *
+ * The compiler learns of `auth` by two lines anywhere in the service:
+ * `declare module 'fastify' { interface FastifyRequest extends GuardedRequest {} interface FastifyContextConfig extends
+ * GuardedConfig {} }`.
+ *
+ * @throws Problem `option-unknown`, `policy-invalid` when the service starts, also for what routes say.
+ * @example
+ * await app.register(guardFastify(guard))
+ * app.get('/health', { config: { auth: 'open' } }, () => 'ok')
+ * app.get('/invoices/:id', { config: { auth: { roles: 'reader' } } }, (request) => ({ for: request.auth?.subject }))
+ */
+export function guardFastify(guard: Guard, options: FastifyGuardOptions = {}): FastifyGuardPlugin {
+  refuseUnknownOptions('guardFastify', options, ['default'])
+  const fallback = options.default ?? 'authenticated'
+  checkOneRequirement('guardFastify: default', fallback)
+  const plugin: FastifyGuardPlugin = (instance, _, done) => {
+    const app = instance as FastifyInstance
+    app.decorateRequest('auth', undefined)
+    app.addHook('onRoute', ({ url, config }) => {
+      if (config?.auth !== undefined) checkOneRequirement(`config.auth of ${url}`, config.auth)
+    })
+    app.addHook('onRequest', (request, reply, next) => {
+      // What no route is for is Fastify's to answer; only the path must have one reading.
+      const requirement = request.is404 ? 'open' : (request.routeOptions.config?.auth ?? fallback)
+      const outcome = outcomeOf(
+        guard,
+        nodeGuardRequest(request, request.raw, request.originalUrl),
+        requirement,
+      )
+      if (outcome instanceof Promise) void outcome.then(act)
+      else act(outcome)
+
+      function act(settled: Outcome): void {
+        if (settled.kind === 'refused') {
+          const { status, headers, body } = settled.challenge
+          reply.code(status).headers(headers).send(body)
+          return
+        }
+        // Whoever asked may have left while the keys were on their way.
+        if (reply.raw.destroyed) return
+        rememberAuth(request, settled.principal)
+        request.auth = settled.principal
+        for (const [name, value] of responseHeadersOf(settled)) reply.header(name, value)
+        next()
+      }
+    })
+    done()
+  }
+  return Object.assign(plugin, pluginMarks)
+}
+
+/** What fastify-plugin would add: the hooks are for the whole app, and for no other major version. */
+const pluginMarks = {
+  [Symbol.for('skip-override')]: true,
+  [Symbol.for('fastify.display-name')]: 'countersign',
+  [Symbol.for('plugin-meta')]: { name: 'countersign', fastify: '5.x' },
+}
+
+type FastifyInstance = {
+  decorateRequest(name: string, value: undefined): unknown
+  addHook(
+    name: 'onRoute',
+    hook: (route: { readonly url: string; readonly config?: GuardedConfig }) => void,
+  ): unknown
+  addHook(
+    name: 'onRequest',
+    hook: (request: FastifyRequest, reply: FastifyReply, next: () => void) => void,
+  ): unknown
+}
+
+type FastifyRequest = GuardedRequest & {
+  readonly raw: IncomingMessage
+  readonly originalUrl: string
+  readonly is404: boolean
+  readonly routeOptions: { readonly config?: GuardedConfig }
+}
+
+type FastifyReply = {
+  readonly raw: ServerResponse
+  code(status: number): FastifyReply
+  header(name: string, value: string): FastifyReply
+  headers(headers: Readonly<Record<string, string>>): FastifyReply
+  send(body: string): unknown
+}

@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict'
+import { after, test } from 'node:test'
+import * as grpc from '@grpc/grpc-js'
+import { createTestIssuer, startTestIssuer } from '@countersign/sdk/testing'
+import { authOf } from './auth-of.ts'
+import type { Guard } from './guard.ts'
+import { guardGrpc } from './grpc.ts'
+import { readRoutes } from './routes.ts'
+
+const clients: grpc.Client[] = []
+const service = {
+  Health: method('/billing.Invoices/Health'),
+  Read: method('/billing.Invoices/Read'),
+  Forgotten: method('/billing.Invoices/Forgotten'),
+  Watch: method('/billing.Invoices/Watch', true),
+}
+const issuer = createTestIssuer()
+const routes = readRoutes({
+  'POST /billing.Invoices/Health': 'open',
+  'POST /billing.Invoices/Read': { roles: 'reader', scopes: 'invoices:read' },
+  'POST /billing.Invoices/Watch': 'authenticated',
+})
+let reached: string[] = []
+const { port, close } = await serve(issuer.guard({ realm: 'billing' }))
+after(close)
+
+test('a unary call with a good token reaches its handler, which learns who acts', async () => {
+  const authorization = issuer.authorization({ subject: 'alice', roles: 'reader', scopes: 'invoices:read' })
+  assert.deepEqual(await call(port, 'Read', { authorization }), { reply: { id: '7', for: 'alice' } })
+})
+
+test('an open method needs nothing', async () => {
+  assert.deepEqual(await call(port, 'Health', {}), { reply: { for: null } })
+})
+
+test('a stream waits for the guard, and every message arrives', async () => {
+  const messages = await watch(port, { authorization: issuer.authorization({ subject: 'bob' }) })
+  assert.deepEqual(messages, { replies: ['1 bob', '2 bob', '3 bob'] })
+  assert.equal((await watch(port, {})).code, grpc.status.UNAUTHENTICATED)
+})
+
+for (const [metadata, code, details, challenge] of [
+  [{}, grpc.status.UNAUTHENTICATED, 'No Authorization Token provided', 'Bearer realm="billing"'],
+  [
+    { authorization: 'Bearer x' },
+    grpc.status.UNAUTHENTICATED,
+    'Invalid Token',
+    'Bearer realm="billing", error="invalid_token", error_description="Invalid Token"',
+  ],
+  [
+    { authorization: 'Bearer' },
+    grpc.status.INVALID_ARGUMENT,
+    'Malformed Authorization',
+    'Bearer realm="billing", error="invalid_request", error_description="Malformed Authorization"',
+  ],
+  [
+    { authorization: issuer.authorization({ roles: 'reader' }) },
+    grpc.status.PERMISSION_DENIED,
+    'Insufficient Scope',
+    'Bearer realm="billing", error="insufficient_scope", error_description="Insufficient Scope", scope="invoices:read"',
+  ],
+] as const) {
+  test(`refused with status ${code}: ${details}`, async () => {
+    reached = []
+    assert.deepEqual(await call(port, 'Read', metadata), { code, details, challenge })
+    assert.deepEqual(reached, [])
+  })
+}
+
+test('a method that no route names is not there, whoever asks', async () => {
+  const authorization = issuer.authorization({ roles: 'reader' })
+  assert.equal((await call(port, 'Forgotten', { authorization })).code, grpc.status.UNIMPLEMENTED)
+  assert.deepEqual(reached, [])
+})
+
+test('keys that are slow make the call wait, keys that cannot be had end it as UNAVAILABLE', async () => {
+  await using remote = await startTestIssuer()
+  const own = await serve(remote.guard())
+  remote.fail({ keys: 503 })
+  const authorization = remote.authorization()
+  assert.equal((await watch(own.port, { authorization })).code, grpc.status.UNAVAILABLE)
+  remote.advance(60)
+  remote.fail({ delayMs: 20 })
+  assert.equal((await watch(own.port, { authorization })).replies?.length, 3)
+  await own.close()
+})
+
+test('what cannot be is refused when the service starts', () => {
+  assert.throws(() => guardGrpc(issuer.guard(), {}, grpc), { code: 'policy-invalid' })
+})
+
+type Message = Record<string, unknown>
+
+async function serve(guard: Guard): Promise<{ port: number; close(): Promise<void> }> {
+  const server = new grpc.Server({ interceptors: [guardGrpc(guard, routes, grpc)] })
+  const answer: grpc.handleUnaryCall<Message, Message> = ({ metadata, request }, done) => {
+    reached.push('unary')
+    done(null, { ...request, for: authOf(metadata).subject })
+  }
+  const stream: grpc.handleBidiStreamingCall<Message, string> = (both) => {
+    both.on('data', ({ n }: Message) => both.write(`${n as number} ${authOf(both.metadata).subject}`))
+    both.on('end', () => both.end())
+  }
+  server.addService(service, {
+    Health: (_: unknown, done: grpc.sendUnaryData<Message>) => done(null, { for: null }),
+    Read: answer,
+    Forgotten: answer,
+    Watch: stream,
+  })
+  const bound = await new Promise<number>((resolve, reject) => {
+    server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error, at) =>
+      error === null ? resolve(at) : reject(error),
+    )
+  })
+  return {
+    port: bound,
+    close: async () => {
+      for (const client of clients.splice(0)) client.close()
+      server.forceShutdown()
+    },
+  }
+}
+
+type Outcome = { reply?: Message; code?: number; details?: string; challenge?: unknown }
+
+function call(at: number, name: string, metadata: Record<string, string>): Promise<Outcome> {
+  return new Promise((resolve) => {
+    const done = (error: grpc.ServiceError | null, reply?: Message): void =>
+      resolve(error === null ? { reply: reply! } : refusalOf(error))
+    clientOf(at)[name]!({ id: '7' }, metadataOf(metadata), done)
+  })
+}
+
+function watch(at: number, metadata: Record<string, string>): Promise<Outcome & { replies?: string[] }> {
+  return new Promise((resolve) => {
+    const both = clientOf(at)['Watch']!(metadataOf(metadata)) as unknown as grpc.ClientDuplexStream<
+      Message,
+      string
+    >
+    const replies: string[] = []
+    both.on('data', (reply: string) => replies.push(reply))
+    both.on('error', (error: grpc.ServiceError) => resolve(refusalOf(error)))
+    both.on('end', () => resolve({ replies }))
+    // All at once and closed, before the guard can have answered.
+    for (const n of [1, 2, 3]) both.write({ n })
+    both.end()
+  })
+}
+
+function refusalOf({ code, details, metadata }: grpc.ServiceError): Outcome {
+  return { code, details, challenge: metadata.get('www-authenticate')[0] }
+}
+
+function metadataOf(entries: Record<string, string>): grpc.Metadata {
+  const metadata = new grpc.Metadata()
+  for (const [name, value] of Object.entries(entries)) metadata.set(name, value)
+  return metadata
+}
+
+function method(path: string, streaming = false) {
+  const write = (value: unknown): Buffer => Buffer.from(JSON.stringify(value))
+  const read = (bytes: Buffer): unknown => JSON.parse(bytes.toString())
+  return {
+    path,
+    requestStream: streaming,
+    responseStream: streaming,
+    requestSerialize: write,
+    requestDeserialize: read,
+    responseSerialize: write,
+    responseDeserialize: read,
+  }
+}
+
+type Method = (...parameters: unknown[]) => unknown
+
+function clientOf(at: number): Record<string, Method> {
+  const Client = grpc.makeGenericClientConstructor(service, 'Invoices')
+  const client = new Client(`127.0.0.1:${at}`, grpc.credentials.createInsecure())
+  clients.push(client)
+  return client as unknown as Record<string, Method>
+}

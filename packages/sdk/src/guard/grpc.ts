@@ -1,0 +1,97 @@
+import type { Requirement } from '../policy/policy.ts'
+import { rememberAuth } from './auth-of.ts'
+import type { Guard, GuardRequest } from './guard.ts'
+import { outcomeOf } from './outcome.ts'
+import type { Outcome } from './outcome.ts'
+import { checkRequirement } from './routes.ts'
+import type { GuardRoutes } from './routes.ts'
+import { rpcStatus } from './rpc-status.ts'
+
+/** What is needed of @grpc/grpc-js, which is not imported here: `import * as grpc from '@grpc/grpc-js'`. */
+export type GrpcModule = {
+  readonly ServerInterceptingCall: new (call: never, responder?: never) => object
+  readonly Metadata: new () => GrpcMetadata
+}
+
+/** A server interceptor of grpc-js, for the option `interceptors` of its server. */
+export type GrpcInterceptor<Grpc extends GrpcModule> = (
+  method: { readonly path: string },
+  call: ConstructorParameters<Grpc['ServerInterceptingCall']>[0],
+) => InstanceType<Grpc['ServerInterceptingCall']>
+
+/**
+ * Guards a gRPC server: before a call's messages are read, its metadata must hold a token (`authorization: Bearer …`)
+ * that meets the requirement. Refusals have the status `UNAUTHENTICATED`, `PERMISSION_DENIED`, or `UNAVAILABLE` when
+ * nothing can be decided, and the challenge as trailing metadata. Handlers find who acts with `authOf(call.metadata)`.
+ *
+ * @param requirement what every method needs, or routes, which for gRPC are `POST /package.Service/Method`; a method
+ *   that none of them names is not there.
+ * @throws Problem `policy-invalid`, `option-unknown`, when the service starts.
+ * @example
+ * const routes = readRoutes({ 'POST /billing.Invoices/Read': { roles: 'reader' } })
+ * const server = new grpc.Server({ interceptors: [guardGrpc(guard, routes, grpc)] })
+ */
+export function guardGrpc<Grpc extends GrpcModule>(
+  guard: Guard,
+  requirement: Requirement | GuardRoutes,
+  grpc: Grpc,
+): GrpcInterceptor<Grpc> {
+  checkRequirement(requirement)
+  const InterceptingCall = grpc.ServerInterceptingCall as unknown as new (
+    call: GrpcCall,
+    responder: Responder,
+  ) => InstanceType<Grpc['ServerInterceptingCall']>
+  return ({ path }, call: GrpcCall) =>
+    new InterceptingCall(call, {
+      start(next) {
+        next({
+          onReceiveMetadata(metadata, go) {
+            const outcome = outcomeOf(guard, readMetadata(path, metadata), requirement, [])
+            if (outcome instanceof Promise) void outcome.then((settled) => act(settled, metadata, go, call))
+            else act(outcome, metadata, go, call)
+          },
+        })
+      },
+    })
+
+  function act(outcome: Outcome, metadata: GrpcMetadata, go: MetadataNext, call: GrpcCall): void {
+    if (outcome.kind === 'allow') {
+      rememberAuth(metadata, outcome.principal)
+      return go(metadata)
+    }
+    const { status, headers, body } = outcome.challenge
+    const trailers = new grpc.Metadata()
+    for (const name of ['WWW-Authenticate', 'Retry-After']) {
+      if (headers[name] !== undefined) trailers.set(name, headers[name])
+    }
+    call.sendStatus({ code: rpcStatus(status), details: body, metadata: trailers })
+  }
+}
+
+/** gRPC's own requests are all POST (its protocol over HTTP/2); binary metadata is nobody's token. */
+function readMetadata(path: string, metadata: GrpcMetadata): GuardRequest {
+  const rawHeaders: string[] = []
+  for (const name of Object.keys(metadata.getMap())) {
+    if (name.endsWith('-bin')) continue
+    for (const value of metadata.get(name)) rawHeaders.push(name, String(value))
+  }
+  return { method: 'POST', target: path, rawHeaders }
+}
+
+type MetadataNext = (metadata: GrpcMetadata) => void
+
+type Responder = {
+  start(next: (listener: { onReceiveMetadata(metadata: GrpcMetadata, go: MetadataNext): void }) => void): void
+}
+
+/** `Metadata` of grpc-js. */
+export type GrpcMetadata = {
+  get(name: string): readonly (string | Uint8Array)[]
+  getMap(): object
+  set(name: string, value: string): void
+}
+
+/** A call on its way to its handler. */
+type GrpcCall = {
+  sendStatus(status: { code: number; details: string; metadata: GrpcMetadata }): void
+}

@@ -1,0 +1,30 @@
+import type { IncomingMessage } from 'node:http'
+import { readFetchRequest } from './fetch.ts'
+import type { GuardRequest } from './guard.ts'
+
+/**
+ * A node:http request as a guard takes it; the same object for the same carrier, so that guards which are asked one
+ * after the other see that it is one request.
+ *
+ * @param carrier what the framework gives to its handlers.
+ * @param target the request line's own target, which routers leave in `originalUrl` and change in `url`.
+ */
+export function nodeGuardRequest(
+  carrier: object,
+  { method = '', url = '', rawHeaders, socket }: IncomingMessage,
+  target: string = url,
+): GuardRequest {
+  return known.get(carrier) ?? remember(carrier, { method, target, rawHeaders, peer: socket })
+}
+
+/** The same for a `Request` of the fetch standard. */
+export function fetchGuardRequest(carrier: object, request: Request): GuardRequest {
+  return known.get(carrier) ?? remember(carrier, readFetchRequest(request))
+}
+
+function remember(carrier: object, request: GuardRequest): GuardRequest {
+  known.set(carrier, request)
+  return request
+}
+
+const known = new WeakMap<object, GuardRequest>()

@@ -1,0 +1,63 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Requirement } from '../policy/policy.ts'
+import type { Principal } from '../policy/principal.ts'
+import { rememberAuth } from './auth-of.ts'
+import { refusalResponse } from './fetch.ts'
+import type { Guard, GuardRequest } from './guard.ts'
+import { fetchGuardRequest, nodeGuardRequest } from './guard-request.ts'
+import { checkOneRequirement, outcomeOf, responseHeadersOf } from './outcome.ts'
+
+/** What a Hono context has that a guard needs. */
+export type HonoContext = {
+  readonly req: { readonly raw: Request }
+  readonly env: unknown
+  set(name: 'auth', value: Principal): void
+  header(name: string, value: string): void
+}
+
+export type HonoMiddleware = (context: HonoContext, next: () => Promise<void>) => Promise<Response | void>
+
+/**
+ * A middleware of Hono that lets a request through when it meets the requirement, with `c.var.auth`; otherwise it
+ * answers as the gateway does. `new Hono<{ Variables: Authenticated }>()` tells the compiler.
+ *
+ * It belongs on the route, where Hono has decided which handler answers; on `*`, before all routes, `'open'` refuses
+ * ambiguous paths before any handler, and `'authenticated'` closes everything.
+ *
+ * On Node, with `@hono/node-server`, the guard judges the request line as it arrived. Elsewhere there is only a
+ * `Request`, whose URL has been parsed: dot segments are gone by then, for the guard and for Hono alike.
+ *
+ * @throws Problem `policy-invalid`, `option-unknown`, `option-invalid`, when the service starts.
+ * @example
+ * const app = new Hono<{ Variables: Authenticated }>()
+ * app.use(guardHono(guard, 'open'))
+ * app.get('/invoices/:id', guardHono(guard, { roles: 'reader' }), (c) => c.json({ for: c.var.auth.subject }))
+ */
+export function guardHono(guard: Guard, requirement: Requirement): HonoMiddleware {
+  checkOneRequirement('guardHono', requirement)
+  return async (context, next): Promise<Response | undefined> => {
+    const outcome = await outcomeOf(guard, requestOf(context), requirement)
+    if (outcome.kind === 'refused') return refusalResponse(context.req.raw, outcome.challenge)
+    // Whoever asked may have left while the keys were on their way, and nobody will read this.
+    if (nodeBindings(context).outgoing?.destroyed === true) return new Response(null, { status: 503 })
+    rememberAuth(context, outcome.principal)
+    if (outcome.principal !== undefined) context.set('auth', outcome.principal)
+    for (const [name, value] of responseHeadersOf(outcome)) context.header(name, value)
+    await next()
+    return undefined
+  }
+}
+
+function requestOf(context: HonoContext): GuardRequest {
+  const { incoming } = nodeBindings(context)
+  return incoming?.rawHeaders === undefined
+    ? fetchGuardRequest(context, context.req.raw)
+    : nodeGuardRequest(context, incoming, incoming.url)
+}
+
+/** @hono/node-server gives the request and the response of node:http along. */
+function nodeBindings({ env }: HonoContext): NodeBindings {
+  return (env ?? {}) as NodeBindings
+}
+
+type NodeBindings = { readonly incoming?: IncomingMessage; readonly outgoing?: ServerResponse }

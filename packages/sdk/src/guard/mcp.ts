@@ -1,0 +1,97 @@
+import type { IncomingMessage } from 'node:http'
+import { Problem } from '../core/problem.ts'
+import type { Requirement } from '../policy/policy.ts'
+import type { Principal } from '../policy/principal.ts'
+import { authOf } from './auth-of.ts'
+import { guardExpress } from './express.ts'
+import type { ExpressMiddleware } from './express.ts'
+import type { Guard } from './guard.ts'
+
+/** `AuthInfo` of the MCP SDK: what tools find in `extra.authInfo`. */
+export type McpAuthInfo = {
+  /** Left out when this is printed or written as JSON. */
+  readonly token: string
+  readonly clientId: string
+  readonly scopes: string[]
+  /** Seconds since the epoch. */
+  readonly expiresAt?: number
+  readonly resource?: URL
+  readonly extra: Record<string, unknown>
+}
+
+/** `OAuthTokenVerifier` of the MCP SDK. */
+export type McpVerifier = { verifyAccessToken(token: string): Promise<McpAuthInfo> }
+
+/**
+ * A middleware for an MCP server's endpoint, in Express: as `guardExpress`, and tools find who acts in
+ * `extra.authInfo`. Refusals tell a client where to get a token when the guard has `resourceMetadata`; an issuer that
+ * is down is a 503.
+ *
+ * @example
+ * app.post('/mcp', guardMcp(guard, { scopes: 'mcp:tools' }), (req, res) => transport.handleRequest(req, res, req.body))
+ */
+export function guardMcp(guard: Guard, requirement: Exclude<Requirement, 'open'>): ExpressMiddleware {
+  const middleware = guardExpress(guard, requirement)
+  return (request, response, next) => {
+    return middleware(request, response, (error) => {
+      const carrier = request as IncomingMessage & { auth?: McpAuthInfo }
+      if (error === undefined) carrier.auth = authInfo(authOf(request), bearerIn(request), undefined)
+      next(error)
+    })
+  }
+}
+
+/**
+ * What `requireBearerAuth` of the MCP SDK takes as its `verifier`. {@link guardMcp} is the better one where it can be
+ * used: the SDK answers 500 while an issuer is down, and takes the first of two tokens.
+ *
+ * @param options.resource this server as tokens name it (RFC 8707): told as `AuthInfo.resource`, so that
+ *   `expectedResource` can be compared with it. The guard's own audience is checked in any case.
+ * @param options.InvalidTokenError of the MCP SDK, which is not imported here.
+ * @example
+ * const verifier = mcpVerifier(guard, { resource: 'https://mcp.acme.example/mcp', InvalidTokenError })
+ * app.use('/mcp', requireBearerAuth({ verifier, expectedResource: new URL('https://mcp.acme.example/mcp') }))
+ */
+export function mcpVerifier(
+  guard: Guard,
+  options: {
+    readonly resource: string
+    readonly InvalidTokenError: new (message: string) => Error
+  },
+): McpVerifier {
+  const { resource, InvalidTokenError } = options
+  if (!URL.canParse(resource)) throw new Problem('option-invalid', 'mcpVerifier: resource must be a URL')
+  return Object.freeze({
+    async verifyAccessToken(token: string): Promise<McpAuthInfo> {
+      const rawHeaders = ['authorization', `Bearer ${token}`]
+      const decision = await guard.check({ method: 'POST', target: '/', rawHeaders }, 'authenticated')
+      if (decision.kind === 'deny') throw new InvalidTokenError(guard.answer(decision, []).body)
+      const principal = decision.principal!
+      const isForUs = audiencesOf(principal).includes(resource)
+      return authInfo(principal, token, isForUs ? resource : undefined)
+    },
+  })
+}
+
+function authInfo(principal: Principal, token: string, resource: string | undefined): McpAuthInfo {
+  const { subject, clientId, issuer, roles, scopes, tokenId, expiresAtSeconds } = principal
+  const info = {
+    clientId: clientId ?? subject ?? '',
+    scopes: [...scopes],
+    ...(Number.isFinite(expiresAtSeconds) ? { expiresAt: expiresAtSeconds } : {}),
+    ...(resource === undefined ? {} : { resource: new URL(resource) }),
+    extra: { subject, issuer, roles: [...roles], tokenId },
+  }
+  return Object.defineProperty(info, 'token', { value: token }) as typeof info & { readonly token: string }
+}
+
+function audiencesOf({ claims }: Principal): readonly unknown[] {
+  const audience = claims['aud']
+  return Array.isArray(audience) ? (audience as unknown[]) : [audience]
+}
+
+/** The guard has let it through, so there is one `Authorization` at most, and it holds one token. */
+function bearerIn({ headers: { authorization = '' } }: IncomingMessage): string {
+  const blank = authorization.indexOf(' ')
+  return blank < 0 ? '' : authorization.slice(blank + 1).trim()
+}

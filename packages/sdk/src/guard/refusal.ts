@@ -1,0 +1,50 @@
+import type { IncomingMessage } from 'node:http'
+import type { Challenge } from '../policy/challenge.ts'
+import type { Policy } from '../policy/policy.ts'
+import type { Principal } from '../policy/principal.ts'
+import { rememberAuth } from './auth-of.ts'
+import type { Guard } from './guard.ts'
+import { fetchGuardRequest, nodeGuardRequest } from './guard-request.ts'
+import { checkOneRequirement, outcomeOf } from './outcome.ts'
+
+/** What a framework's own error for a refusal has as its `cause`: the answer as it would be in HTTP. */
+export class Refusal extends Error {
+  override readonly name = 'Refusal'
+  readonly challenge: Challenge
+
+  constructor(challenge: Challenge) {
+    super(challenge.body)
+    this.challenge = challenge
+  }
+}
+
+/** A request as servers on Node have it, or as those of the fetch standard do. */
+export type HttpRequest = IncomingMessage | Request
+
+/** Asks for one thing: gives who acts, or throws the error of the framework. */
+export type Need = (request: HttpRequest) => Promise<Principal>
+
+/**
+ * For frameworks that know refusals as their own kind of error, thrown from within a call.
+ *
+ * @param errorOf makes that error; the message of the refusal is all that it may show to the caller.
+ * @throws Problem `policy-invalid`, `option-unknown`, at once.
+ */
+export function needOf(
+  where: string,
+  guard: Guard,
+  requirement: 'authenticated' | Policy,
+  errorOf: (refusal: Refusal) => Error,
+): Need {
+  checkOneRequirement(where, requirement)
+  return async (request) => {
+    const asked =
+      'rawHeaders' in request
+        ? nodeGuardRequest(request, request, (request as { originalUrl?: string }).originalUrl)
+        : fetchGuardRequest(request, request)
+    const outcome = await outcomeOf(guard, asked, requirement, [])
+    if (outcome.kind === 'refused') throw errorOf(new Refusal(outcome.challenge))
+    rememberAuth(request, outcome.principal)
+    return outcome.principal!
+  }
+}

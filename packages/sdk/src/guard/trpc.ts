@@ -1,0 +1,66 @@
+import { Problem } from '../core/problem.ts'
+import type { Policy } from '../policy/policy.ts'
+import type { Guard } from './guard.ts'
+import { needOf, Refusal } from './refusal.ts'
+import type { Need } from './refusal.ts'
+
+/** `TRPCError` of @trpc/server, or what is made like it. */
+export type TrpcErrorClass = new (options: { code: TrpcCode; message: string; cause: unknown }) => Error
+
+export type TrpcCode =
+  'BAD_REQUEST' | 'UNAUTHORIZED' | 'FORBIDDEN' | 'SERVICE_UNAVAILABLE' | 'INTERNAL_SERVER_ERROR'
+
+/**
+ * Makes the checks of a tRPC server, for middleware: each gives who acts, or throws a `TRPCError`. The context must
+ * hold the request, as `createContext` gets it.
+ *
+ * @param TRPCError of @trpc/server, which is not imported here.
+ * @example
+ * const needs = guardTrpc(guard, TRPCError)
+ * const readers = needs({ roles: 'reader' })
+ * const t = initTRPC.context<{ req: IncomingMessage }>().create()
+ * const procedure = t.procedure.use(async ({ ctx, next }) => next({ ctx: { auth: await readers(ctx.req) } }))
+ */
+export function guardTrpc(
+  guard: Guard,
+  TRPCError: TrpcErrorClass,
+): (requirement: 'authenticated' | Policy) => Need {
+  if (typeof TRPCError !== 'function') {
+    throw new Problem('option-invalid', 'guardTrpc: expected the TRPCError of @trpc/server')
+  }
+  return (requirement) =>
+    needOf(
+      'guardTrpc',
+      guard,
+      requirement,
+      (cause) =>
+        new TRPCError({
+          code: codes[cause.challenge.status] ?? 'INTERNAL_SERVER_ERROR',
+          message: cause.message,
+          cause,
+        }),
+    )
+}
+
+/**
+ * The headers that refusals ask for (`WWW-Authenticate`, `Retry-After`), for `responseMeta`. Of a batch, the first
+ * refusal counts.
+ *
+ * @example
+ * createHTTPServer({ router, createContext, responseMeta: ({ errors }) => ({ headers: challengeHeaders(errors) }) })
+ */
+export function challengeHeaders(errors: readonly { readonly cause?: unknown }[]): Record<string, string> {
+  const refusal = errors.map(({ cause }) => cause).find((cause) => cause instanceof Refusal)
+  if (refusal === undefined) return {}
+  return Object.fromEntries(
+    Object.entries(refusal.challenge.headers).filter(([name]) => passedOn.includes(name)),
+  )
+}
+
+const codes: Readonly<Record<number, TrpcCode>> = {
+  400: 'BAD_REQUEST',
+  401: 'UNAUTHORIZED',
+  403: 'FORBIDDEN',
+  503: 'SERVICE_UNAVAILABLE',
+}
+const passedOn: readonly string[] = ['WWW-Authenticate', 'Retry-After', 'DPoP-Nonce']
