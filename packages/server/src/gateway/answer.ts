@@ -22,7 +22,7 @@ export function sendAnswer(
 ): void {
   const headers = Object.entries(answer.headers).flat()
   headers.push('Content-Length', String(Buffer.byteLength(answer.body)))
-  if (close) {
+  if (close || client.retired) {
     client.closing = true
     headers.push('Connection', 'close')
   }

@@ -13,8 +13,11 @@ export class ClientConnection {
   readonly address: string
   /** No request is begun any more: the connection closes after the present reply. */
   closing = false
+  /** The gateway is closing: each reply that begins from now on says that the connection closes. */
+  retired = false
   readonly #limits: GatewayLimits
   #turn: Turn | undefined
+  #closeAtEnd = false
   readonly #waiting: (() => void)[] = []
 
   constructor(socket: Socket, limits: GatewayLimits) {
@@ -43,6 +46,10 @@ export class ClientConnection {
   /** The request is served; the next one's turn. */
   end(): void {
     this.#turn = undefined
+    if (this.#closeAtEnd) {
+      this.closing = true
+      this.socket.destroySoon()
+    }
     if (this.#waiting.length === 0) return
     while (this.#turn === undefined && !this.closing) {
       const next = this.#waiting.shift()
@@ -55,6 +62,17 @@ export class ClientConnection {
   wait(serve: () => void): void {
     if (this.#waiting.length >= mostWaiting) this.socket.destroy()
     else this.#waiting.push(serve)
+  }
+
+  /**
+   * Lets the connection end in peace: after the present reply, or else soon, since a request may be on its way that the
+   * client sent before it could know.
+   */
+  retire(): void {
+    this.retired = true
+    // Its head has said already that the connection stays, so nobody else will close it.
+    if (this.replying) this.#closeAtEnd = true
+    else if (!this.busy) setTimeout(() => this.busy || this.socket.destroySoon(), lastRequestMs).unref()
   }
 
   /** Ends what is being served, because the client cannot be answered any more. */
@@ -120,5 +138,7 @@ export type Turn = {
   abort(): void
 }
 
+/** Longer than a request needs over a network at hand. */
+const lastRequestMs = 100
 /** More requests than this behind one that is not answered is no client of ours. */
 const mostWaiting = 1_000

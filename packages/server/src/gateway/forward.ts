@@ -261,6 +261,7 @@ class Exchange implements UpstreamExchange, UpstreamWaiter, Turn {
     const head = this.#replyHead!
     const headers = replyHeaders(head)
     this.replying = true
+    if (this.#to.client.retired) response.shouldKeepAlive = false
     if (this.#framing === 'counted' || (this.#framing === 'none' && mayTellLength(head))) {
       headers.push('Content-Length', String(head.contentLength))
     } else if (this.#framing === 'chunked' && wholeLength !== undefined) {

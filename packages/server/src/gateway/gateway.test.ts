@@ -14,7 +14,7 @@ import {
   standTrust,
   until,
 } from '../../../../test/gateway/stand.ts'
-import type { Script, ScriptedUpstream, Stand } from '../../../../test/gateway/stand.ts'
+import type { Script, ScriptedUpstream, Stand, StandOptions } from '../../../../test/gateway/stand.ts'
 
 test('an unknown option is refused', () => {
   const misspelt = { trust: standTrust('http://127.0.0.1:1'), onDecisoin: () => undefined }
@@ -77,6 +77,32 @@ test('closing lets requests end, says so to each connection, and then lets go of
   await assert.rejects(ask(stand.port, get('/billing/health')))
 })
 
+test('closing cuts off no reply that is still on its way, however long it takes the client', async (t) => {
+  const body = 'x'.repeat(8_000_000)
+  const { stand } = await open(t, (socket) => socket.write(okReply(body)), { limits: { drainMs: 10_000 } })
+  const client = new RawClient(stand.port).send(get('/billing/health'))
+  await until(() => client.received.length > 0, 'the reply has begun')
+  client.socket.pause()
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  const closed = stand.close()
+  await new Promise((resolve) => setTimeout(resolve, 150))
+  client.socket.resume()
+  assert.equal((await client.reply()).body.length, body.length)
+  await client.end()
+  await closed
+})
+
+test('a request that was on its way when closing began is served', async (t) => {
+  const { stand } = await open(t)
+  const client = new RawClient(stand.port).send(get('/billing/health'))
+  assert.equal((await client.reply()).status, 200)
+  const closed = stand.close()
+  const reply = await client.send(get('/billing/health')).reply()
+  assert.equal(reply.status, 200)
+  assert.equal(reply.headers['connection'], 'close')
+  await closed
+})
+
 test('closing waits only so long', async (t) => {
   const { stand } = await open(t, () => undefined)
   const client = new RawClient(stand.port).send(get('/billing/health'))
@@ -98,9 +124,13 @@ test('announced, it serves on while it says that it is not ready', async (t) => 
   await closed
 })
 
-async function open(t: TestContext, script?: Script): Promise<{ stand: Stand; upstream: ScriptedUpstream }> {
+async function open(
+  t: TestContext,
+  script?: Script,
+  options: StandOptions = {},
+): Promise<{ stand: Stand; upstream: ScriptedUpstream }> {
   const upstream = await openUpstream(script)
-  const stand = await openStand(upstream.url)
+  const stand = await openStand(upstream.url, options)
   t.after(async () => {
     await stand.close()
     await upstream.close()

@@ -98,21 +98,18 @@ export function createGateway(options: GatewayOptions): Gateway {
     failures: new FailureLog(log),
     onDecision,
   }
-  const server = createFrontServer(limits, createServe(state))
+  const front = createFrontServer(limits, createServe(state))
   let closing: Promise<void> | undefined
 
   const close = async (announceMs: number): Promise<void> => {
     state.draining = true
     if (announceMs > 0) await wait(announceMs)
-    const ended = new Promise<void>((resolve) => void server.close(() => resolve()))
-    const timer = setTimeout(() => server.closeAllConnections(), limits.drainMs)
-    await ended
-    clearTimeout(timer)
+    await front.close()
     for (const upstream of [...upstreams.values(), ...retired]) upstream.close()
     ticker.stop()
   }
   return {
-    server,
+    server: front.server,
     replace(trust) {
       const routing = compile(trust)
       state.routing = routing

@@ -106,20 +106,20 @@ async function open(
 ): Promise<{ port: number; served: string[]; aborts: string[] }> {
   const served: string[] = []
   const aborts: string[] = []
-  const server = createFrontServer(readLimits(limits), (client, request, response, expectsContinue) => {
-    const { url = '' } = request
-    if (url === '/hold') {
-      request.resume()
-      client.begin({ replying: false, abort: () => void aborts.push(url) })
-      return
-    }
-    served.push(expectsContinue ? `${url} expects` : url)
-    response.end('ok')
-  })
+  const { server, close } = createFrontServer(
+    readLimits({ drainMs: 0, ...limits }),
+    (client, request, response, expectsContinue) => {
+      const { url = '' } = request
+      if (url === '/hold') {
+        request.resume()
+        client.begin({ replying: false, abort: () => void aborts.push(url) })
+        return
+      }
+      served.push(expectsContinue ? `${url} expects` : url)
+      response.end('ok')
+    },
+  )
   const port = await listenOn(server)
-  t.after(() => {
-    server.closeAllConnections()
-    server.close()
-  })
+  t.after(close)
   return { port, served, aborts }
 }

@@ -1,5 +1,6 @@
 import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http'
+import { Server as NetServer } from 'node:net'
 import type { Socket } from 'node:net'
 import { answerText, plainAnswer, sendAnswer } from './answer.ts'
 import type { OwnStatus } from './answer.ts'
@@ -12,8 +13,8 @@ import type { GatewayLimits } from './limits.ts'
  *
  * Not listening yet: call `listen` on it.
  */
-export function createFrontServer(limits: GatewayLimits, serve: Serve): Server {
-  const connections = new WeakMap<Socket, ClientConnection>()
+export function createFrontServer(limits: GatewayLimits, serve: Serve): Front {
+  const connections = new Map<Socket, ClientConnection>()
   const server = createServer(serverOptions(limits))
   // Node drops headers beyond its default of 2000 in silence; ours are bounded by the size of the head, and by the gate.
   server.maxHeadersCount = 0
@@ -26,7 +27,10 @@ export function createFrontServer(limits: GatewayLimits, serve: Serve): Server {
     if (client.busy) client.wait(() => serve(client, request, response, expectsContinue))
     else serve(client, request, response, expectsContinue)
   }
-  server.on('connection', (socket: Socket) => connections.set(socket, new ClientConnection(socket, limits)))
+  server.on('connection', (socket: Socket) => {
+    connections.set(socket, new ClientConnection(socket, limits))
+    socket.on('close', () => connections.delete(socket))
+  })
   server.on('request', (request, response) => accept(request, response, false))
   // Answered "100 Continue" only once the request is allowed.
   server.on('checkContinue', (request, response) => accept(request, response, true))
@@ -50,7 +54,14 @@ export function createFrontServer(limits: GatewayLimits, serve: Serve): Server {
     else if (closing) closeWith(undefined, socket as Socket)
     else closeWith(parserErrors.get(error.code ?? '') ?? 400, socket as Socket)
   })
-  return server
+  return { server, close: () => close(server, connections, limits.drainMs) }
+}
+
+/** The server, and how to end it. */
+export type Front = {
+  readonly server: Server
+  /** Stops listening, lets what is under way come to its end for as long as the limits allow, and then cuts it off. */
+  close(): Promise<void>
 }
 
 /** Serves one request. `expectsContinue`: its body comes only after "100 Continue". */
@@ -60,6 +71,23 @@ export type Serve = (
   response: ServerResponse,
   expectsContinue: boolean,
 ) => void
+
+async function close(
+  server: Server,
+  connections: ReadonlyMap<Socket, ClientConnection>,
+  graceMs: number,
+): Promise<void> {
+  // Not http's own way of closing, which destroys connections with a reply that has ended but not left yet.
+  const ended = new Promise<void>((resolve) => void NetServer.prototype.close.call(server, () => resolve()))
+  for (const client of connections.values()) client.retire()
+  const timer = setTimeout(() => {
+    for (const socket of connections.keys()) socket.destroy()
+  }, graceMs)
+  await ended
+  clearTimeout(timer)
+  // Now there is nothing left for it to destroy, and it ends its timers.
+  server.close(() => undefined)
+}
 
 function serverOptions(limits: GatewayLimits): ServerOptions {
   const options: ServerOptions & { optimizeEmptyRequests?: boolean } = {
