@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import { request as httpRequest } from 'node:http'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { ResponseParser } from './response-parser.ts'
 import type { ResponseFault } from './response-parser.ts'
+import { openUpstream } from '../../../../test/gateway/stand.ts'
 
 test('a counted reply', () => {
   const reply = parse('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello')
@@ -143,6 +145,80 @@ test('random bytes never end as a reply, nor throw', () => {
     }),
   )
 })
+
+test('whatever it takes, Node’s own client takes too, and means the same by it', async (t) => {
+  let text = ''
+  const upstream = await openUpstream((socket) => socket.end(text, 'latin1'))
+  t.after(() => upstream.close())
+  let taken = 0
+  await fc.assert(
+    fc.asyncProperty(mutatedReplies, async (reply) => {
+      const ours = parse(reply, { close: true })
+      if (!ours.ended || ours.fault !== undefined) return
+      taken += 1
+      text = reply
+      assert.deepEqual(await askNode(upstream.url), { status: ours.status, body: ours.body })
+    }),
+    { numRuns: 400 },
+  )
+  assert.ok(taken > 40, `only ${taken} replies were taken`)
+})
+
+/** Replies that are almost right: pieces of good ones, some of them replaced, doubled or left out. */
+const mutatedReplies = fc
+  .array(
+    fc.constantFrom(
+      'Content-Length: 5\r\n',
+      'Content-Length: 3\r\n',
+      'content-length:5\r\n',
+      'Transfer-Encoding: chunked\r\n',
+      'Transfer-Encoding: gzip\r\n',
+      'Connection: close\r\n',
+      'X-A: b\r\n',
+      'X-A:\t b \r\n',
+      ' folded\r\n',
+      'X : y\r\n',
+      'X: y\n',
+      'X\r\n',
+    ),
+    { maxLength: 3 },
+  )
+  .chain((headers) =>
+    fc
+      .tuple(
+        fc.constantFrom(
+          'HTTP/1.1 200 OK\r\n',
+          'HTTP/1.0 200 OK\r\n',
+          'HTTP/1.1 200\r\n',
+          'HTTP/1.1 204 No\r\n',
+          'HTTP/1.1 99 X\r\n',
+        ),
+        fc.constantFrom(
+          'hello',
+          'hel',
+          '5\r\nhello\r\n0\r\n\r\n',
+          '5;x=y\r\nhello\r\n0\r\nA: b\r\n\r\n',
+          '5\nhello\r\n0\r\n\r\n',
+          '05\r\nhello\r\n000\r\n\r\n',
+          '',
+        ),
+      )
+      .map(([status, body]) => `${status}${headers.join('')}\r\n${body}`),
+  )
+
+function askNode(url: string): Promise<{ status: number; body: string } | string> {
+  return new Promise((resolve) => {
+    const request = httpRequest(url, { agent: false }, (reply) => {
+      let body = ''
+      reply.setEncoding('latin1')
+      reply.on('data', (chunk: string) => (body += chunk))
+      reply.on('error', (error) => resolve(error.message))
+      reply.on('end', () => resolve({ status: reply.statusCode ?? 0, body }))
+    })
+    request.on('error', (error) => resolve(error.message))
+    request.end()
+  })
+}
 
 type Parsed = {
   status: number
