@@ -1,4 +1,4 @@
-/** Other people's OAuth clients with private_key_jwt, unchanged, against a running issuer. */
+/** OAuth clients with private_key_jwt, other people's and our own, unchanged, against a running issuer. */
 import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -6,8 +6,10 @@ import { after, describe, test } from 'node:test'
 import * as jose from 'jose'
 import * as oauth from 'oauth4webapi'
 import * as openid from 'openid-client'
+import { createTokenSource } from '@countersign/sdk/client'
 import { readJwk } from '@countersign/sdk/jwt'
 import type { Client } from '../../packages/server/src/trust/trust.ts'
+import { keyedClient } from '../issuer/assertion.ts'
 import { orders, startIssuer, trust } from '../issuer/fixture.ts'
 
 const audience = 'https://billing.acme.example'
@@ -60,6 +62,17 @@ for (const algorithm of algorithms) {
     }
   })
 }
+
+test('our own token source, by private key', async () => {
+  const { client, key } = keyedClient('orders')
+  const keyed = await startIssuer({ trust: trust([client]) })
+  for (let round = 0; round < 2; round++) {
+    const source = createTokenSource({ issuer: keyed.url, clientId: 'orders', privateKey: key, audience })
+    const { secret } = await source.token()
+    assert.equal(jose.decodeJwt(secret.revealText()).sub, 'orders')
+  }
+  await keyed.close()
+})
 
 test('a key set that jose makes is read from its URL', async () => {
   const { publicKey, privateKey } = await jose.generateKeyPair('ES384', { extractable: true })

@@ -16,6 +16,17 @@ test('in the form', () => {
   })
 })
 
+test('an assertion, in the form with the client it speaks for', () => {
+  assert.deepEqual(authenticate('assertion', 'orders', 'a.b.c'), {
+    headers: {},
+    fields: {
+      client_id: 'orders',
+      client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+      client_assertion: 'a.b.c',
+    },
+  })
+})
+
 test('property: whatever id and secret are, the issuer reads them back', () => {
   const text = fc.string({ unit: 'grapheme', minLength: 1 })
   fc.assert(
@@ -40,7 +51,8 @@ test('the header goes first where the issuer takes both', () => {
 
 test('methods are known by their registered names', () => {
   assert.ok(isAuthenticationMethod('client_secret_post'))
-  for (const value of ['none', 'toString', '', undefined, 7]) assert.ok(!isAuthenticationMethod(value))
+  for (const value of ['none', 'assertion', 'toString', '', undefined, 7])
+    assert.ok(!isAuthenticationMethod(value))
 })
 
 function decoded(header: string): string {

@@ -1,6 +1,9 @@
 /** How a client shows a token endpoint who it is (RFC 6749 §2.3.1). */
 export type AuthenticationMethod = 'client_secret_basic' | 'client_secret_post'
 
+/** The same, or a JWT that speaks for the client (RFC 7521 §4.2). */
+export type ShownBy = AuthenticationMethod | 'assertion'
+
 /** What an authentication adds to a token request. Holds the secret: for the request alone, never to be kept. */
 export type Authentication = {
   readonly headers: Readonly<Record<string, string>>
@@ -13,12 +16,12 @@ export type Authentication = {
  * @example
  * authenticate('client_secret_basic', 'orders', 's3cr3t').headers // { Authorization: 'Basic b3JkZXJzOnMzY3IzdA==' }
  */
-export function authenticate(method: AuthenticationMethod, clientId: string, secret: string): Authentication {
+export function authenticate(method: ShownBy, clientId: string, secret: string): Authentication {
   return methods[method](clientId, secret)
 }
 
 export function isAuthenticationMethod(value: unknown): value is AuthenticationMethod {
-  return typeof value === 'string' && Object.hasOwn(methods, value)
+  return value === 'client_secret_basic' || value === 'client_secret_post'
 }
 
 /**
@@ -49,13 +52,23 @@ function post(clientId: string, secret: string): Authentication {
   return { headers: {}, fields: { client_id: clientId, client_secret: secret } }
 }
 
+/** The client is named as well: an assertion of a platform could mean several. */
+function assertion(clientId: string, jwt: string): Authentication {
+  return {
+    headers: {},
+    fields: { client_id: clientId, client_assertion_type: jwtBearer, client_assertion: jwt },
+  }
+}
+
 /** application/x-www-form-urlencoded, as RFC 6749 appendix B has it. */
 function formEncode(text: string): string {
   return new URLSearchParams({ '': text }).toString().slice(1)
 }
 
-const methods: Readonly<Record<AuthenticationMethod, (clientId: string, secret: string) => Authentication>> =
-  {
-    client_secret_basic: basic,
-    client_secret_post: post,
-  }
+const jwtBearer = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
+
+const methods: Readonly<Record<ShownBy, (clientId: string, secret: string) => Authentication>> = {
+  client_secret_basic: basic,
+  client_secret_post: post,
+  assertion,
+}

@@ -2,10 +2,10 @@ import { fetchMetadata } from '../core/metadata.ts'
 import { Problem } from '../core/problem.ts'
 import { isLoopbackHost } from '../core/loopback.ts'
 import { chooseMethod } from './authenticate.ts'
-import type { AuthenticationMethod } from './authenticate.ts'
+import type { ShownBy } from './authenticate.ts'
 
 /** Where tokens are asked for, and how the client shows there who it is. */
-export type TokenEndpoint = { readonly url: string; readonly method: AuthenticationMethod }
+export type TokenEndpoint = { readonly url: string; readonly method: ShownBy }
 
 /**
  * Finds an issuer's token endpoint by its metadata (OpenID Connect Discovery §4, RFC 8414 §3). The metadata must name
@@ -20,7 +20,7 @@ export async function discoverTokenEndpoint(
   options: {
     readonly timeoutMs: number
     readonly allowInsecure: boolean
-    readonly method: AuthenticationMethod | undefined
+    readonly method: ShownBy | undefined
   },
 ): Promise<TokenEndpoint> {
   const metadata = await fetchMetadata(issuer, {

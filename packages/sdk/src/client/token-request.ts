@@ -9,7 +9,10 @@ import type { Prover } from './prover.ts'
 export type TokenRequest = {
   readonly endpoint: TokenEndpoint
   readonly clientId: string
+  /** The secret, or the assertion. */
   readonly clientSecret: string
+  /** Another assertion, when the request has to be sent twice: an issuer takes each once. */
+  readonly another?: (() => string | Promise<string>) | undefined
   /** What narrows the token: `scope`, `audience`, `resource`, `roles`. */
   readonly fields: Readonly<Record<string, string>>
   /** For the whole exchange, milliseconds. */
@@ -41,7 +44,10 @@ export async function requestToken(request: TokenRequest): Promise<TokenResponse
   const { url } = request.endpoint
   let answer = await ask(request)
   // RFC 9449 §8: the issuer wants its own nonce in the proof, and has sent it along.
-  if (answer.isNewNonce && answer.document['error'] === 'use_dpop_nonce') answer = await ask(request)
+  if (answer.isNewNonce && answer.document['error'] === 'use_dpop_nonce') {
+    const { another } = request
+    answer = await ask(another === undefined ? request : { ...request, clientSecret: await another() })
+  }
   const { status, document, retryAfterSeconds } = answer
   if (status === 200) return readGrant(url, document, request.prover === undefined ? 'Bearer' : 'DPoP')
   throw refusalOf(request, status, document, retryAfterSeconds)
@@ -217,7 +223,7 @@ const tokenCharacters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012
 const passing = ['temporarily_unavailable', 'server_error', 'slow_down', 'use_dpop_nonce']
 
 const nextSteps: Readonly<Record<string, string>> = {
-  invalid_client: 'check clientId and clientSecret',
+  invalid_client: 'check clientId and what it shows: secret, key or assertion',
   unauthorized_client: 'let this client use the client credentials grant at the issuer',
   invalid_scope: 'ask only for scopes and roles that the issuer grants to this client',
   invalid_target: 'check audience or resource',

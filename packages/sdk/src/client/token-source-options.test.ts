@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Secret } from '../core/secret.ts'
+import { generateSigningKey } from '../jwt/key-readers.ts'
 import { checkOptions, fieldsOf } from './token-source-options.ts'
 import type { TokenSourceOptions } from './token-source-options.ts'
 
@@ -25,6 +26,33 @@ test('good options', () => {
   checkOptions({ ...good, clientSecret: () => 'x' })
   checkOptions({ tokenEndpoint: 'http://localhost:8080/token', clientId: 'orders', clientSecret: 'x' })
   checkOptions({ ...good, issuer: 'http://issuer.example', dangerouslyAllowInsecureIssuer: true })
+})
+
+test('a key or a file instead of a secret, and only one of the three', () => {
+  const { clientSecret, ...bare } = good
+  const privateKey = generateSigningKey('ES256')
+  checkOptions({ ...bare, privateKey })
+  checkOptions({ ...bare, assertionFile: '/var/run/token' })
+  const wrong: [options: object, message: RegExp][] = [
+    [bare, /expected clientSecret/],
+    [{ ...bare, clientSecret, privateKey }, /clientSecret and privateKey exclude each other/],
+    [{ ...bare, privateKey, assertionFile: 'x' }, /privateKey and assertionFile exclude each other/],
+    [{ ...bare, clientSecret: undefined, privateKey }, /exclude each other/],
+    [{ ...bare, privateKey: generateSigningKey('HS256') }, /privateKey: expected/],
+    [{ ...bare, privateKey: {} }, /privateKey: expected/],
+    [
+      { ...bare, privateKey, issuer: undefined, tokenEndpoint: 'https://x.example' },
+      /privateKey needs issuer/,
+    ],
+    [{ ...bare, assertionFile: '' }, /assertionFile: expected a path/],
+    [
+      { ...bare, privateKey, authentication: 'client_secret_post' },
+      /authentication: is for clients with a secret/,
+    ],
+  ]
+  for (const [options, message] of wrong) {
+    assert.throws(() => checkOptions(options as TokenSourceOptions), { code: 'option-invalid', message })
+  }
 })
 
 for (const [changes, code, message] of [

@@ -2,6 +2,7 @@ import type { Clock } from '../core/clock.ts'
 import { refuseUnknownOptions } from '../core/options.ts'
 import { Problem } from '../core/problem.ts'
 import type { Secret } from '../core/secret.ts'
+import { SigningKey } from '../jwt/key.ts'
 import { isAuthenticationMethod } from './authenticate.ts'
 import type { AuthenticationMethod } from './authenticate.ts'
 import { checkSecretUrl } from './endpoint.ts'
@@ -13,8 +14,21 @@ export type TokenSourceOptions = {
   /** The token endpoint's URL, for issuers without metadata. */
   readonly tokenEndpoint?: string
   readonly clientId: string
-  /** The secret; as a function it is asked before each request, so that a rotated secret needs no restart. */
-  readonly clientSecret: Secret | string | (() => Secret | string | Promise<Secret | string>)
+  /**
+   * The secret; as a function it is asked before each request, so that a rotated secret needs no restart. Either this,
+   * `privateKey` or `assertionFile`.
+   */
+  readonly clientSecret?: Secret | string | (() => Secret | string | Promise<Secret | string>)
+  /**
+   * Signs an assertion for each request (`private_key_jwt`, RFC 7523), so that nothing secret leaves this machine; needs
+   * `issuer`, which is whom the assertion is for.
+   */
+  readonly privateKey?: SigningKey
+  /**
+   * The path of a file with an assertion that the platform signs, such as a Kubernetes service account's projected
+   * token; read anew for each request.
+   */
+  readonly assertionFile?: string
   /** The service the token is for, as the issuer calls it. */
   readonly audience?: string
   /** The service the token is for, by its URL (RFC 8707 §2). */
@@ -57,7 +71,7 @@ export type TokenSourceEvent =
  */
 export function checkOptions(options: TokenSourceOptions): void {
   refuseUnknownOptions('createTokenSource', options, optionNames)
-  const { issuer, tokenEndpoint, clientId, clientSecret, scopes, roles, timeoutMs, authentication } = options
+  const { issuer, tokenEndpoint, clientId, scopes, roles, timeoutMs, authentication } = options
   if ((issuer === undefined) === (tokenEndpoint === undefined)) {
     throw invalid('expected either issuer or tokenEndpoint', 'give the issuer, whose metadata tells the rest')
   }
@@ -65,9 +79,7 @@ export function checkOptions(options: TokenSourceOptions): void {
   const [what, url] = issuer === undefined ? ['tokenEndpoint', tokenEndpoint!] : ['issuer', issuer]
   checkSecretUrl(url, `createTokenSource: ${what}`, allowInsecure, 'dangerouslyAllowInsecureIssuer')
   if (typeof clientId !== 'string' || clientId === '') throw invalid('expected clientId')
-  if (!isSecret(clientSecret) && typeof clientSecret !== 'function') {
-    throw invalid('expected clientSecret', 'is the environment variable set that it comes from?')
-  }
+  checkCredential(options)
   for (const [name, list] of Object.entries({ scopes, roles })) {
     if (list === undefined) continue
     // RFC 6749 §3.3: an empty list would ask for all that is granted, and a blank would make two of one.
@@ -88,6 +100,30 @@ export function checkOptions(options: TokenSourceOptions): void {
   }
   if (authentication !== undefined && !isAuthenticationMethod(authentication)) {
     throw invalid('authentication: expected client_secret_basic or client_secret_post')
+  }
+}
+
+/** Exactly one thing to show; a forgotten variable must not make another one count. */
+function checkCredential(options: TokenSourceOptions): void {
+  const { clientSecret, privateKey, assertionFile, authentication, issuer } = options
+  const given = ['clientSecret', 'privateKey', 'assertionFile'].filter((name) => Object.hasOwn(options, name))
+  if (given.length > 1) throw invalid(`${given.join(' and ')} exclude each other`, 'give one of them')
+  if (given[0] === 'privateKey') {
+    if (!(privateKey instanceof SigningKey) || privateKey.isSymmetric) {
+      throw invalid(
+        'privateKey: expected the key of a public-key algorithm',
+        'make it with readPrivatePem or its like',
+      )
+    }
+    if (issuer === undefined) throw invalid('privateKey needs issuer, whom its assertions are for')
+  } else if (given[0] === 'assertionFile') {
+    if (typeof assertionFile !== 'string' || assertionFile === '')
+      throw invalid('assertionFile: expected a path')
+  } else if (!isSecret(clientSecret) && typeof clientSecret !== 'function') {
+    throw invalid('expected clientSecret', 'is the environment variable set that it comes from?')
+  }
+  if (authentication !== undefined && given[0] !== 'clientSecret') {
+    throw invalid('authentication: is for clients with a secret')
   }
 }
 
@@ -121,6 +157,8 @@ const optionNames = [
   'tokenEndpoint',
   'clientId',
   'clientSecret',
+  'privateKey',
+  'assertionFile',
   'audience',
   'resource',
   'scopes',

@@ -3,6 +3,8 @@ import type { Clock } from '../core/clock.ts'
 import { isProblem, Problem } from '../core/problem.ts'
 import type { Secret } from '../core/secret.ts'
 import { createDpopKey } from '../jwt/dpop-proof.ts'
+import { assertionFile, signedAssertions } from './assertion.ts'
+import type { AssertionSource } from './assertion.ts'
 import { checkSecretUrl, discoverTokenEndpoint } from './endpoint.ts'
 import type { TokenEndpoint } from './endpoint.ts'
 import { createTokenFetch } from './fetch.ts'
@@ -93,6 +95,7 @@ class ClientCredentialsSource implements TokenSource {
   readonly #timeoutMs: number
   readonly #issuerProver: Prover | undefined
   readonly #prover: Prover | undefined
+  readonly #assertion: AssertionSource | undefined
   #endpoint: TokenEndpoint | undefined
   #held: Held | undefined
   #flight: Promise<Held> | undefined
@@ -105,6 +108,7 @@ class ClientCredentialsSource implements TokenSource {
     this.#fields = fieldsOf(options)
     this.#clock = options.clock ?? systemClock
     this.#timeoutMs = options.timeoutMs ?? 5000
+    this.#assertion = assertionsOf(options, this.#clock)
     if (options.dpop === true) {
       const key = createDpopKey()
       this.#issuerProver = new Prover(key, this.#clock)
@@ -179,6 +183,7 @@ class ClientCredentialsSource implements TokenSource {
         endpoint,
         clientId: this.#options.clientId,
         clientSecret: await this.#readSecret(),
+        another: this.#assertion,
         fields: this.#fields,
         timeoutMs: this.#timeoutMs,
         fetch: this.#options.fetch ?? globalThis.fetch,
@@ -243,17 +248,20 @@ class ClientCredentialsSource implements TokenSource {
   }
 
   async #findEndpoint(): Promise<TokenEndpoint> {
-    const { issuer, tokenEndpoint, authentication: method } = this.#options
+    const { issuer, tokenEndpoint, authentication } = this.#options
+    const method = this.#assertion === undefined ? authentication : 'assertion'
     if (tokenEndpoint !== undefined) return { url: tokenEndpoint, method: method ?? 'client_secret_basic' }
     const allowInsecure = this.#options.dangerouslyAllowInsecureIssuer === true
     return discoverTokenEndpoint(issuer!, { timeoutMs: this.#timeoutMs, allowInsecure, method })
   }
 
   async #readSecret(): Promise<string> {
+    if (this.#assertion !== undefined) return this.#assertion()
     const { clientSecret } = this.#options
     let secret: Secret | string
     try {
-      secret = typeof clientSecret === 'function' ? await clientSecret() : clientSecret
+      // With no assertion there is a secret: the options were checked.
+      secret = typeof clientSecret === 'function' ? await clientSecret() : clientSecret!
     } catch (error) {
       // Its message may quote what was read.
       const code = (error as { code?: unknown } | null)?.code
@@ -272,6 +280,12 @@ class ClientCredentialsSource implements TokenSource {
       // Told in the option's description: a full log must not stop calls between services.
     }
   }
+}
+
+function assertionsOf(options: TokenSourceOptions, clock: Clock): AssertionSource | undefined {
+  const { privateKey: key, assertionFile: path, clientId, issuer } = options
+  if (key !== undefined) return signedAssertions({ key, clientId, issuer: issuer!, clock })
+  return path === undefined ? undefined : assertionFile(path)
 }
 
 function asTokenProblem(error: unknown): Problem {
