@@ -11,7 +11,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const logs = join(root, '.cache/check')
 const quick = process.argv.includes('--quick')
 const total = { passed: 0, failed: 0 }
-const limitMs = 8 * 60_000
+const limitMs = 11 * 60_000
 const failuresMark = '✖ failing tests:'
 let running
 
