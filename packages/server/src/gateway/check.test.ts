@@ -88,6 +88,7 @@ function build(issuerUrl: string): {
     ownIssuer: undefined,
     keySets: new KeySets(systemClock, silentLog),
     clock: systemClock,
+    rememberedTokens: 1_000,
     upstreamFor: (url, where) => new Upstream(readOrigin(url, where), readLimits(), { nowMs: 0, stop() {} }),
   })
   const [service] = routing.services

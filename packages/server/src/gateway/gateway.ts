@@ -75,6 +75,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       ownIssuer,
       keySets,
       clock,
+      rememberedTokens: limits.rememberedTokens,
       upstreamFor(url, where) {
         const origin = readOrigin(url, where)
         const key = origin.key + origin.basePath

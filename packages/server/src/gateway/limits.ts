@@ -28,6 +28,8 @@ export type GatewayLimits = {
   readonly upstreamWaiting: number
   /** How long a request waits for a connection. */
   readonly waitMs: number
+  /** How many verified tokens are remembered, by all services together; a thousand each at least. */
+  readonly rememberedTokens: number
   /** How long `close()` lets requests finish. */
   readonly drainMs: number
 }
@@ -62,5 +64,6 @@ const defaultLimits: GatewayLimits = {
   upstreamConnections: 512,
   upstreamWaiting: 4_096,
   waitMs: 5_000,
+  rememberedTokens: 50_000,
   drainMs: 10_000,
 }

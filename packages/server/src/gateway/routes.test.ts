@@ -107,6 +107,7 @@ function compile(...services: readonly Service[]): Routing {
     ownIssuer: { issuer: 'https://issuer.acme.example', keySet: createKeySet([]) },
     keySets: new KeySets(systemClock, silentLog),
     clock: systemClock,
+    rememberedTokens: 1_000,
     upstreamFor(url, where) {
       const known = upstreams.get(url)
       if (known !== undefined) return known

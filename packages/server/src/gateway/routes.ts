@@ -55,10 +55,11 @@ export function compileRoutes(trust: Trust, parts: RoutingParts): Routing {
   const byPrefix = new Map<string, ReadyService>()
   let longestPrefix = 0
   const services: ReadyService[] = []
-  for (const service of trust.services.values()) {
-    if (service.upstream === undefined || (service.at === undefined && service.host === undefined)) continue
+  const served = [...trust.services.values()].filter(({ at, host, upstream }) => upstream && (at ?? host))
+  const cacheEntries = Math.max(1_000, Math.floor(parts.rememberedTokens / served.length))
+  for (const service of served) {
     const prefix = service.at === undefined ? [] : readPrefix(service)
-    const ready = compileService(service, service.upstream, prefix.length, trust, parts)
+    const ready = compileService(service, prefix.length, cacheEntries, trust, parts)
     services.push(ready)
     const [places, place] =
       service.host === undefined ? ([byPrefix, prefix.join('/')] as const) : ([byHost, service.host] as const)
@@ -91,13 +92,14 @@ export type RoutingParts = {
   readonly ownIssuer: OwnIssuer | undefined
   readonly keySets: KeySets
   readonly clock: Clock
+  readonly rememberedTokens: number
   upstreamFor(url: string, where: string): Upstream
 }
 
 function compileService(
   service: Service,
-  upstreamUrl: string,
   prefixSegments: number,
+  cacheEntries: number,
   trust: Trust,
   parts: RoutingParts,
 ): ReadyService {
@@ -116,11 +118,14 @@ function compileService(
   return Object.freeze({
     name,
     realm: parts.realm,
-    upstream: parts.upstreamFor(upstreamUrl, `services.${name}.upstream`),
+    upstream: parts.upstreamFor(service.upstream!, `services.${name}.upstream`),
     prefixSegments,
     table: createRouteTable(routes),
     tokenFrom,
-    verifier: issuers.length === 0 ? undefined : createVerifier({ issuers, clock: parts.clock }),
+    verifier:
+      issuers.length === 0
+        ? undefined
+        : createVerifier({ issuers, clock: parts.clock, cache: { entries: cacheEntries } }),
     facts: new TokenFacts(rolesOf),
   })
 }
