@@ -138,6 +138,8 @@ attack(12, 'injection through kid: paths, SQL, LDAP, prototypes, other types', a
     await refuses(verifier, signed(own, {}, text), 'token-malformed')
   }
   await refuses(verifier, signed(own, {}, { kid: `${own.kid}\0` }), 'token-malformed')
+  await refuses(verifier, signed(own, {}, { kid: 'k'.repeat(257) }), 'token-malformed')
+  await refuses(verifier, signed(own, {}, { kid: 'k'.repeat(256) }), 'key-unknown')
 })
 
 const injections = [
