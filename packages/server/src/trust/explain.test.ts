@@ -94,6 +94,7 @@ describe('where a request goes', () => {
       ownIssuer: undefined,
       keySets: new KeySets(Date.now, silentLog),
       clock: Date.now,
+      rememberedTokens: 1_000,
       upstreamFor: () => Object.freeze({}) as Upstream,
     })
     const segment = fc.constantFrom(
