@@ -19,6 +19,8 @@ const shellEnv = {
   PATH: [join(process.execPath, '..'), process.env['PATH']].join(delimiter),
   COUNTERSIGN_DEMO_PROVIDER_PORT: String(demo.ports.provider),
   SECRET_KEY: undefined,
+  // npm may say at any time that there is a newer npm.
+  npm_config_update_notifier: 'false',
 }
 const bash = openBash(shellEnv)
 after(async () => {
@@ -116,7 +118,8 @@ test('the demo is small, quick to start and quick to stop', async (t) => {
   if (megabytes !== undefined) assert.ok(megabytes < 150, `${megabytes} MB`)
   const { code, milliseconds } = await demo.stop()
   assert.equal(code, 0)
-  assert.ok(milliseconds < 1000, `${milliseconds} ms to stop`)
+  // Some fifty on a quiet machine; the limit is for a busy one.
+  assert.ok(milliseconds < 3000, `${milliseconds} ms to stop`)
   t.diagnostic(
     `listening after ${Math.round(demo.listeningMs)} ms, ${Math.round(megabytes ?? 0)} MB resident, ` +
       `stopped after ${Math.round(milliseconds)} ms`,
