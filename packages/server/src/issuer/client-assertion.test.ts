@@ -102,6 +102,7 @@ describe('refused as invalid_client', () => {
       'jwt',
       `${jwtBearer} `,
       'urn:ietf:params:oauth:client-assertion-type:saml2-bearer',
+      'urn:ietf:params:oauth:client-assertion-type:jwt-spiffe',
     ]) {
       assert.equal((await refusal(sign({}), { assertionType })).error, 'invalid_client')
     }

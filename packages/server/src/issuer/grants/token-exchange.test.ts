@@ -1,7 +1,19 @@
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
-import { createVerifier, inspectToken, readSecretSigningKey } from '@countersign/sdk/jwt'
+import {
+  createKeySet,
+  createVerifier,
+  generateSigningKey,
+  inspectToken,
+  readSecretSigningKey,
+  verificationKey,
+} from '@countersign/sdk/jwt'
 import { readPrincipal } from '@countersign/sdk/policy'
+import { silentLog } from '../../log.ts'
+import { readForm } from '../form.ts'
+import { isRefusal } from '../refusal.ts'
+import { createRemoteKeys } from '../remote-keys.ts'
+import { createTokenExchange } from './token-exchange.ts'
 import { basic, startIssuer } from '../../../../../test/issuer/fixture.ts'
 import type { Answer } from '../../../../../test/issuer/fixture.ts'
 import {
@@ -168,6 +180,47 @@ describe('the actor’s token', () => {
   test('is the client’s own', async () => {
     const answer = await withActor(await tokenFor('billing-api', 'ledger'), jwt)
     assert.deepEqual(claimsOf(answer)['act'], { sub: 'billing-api', iss })
+  })
+
+  test('bounds the life of what is issued as well', async () => {
+    const actor = await tokenFor('billing-api', 'ledger')
+    fixture.clock.nowMs += 100_000
+    const form = { audience: 'stock', actor_token: actor, actor_token_type: accessToken }
+    const answer = await exchange('billing-api', person({ exp: nowSeconds + 600 }), form)
+    fixture.clock.nowMs -= 100_000
+    assert.equal(answer.json['expires_in'], 200)
+  })
+
+  test('does not count when somebody acts for the client in it', async () => {
+    const key = generateSigningKey('ES256')
+    const keySet = createKeySet([verificationKey(key)])
+    const clock = (): number => fixture.clock.nowMs
+    const grant = createTokenExchange({
+      trust: chainTrust(),
+      own: { issuer: iss, keySet },
+      remoteKeys: createRemoteKeys({ clock, log: silentLog }),
+      clock,
+    })
+    const common = { iss, aud: 'https://billing.acme.example', exp: nowSeconds + 60 }
+    const caller = sign(key, { ...common, sub: 'front', client_id: 'front' })
+    const own = { ...common, sub: 'billing-api', client_id: 'billing-api' }
+    for (const [act, kind] of [
+      [undefined, 'granted'],
+      [{ sub: 'front' }, 'refused'],
+    ] as const) {
+      const actor = sign(key, act === undefined ? own : { ...own, act })
+      const form = readForm(
+        'application/x-www-form-urlencoded',
+        Buffer.from(
+          new URLSearchParams({
+            audience: 'stock',
+            ...subject(caller, { actor_token: actor, actor_token_type: accessToken }),
+          }).toString(),
+        ),
+      )
+      assert.ok(!isRefusal(form))
+      assert.equal((await grant('billing-api', form, fixture.clock.nowMs)).kind, kind)
+    }
   })
 
   test('is nobody else’s, and nobody acts for it', async () => {
