@@ -209,15 +209,12 @@ describe('the actor’s token', () => {
       [{ sub: 'front' }, 'refused'],
     ] as const) {
       const actor = sign(key, act === undefined ? own : { ...own, act })
-      const form = readForm(
-        'application/x-www-form-urlencoded',
-        Buffer.from(
-          new URLSearchParams({
-            audience: 'stock',
-            ...subject(caller, { actor_token: actor, actor_token_type: accessToken }),
-          }).toString(),
-        ),
-      )
+      const fields = {
+        audience: 'stock',
+        ...subject(caller, { actor_token: actor, actor_token_type: accessToken }),
+      }
+      const body = Buffer.from(new URLSearchParams(fields).toString())
+      const form = readForm('application/x-www-form-urlencoded', body)
       assert.ok(!isRefusal(form))
       assert.equal((await grant('billing-api', form, fixture.clock.nowMs)).kind, kind)
     }
