@@ -130,9 +130,7 @@ async function open(
   }
   const server = createServer((request, response) => {
     const connection = connections.get(request.socket)!
-    if (connection.closing) return
-    if (connection.busy) connection.wait(() => serve(connection, request, response))
-    else serve(connection, request, response)
+    connection.serve(response, () => serve(connection, request, response))
   })
   server.on('connection', (socket: Socket) =>
     connections.set(socket, new ClientConnection(socket, readLimits(limits))),

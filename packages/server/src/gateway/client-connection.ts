@@ -18,7 +18,7 @@ export class ClientConnection {
   readonly #limits: GatewayLimits
   #turn: Turn | undefined
   #closeAtEnd = false
-  readonly #waiting: (() => void)[] = []
+  readonly #waiting: { readonly response: ServerResponse; readonly serve: () => void }[] = []
 
   constructor(socket: Socket, limits: GatewayLimits) {
     this.socket = socket
@@ -50,18 +50,22 @@ export class ClientConnection {
       this.closing = true
       this.socket.destroySoon()
     }
-    if (this.#waiting.length === 0) return
-    while (this.#turn === undefined && !this.closing) {
-      const next = this.#waiting.shift()
-      if (next === undefined) return
-      next()
-    }
+    if (this.#waiting.length > 0) this.#next()
   }
 
-  /** Serves a request when those before it are served. */
-  wait(serve: () => void): void {
-    if (this.#waiting.length >= mostWaiting) this.socket.destroy()
-    else this.#waiting.push(serve)
+  /**
+   * Serves a request now, or when those before it are served and their replies have left. Only then is its response
+   * connected to the socket, so that how much of it waits to be sent can be seen there.
+   */
+  serve(response: ServerResponse, serve: () => void): void {
+    // Behind a request after which the connection closes nothing is served: it may be the tail of a smuggled one.
+    if (this.closing) return
+    if (this.#turn === undefined && this.#waiting.length === 0 && response.socket !== null) serve()
+    else if (this.#waiting.length >= mostWaiting) this.socket.destroy()
+    else {
+      this.#waiting.push({ response, serve })
+      if (this.#waiting.length === 1) this.#next()
+    }
   }
 
   /**
@@ -123,6 +127,19 @@ export class ClientConnection {
   cut(): void {
     this.closing = true
     this.socket.resetAndDestroy()
+  }
+
+  #next(): void {
+    while (this.#turn === undefined && !this.closing) {
+      const next = this.#waiting[0]
+      if (next === undefined) return
+      if (next.response.socket === null) {
+        next.response.once('socket', () => process.nextTick(() => this.#next()))
+        return
+      }
+      this.#waiting.shift()
+      next.serve()
+    }
   }
 
   #closed(): void {

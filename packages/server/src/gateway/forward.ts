@@ -278,16 +278,18 @@ class Exchange implements UpstreamExchange, UpstreamWaiter, Turn {
   /** @returns true while the socket to the client still holds the chunk's memory */
   #sendChunk(chunk: Buffer): boolean {
     const { client, response, ticker } = this.#to
-    if (this.#over && response.destroyed) return false
+    if (response.destroyed) return false
+    // Corked, since Node would otherwise put off the write to the next tick, and we would not know.
     response.cork()
-    const flowing = response.write(chunk)
+    response.write(chunk)
     response.uncork()
-    const pending = response.socket === null || client.socket.writableLength > 0
-    if (!pending) {
+    const { socket } = client
+    if (socket.writableLength === 0) {
       this.#progressMs = ticker.nowMs
       return false
     }
-    if (!flowing && !this.#over && !this.#replyPaused) this.#pauseReply()
+    // What `write` returns counts only what this one message holds, in some versions of Node.
+    if (socket.writableNeedDrain && !this.#over && !this.#replyPaused) this.#pauseReply()
     return true
   }
 
@@ -295,7 +297,7 @@ class Exchange implements UpstreamExchange, UpstreamWaiter, Turn {
     this.#replyPaused = true
     this.#progressMs = this.#to.ticker.nowMs
     this.#connection?.pause()
-    this.#to.response.once('drain', () => {
+    this.#to.client.socket.once('drain', () => {
       this.#replyPaused = false
       this.#progressMs = this.#to.ticker.nowMs
       this.#connection?.resume()

@@ -22,10 +22,7 @@ export function createFrontServer(limits: GatewayLimits, serve: Serve): Front {
 
   const accept = (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void => {
     const client = connections.get(request.socket)
-    // Behind a request after which the connection closes nothing is served: it may be the tail of a smuggled one.
-    if (client === undefined || client.closing) return
-    if (client.busy) client.wait(() => serve(client, request, response, expectsContinue))
-    else serve(client, request, response, expectsContinue)
+    client?.serve(response, () => serve(client, request, response, expectsContinue))
   }
   server.on('connection', (socket: Socket) => {
     connections.set(socket, new ClientConnection(socket, limits))
@@ -36,11 +33,9 @@ export function createFrontServer(limits: GatewayLimits, serve: Serve): Front {
   server.on('checkContinue', (request, response) => accept(request, response, true))
   server.on('checkExpectation', (request, response) => {
     const client = connections.get(request.socket)
-    if (client === undefined || client.closing) return
-    const refuse = (): void =>
-      sendAnswer(plainAnswer(417), client, request, response, { unread: false, close: true })
-    if (client.busy) client.wait(refuse)
-    else refuse()
+    client?.serve(response, () =>
+      sendAnswer(plainAnswer(417), client, request, response, { unread: false, close: true }),
+    )
   })
   // Not passed on to the request listeners: without this, Node would close the connection without a word.
   server.on('connect', (_request, socket) => closeWith(501, socket as Socket))
