@@ -7,7 +7,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { isProblem } from '@countersign/sdk/core'
 import { createTokenSource } from '@countersign/sdk/client'
+import { inspectToken, supportedAlgorithms } from '@countersign/sdk/jwt'
 import { silentLog } from '../log.ts'
+import { signingAlgorithms } from '../trust/algorithm-names.ts'
 import { runDemo } from './demo.ts'
 import { logIn } from './login.ts'
 import { otherAudience } from './people.ts'
@@ -58,6 +60,33 @@ test('a client’s token opens what its roles allow', async () => {
   assert.equal((await call('/billing/invoices', reader, 'POST')).status, 403)
   assert.equal((await call('/billing/invoices', await tokenOf('backoffice'), 'POST')).status, 201)
 })
+
+for (const algorithm of signingAlgorithms) {
+  const skip = supportedAlgorithms().includes(algorithm) ? false : 'this runtime does not have it'
+  test(`issuer, gateway and service agree by ${algorithm}`, { skip }, async () => {
+    const env = { COUNTERSIGN_DEMO_ALGORITHM: algorithm }
+    const other = await demoSettings(env, join(folder, algorithm))
+    const running = await runDemo({ settings: other, cwd: folder, log: silentLog, print() {}, warn() {} })
+    try {
+      const source = createTokenSource({
+        issuer: `http://localhost:${other.ports.issuer}`,
+        clientId: 'orders',
+        clientSecret: readFileSync(join(other.folder, 'orders.secret'), 'utf8'),
+      })
+      const authorization = await source.authHeader()
+      const header: unknown = inspectToken(authorization.slice('Bearer '.length)).header?.['alg']
+      assert.equal(header, algorithm)
+      const url = `http://localhost:${other.ports.gateway}/billing/invoices`
+      assert.equal((await fetch(url, { headers: { authorization } })).status, 200)
+      const forged =
+        authorization.slice(0, -8) + (authorization.at(-8) === 'A' ? 'B' : 'A') + authorization.slice(-7)
+      assert.equal((await fetch(url, { headers: { authorization: forged } })).status, 401)
+    } finally {
+      await running.people.catch(() => undefined)
+      await running.close()
+    }
+  })
+}
 
 test('a service believes the gateway nothing: asked directly it checks for itself', async () => {
   const direct = `http://127.0.0.1:${settings.ports.billing}/invoices`

@@ -108,11 +108,11 @@ function clientSecrets({ clientSecrets: given }: DemoSettings): Record<DemoClien
 
 /** The same text that is shown to people, read as every trust file is. Only the length of secrets is not minded. */
 function readDemoTrust(
-  { ports }: DemoSettings,
+  { ports, algorithm }: DemoSettings,
   key: Secret,
   { orders, backoffice }: Record<DemoClient, Secret>,
 ): Trust {
-  const read = readTrust(demoTrustText(ports), {
+  const read = readTrust(demoTrustText(ports, algorithm), {
     file: 'the demo’s trust file',
     env: {
       SECRET_KEY: key.revealText(),

@@ -46,6 +46,19 @@ for (const text of ['', '0', '65536', '-1', '80.5', '0x50', 'http', '123456', ' 
   })
 }
 
+test('the algorithm comes from the flag, then the environment, and must be one to sign with', () => {
+  const env = { COUNTERSIGN_DEMO_ALGORITHM: 'Ed448' }
+  assert.equal(readDemoSettings({}).algorithm, 'ES256')
+  assert.equal(readDemoSettings({ env }).algorithm, 'Ed448')
+  assert.equal(readDemoSettings({ env, algorithm: 'PS256' }).algorithm, 'PS256')
+  for (const name of ['HS256', 'none', 'es256', '']) {
+    assert.throws(
+      () => readDemoSettings({ algorithm: name }),
+      (error) => isProblem(error) && error.code === 'demo-algorithm',
+    )
+  }
+})
+
 test('two listeners cannot have one port', () => {
   assert.throws(
     () => readDemoSettings({ flags: { gateway: '8080' } }),

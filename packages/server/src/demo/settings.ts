@@ -1,8 +1,12 @@
 import { resolve } from 'node:path'
 import { Problem, Secret } from '@countersign/sdk/core'
+import type { Algorithm } from '@countersign/sdk/jwt'
+import { signingAlgorithms } from '../trust/algorithm-names.ts'
 
 export type DemoSettings = {
   readonly ports: DemoPorts
+  /** What our issuer signs with. */
+  readonly algorithm: Algorithm
   /** Where the clients' secrets are written, an absolute path. */
   readonly folder: string
   /** The key the tutorial's token endpoint and service share; undefined: make a random one. */
@@ -19,21 +23,26 @@ export type DemoClient = 'orders' | 'backoffice'
  * The demo's settings: flags first, then the environment (`COUNTERSIGN_DEMO_ISSUER_PORT`, …), then the defaults.
  *
  * @param flags ports as typed, by name; undefined where nothing was typed
+ * @param algorithm as typed after `--algorithm`
  * @param env usually `process.env`
  * @param cwd what a relative folder is relative to
- * @throws Problem `demo-port` for a port that is none, or one that is asked for twice; `demo-secret` for an empty secret
+ * @throws Problem `demo-port` for a port that is none, or one that is asked for twice; `demo-algorithm` for a name that is no
+ *   signature algorithm of an issuer; `demo-secret` for an empty secret
  */
 export function readDemoSettings({
   flags = {},
+  algorithm = undefined,
   env = {},
   cwd = process.cwd(),
 }: {
   flags?: Partial<Record<DemoPort, string | undefined>>
+  algorithm?: string | undefined
   env?: NodeJS.ProcessEnv
   cwd?: string
 }): DemoSettings {
   return {
     ports: readPorts(flags, env),
+    algorithm: readAlgorithm(algorithm ?? env['COUNTERSIGN_DEMO_ALGORITHM'] ?? 'ES256'),
     folder: resolve(cwd, env['COUNTERSIGN_DEMO_FOLDER'] || '.countersign/demo'),
     tutorialKey: readSecret(env, 'SECRET_KEY'),
     clientSecrets: {
@@ -78,6 +87,14 @@ function readPort(text: string, where: string): number {
   if (port >= 1 && port <= 65535) return port
   throw new Problem('demo-port', `${where}: expected a port from 1 to 65535, got "${text}"`, {
     next: `for example ${where.startsWith('--') ? `${where} 9000` : `${where}=9000`}`,
+  })
+}
+
+function readAlgorithm(name: string): Algorithm {
+  const known = signingAlgorithms.find((algorithm) => algorithm === name)
+  if (known !== undefined) return known
+  throw new Problem('demo-algorithm', `"${name}" is not an algorithm that an issuer can sign with`, {
+    next: `one of ${signingAlgorithms.join(', ')}`,
   })
 }
 

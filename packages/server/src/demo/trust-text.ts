@@ -1,3 +1,4 @@
+import type { Algorithm } from '@countersign/sdk/jwt'
 import { billingAudience } from './people.ts'
 import type { DemoPorts } from './settings.ts'
 import { tutorialAudience, tutorialIssuer } from './tutorial-token.ts'
@@ -9,13 +10,13 @@ import { tutorialAudience, tutorialIssuer } from './tutorial-token.ts'
  * @example
  * demoTrustText({ issuer: 8080, gateway: 9001, provider: 8090, secret: 9101, billing: 9102 })
  */
-export function demoTrustText(ports: DemoPorts): string {
+export function demoTrustText(ports: DemoPorts, algorithm: Algorithm = 'ES256'): string {
   return `# Who may call what in the demo.
 issuer:
   url: ${localUrl(ports.issuer)}
   listen: 127.0.0.1:${ports.issuer}
   store: "memory:"
-  keys: { algorithm: ES256, rotateEvery: 30d }
+  keys: { algorithm: ${algorithm}, rotateEvery: 30d }
   tokens: { lifetime: 5m }
 
 gateway:

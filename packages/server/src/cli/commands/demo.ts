@@ -9,6 +9,7 @@ import { untilStopped } from '../until-stopped.ts'
 
 export type DemoFlags = {
   readonly printTrust?: boolean
+  readonly algorithm?: string
   readonly issuerPort?: string
   readonly gatewayPort?: string
   readonly providerPort?: string
@@ -18,9 +19,9 @@ export type DemoFlags = {
 
 /** `countersign demo`: runs until it is told to stop. */
 export async function run({ terminal, env, cwd }: Context, flags: DemoFlags): Promise<number> {
-  const settings = readDemoSettings({ flags: portsOf(flags), env, cwd })
+  const settings = readDemoSettings({ flags: portsOf(flags), algorithm: flags.algorithm, env, cwd })
   if (flags.printTrust === true) {
-    terminal.print(demoTrustText(settings.ports).trimEnd())
+    terminal.print(demoTrustText(settings.ports, settings.algorithm).trimEnd())
     return exitCodes.ok
   }
   const log = createLog({
