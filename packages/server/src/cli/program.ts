@@ -62,7 +62,7 @@ export function createProgram(terminal: Terminal, end: (code: number) => void): 
   demo.option('--print-trust', 'print the demo’s trust file and start nothing')
   demo.option(
     '--algorithm <name>',
-    'what the issuer signs with: ES256, RS256, PS256, Ed25519, Ed448, ML-DSA-65 …; also COUNTERSIGN_DEMO_ALGORITHM',
+    'what the issuer signs with, such as Ed25519; also COUNTERSIGN_DEMO_ALGORITHM',
   )
   for (const part of ['issuer', 'gateway', 'provider', 'secret', 'billing']) {
     demo.option(`--${part}-port <port>`, `another port; also COUNTERSIGN_DEMO_${part.toUpperCase()}_PORT`)
