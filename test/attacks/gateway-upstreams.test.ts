@@ -141,6 +141,26 @@ test('an endless body ends with the client, and is never held in memory', async 
   await until(() => upstream.sockets.size === 0, 'its connection is closed')
 })
 
+test('an upstream that does not read holds up the client, and is never paid for in memory', async (t) => {
+  const { stand, upstream } = await open(t, (socket) => socket.pause())
+  const client = new RawClient(stand.port)
+  client.send('POST /billing/open HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n')
+  const piece = Buffer.alloc(1_000_000, 'x')
+  for (let i = 0; i < 100; i++) client.socket.write(piece)
+  const taken = (): number => client.socket.bytesWritten - client.socket.writableLength
+  let before = -1
+  while (before !== taken()) {
+    before = taken()
+    await new Promise((resolve) => setTimeout(resolve, 150))
+  }
+  assert.ok(before < 32 * 1024 * 1024, `${before} bytes taken`)
+  client.destroy()
+  await until(
+    () => [...upstream.sockets].every((socket) => socket.resume().destroyed),
+    'its connection is closed',
+  )
+})
+
 test('a reply before the request is even sent is refused', async (t) => {
   const { stand, upstream } = await open(t, (socket) => socket.write(okReply('ok')))
   await ask(stand.port, get('/billing/health'))
