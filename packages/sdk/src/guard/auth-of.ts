@@ -1,5 +1,6 @@
 import { Problem } from '../core/problem.ts'
 import type { Principal } from '../policy/principal.ts'
+import { carriedBy, carriedSoFar } from './carried.ts'
 
 /** What a framework's request carries behind a guard. */
 export type Authenticated = { readonly auth: Principal }
@@ -15,7 +16,7 @@ export type Authenticated = { readonly auth: Principal }
  * app.get('/me', guardExpress(guard, 'authenticated'), (req, res) => res.json(authOf(req).subject))
  */
 export function authOf(carrier: object): Principal {
-  const principal = principals.get(carrier)
+  const principal = carriedSoFar(carrier)?.principal
   if (principal !== undefined) return principal
   throw new Problem('auth-missing', 'no guard has let this request through, or only an open one', {
     next: 'put a guard with "authenticated" or a policy before this handler',
@@ -24,8 +25,5 @@ export function authOf(carrier: object): Principal {
 
 /** For adapters: remembers who acts. An open route, which asks nobody, forgets nobody either. */
 export function rememberAuth(carrier: object, principal: Principal | undefined): void {
-  if (principal !== undefined) principals.set(carrier, principal)
+  if (principal !== undefined) carriedBy(carrier).principal = principal
 }
-
-// Beside the carrier and not in it: whatever merges a body or a header into a request cannot reach it.
-const principals = new WeakMap<object, Principal>()

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { carriedBy } from './carried.ts'
 import { readFetchRequest } from './fetch.ts'
 import type { GuardRequest } from './guard.ts'
 
@@ -14,17 +15,12 @@ export function nodeGuardRequest(
   { method = '', url = '', rawHeaders, socket }: IncomingMessage,
   target: string = url,
 ): GuardRequest {
-  return known.get(carrier) ?? remember(carrier, { method, target, rawHeaders, peer: socket })
+  const carried = carriedBy(carrier)
+  return (carried.request ??= { method, target, rawHeaders, peer: socket })
 }
 
 /** The same for a `Request` of the fetch standard. */
 export function fetchGuardRequest(carrier: object, request: Request): GuardRequest {
-  return known.get(carrier) ?? remember(carrier, readFetchRequest(request))
+  const carried = carriedBy(carrier)
+  return (carried.request ??= readFetchRequest(request))
 }
-
-function remember(carrier: object, request: GuardRequest): GuardRequest {
-  known.set(carrier, request)
-  return request
-}
-
-const known = new WeakMap<object, GuardRequest>()

@@ -1,0 +1,44 @@
+import type { Principal } from '../policy/principal.ts'
+import type { GuardRequest } from './guard.ts'
+
+/**
+ * What guards remember of one request, on the object that the framework gives to its handlers. Private fields, so that
+ * whoever prints that object prints nothing of it.
+ */
+export class Carried {
+  #request: GuardRequest | undefined
+  #principal: Principal | undefined
+
+  get request(): GuardRequest | undefined {
+    return this.#request
+  }
+
+  set request(request: GuardRequest) {
+    this.#request = request
+  }
+
+  get principal(): Principal | undefined {
+    return this.#principal
+  }
+
+  set principal(principal: Principal) {
+    this.#principal = principal
+  }
+}
+
+/** What is remembered of this carrier; from now on there is something. */
+export function carriedBy(carrier: Carrier): Carried {
+  return (carrier[key] ??= new Carried())
+}
+
+/** The same for those who only look. */
+export function carriedSoFar(carrier: Carrier): Carried | undefined {
+  return carrier[key]
+}
+
+// A symbol that nobody else has: whatever merges a body or a header into a request cannot name it. A WeakMap would be
+// one as well, but a request lives for a moment, and weak entries cost the garbage collector more than the check costs.
+const key = Symbol('countersign')
+
+/** An object of the framework's that lives as long as one request. */
+export type Carrier = object & { [key]?: Carried }
