@@ -108,4 +108,32 @@ export const ownCatalogue: readonly Attack[] = [
       expected: 'an escaped name is read as what it is; token-malformed for names that need an escape',
     },
   ]),
+  ...inFile('sender-constraint.test.ts', [
+    {
+      row: 80,
+      title: 'a stolen bound token with a proof of the thief’s own key, or none',
+      expected: 'confirmation-mismatch, proof-invalid, proof-missing; proof-required as a bearer token',
+    },
+    {
+      row: 81,
+      title: 'a proof that was seen is sent again',
+      expected: 'proof-replayed: a proof counts once, also of fifty at once',
+    },
+    {
+      row: 82,
+      title: 'a proof that was made for another method, URL or token',
+      expected: 'proof-invalid, and it is not used up by that',
+    },
+    {
+      row: 83,
+      title: 'a proof whose key or header proves nothing',
+      expected:
+        'proof-invalid: one header, an asymmetric algorithm, a strong public key of exactly that algorithm',
+    },
+    {
+      row: 84,
+      title: 'a proof from long ago, from the future, or made in advance',
+      expected: 'proof-invalid; nonce-required where nonces are demanded',
+    },
+  ]),
 ]
