@@ -34,7 +34,7 @@ export function guardExpress(guard: Guard, requirement: Requirement): ExpressMid
   checkOneRequirement('guardExpress', requirement)
   return (request, response, next) => {
     // A router that is mounted somewhere has taken its own path off `url`, and the client never sent the rest alone.
-    const outcome = outcomeOf(guard, nodeGuardRequest(request, request, request.originalUrl), requirement)
+    const outcome = outcomeOf(guard, nodeGuardRequest(request, request.originalUrl), requirement)
     return outcome instanceof Promise ? outcome.then(act) : act(outcome)
 
     function act(settled: Outcome): void {

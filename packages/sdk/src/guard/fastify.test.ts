@@ -142,6 +142,23 @@ test('routes and plugins from before are guarded too; those beside it are not', 
   await partly.close()
 })
 
+test('a guard inside a guarded plugin: both must be met, and who acts is not forgotten', async () => {
+  const [outer, inner] = [createTestIssuer(), createTestIssuer({ audience: 'inner' })]
+  const app = fastify()
+  await app.register(guardFastify(outer.guard()))
+  await app.register(async (inside) => {
+    await inside.register(guardFastify(inner.guard({ tokenFrom: [{ header: 'Inner' }] })))
+    inside.get('/inside', (request) => authOf(request).subject)
+    inside.get('/open', { config: { auth: 'open' } }, (request) => ({ auth: request.auth ?? null }))
+  })
+  const authorization = outer.authorization({ subject: 'alice' })
+  assert.equal((await app.inject({ url: '/inside', headers: { authorization } })).statusCode, 401)
+  const both = { authorization, inner: inner.token({ subject: 'bob' }) }
+  assert.equal((await app.inject({ url: '/inside', headers: both })).body, 'bob')
+  assert.deepEqual((await app.inject('/open')).json(), { auth: null })
+  await app.close()
+})
+
 test('what another plugin answers before it, such as preflight requests, needs no token', async () => {
   const app = fastify()
   app.addHook('onRequest', async (request, reply) => {

@@ -52,18 +52,15 @@ export function guardFastify(guard: Guard, options: FastifyGuardOptions = {}): F
   checkOneRequirement('guardFastify: default', fallback)
   const plugin: FastifyGuardPlugin = (instance, _, done) => {
     const app = instance as FastifyInstance
-    app.decorateRequest('auth', undefined)
+    // A plugin inside another guarded one may have a guard of its own, with another issuer.
+    if (!app.hasRequestDecorator('auth')) app.decorateRequest('auth', undefined)
     app.addHook('onRoute', ({ url, config }) => {
       if (config?.auth !== undefined) checkOneRequirement(`config.auth of ${url}`, config.auth)
     })
     app.addHook('onRequest', (request, reply, next) => {
       // What no route is for is Fastify's to answer; only the path must have one reading.
       const requirement = request.is404 ? 'open' : (request.routeOptions.config?.auth ?? fallback)
-      const outcome = outcomeOf(
-        guard,
-        nodeGuardRequest(request, request.raw, request.originalUrl),
-        requirement,
-      )
+      const outcome = outcomeOf(guard, nodeGuardRequest(request.raw, request.originalUrl), requirement)
       if (outcome instanceof Promise) void outcome.then(act)
       else act(outcome)
 
@@ -76,7 +73,7 @@ export function guardFastify(guard: Guard, options: FastifyGuardOptions = {}): F
         // Whoever asked may have left while the keys were on their way.
         if (reply.raw.destroyed) return
         rememberAuth(request, settled.principal)
-        request.auth = settled.principal
+        if (settled.principal !== undefined) request.auth = settled.principal
         for (const [name, value] of responseHeadersOf(settled)) reply.header(name, value)
         next()
       }
@@ -94,6 +91,7 @@ const pluginMarks = {
 }
 
 type FastifyInstance = {
+  hasRequestDecorator(name: string): boolean
   decorateRequest(name: string, value: undefined): unknown
   addHook(
     name: 'onRoute',

@@ -4,23 +4,20 @@ import { readFetchRequest } from './fetch.ts'
 import type { GuardRequest } from './guard.ts'
 
 /**
- * A node:http request as a guard takes it; the same object for the same carrier, so that guards which are asked one
- * after the other see that it is one request.
+ * A node:http request as a guard takes it; the same object for the same message, so that guards which are asked one
+ * after the other, in whatever framework, see that it is one request.
  *
- * @param carrier what the framework gives to its handlers.
  * @param target the request line's own target, which routers leave in `originalUrl` and change in `url`.
  */
-export function nodeGuardRequest(
-  carrier: object,
-  { method = '', url = '', rawHeaders, socket }: IncomingMessage,
-  target: string = url,
-): GuardRequest {
-  const carried = carriedBy(carrier)
-  return (carried.request ??= { method, target, rawHeaders, peer: socket })
+export function nodeGuardRequest(message: IncomingMessage, target?: string): GuardRequest {
+  const carried = carriedBy(message)
+  if (carried.request !== undefined) return carried.request
+  const { method = '', url = '', rawHeaders, socket } = message
+  return (carried.request = { method, target: target ?? url, rawHeaders, peer: socket })
 }
 
 /** The same for a `Request` of the fetch standard. */
-export function fetchGuardRequest(carrier: object, request: Request): GuardRequest {
-  const carried = carriedBy(carrier)
+export function fetchGuardRequest(request: Request): GuardRequest {
+  const carried = carriedBy(request)
   return (carried.request ??= readFetchRequest(request))
 }

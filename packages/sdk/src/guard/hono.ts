@@ -50,9 +50,7 @@ export function guardHono(guard: Guard, requirement: Requirement): HonoMiddlewar
 
 function requestOf(context: HonoContext): GuardRequest {
   const { incoming } = nodeBindings(context)
-  return incoming?.rawHeaders === undefined
-    ? fetchGuardRequest(context, context.req.raw)
-    : nodeGuardRequest(context, incoming, incoming.url)
+  return incoming?.rawHeaders === undefined ? fetchGuardRequest(context.req.raw) : nodeGuardRequest(incoming)
 }
 
 /** @hono/node-server gives the request and the response of node:http along. */

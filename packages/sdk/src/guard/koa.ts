@@ -34,7 +34,7 @@ export function guardKoa(guard: Guard, requirement: Requirement): KoaMiddleware 
   checkOneRequirement('guardKoa', requirement)
   return async (context, next) => {
     const { req, res, originalUrl, state } = context
-    const outcome = await outcomeOf(guard, nodeGuardRequest(context, req, originalUrl), requirement)
+    const outcome = await outcomeOf(guard, nodeGuardRequest(req, originalUrl), requirement)
     if (outcome.kind === 'refused') {
       // Koa would read an upload of any length to its end before it is done with the refusal.
       context.respond = false

@@ -43,7 +43,7 @@ export function guardNest(guard: Guard, HttpException: HttpExceptionClass): Nest
       }
       const http = context.switchToHttp()
       const request = http.getRequest() as NestRequest
-      const asked = nodeGuardRequest(request, request.raw ?? request, request.originalUrl)
+      const asked = nodeGuardRequest(request.raw ?? request, request.originalUrl)
       const outcome = outcomeOf(guard, asked, requirementOf(context), wantsJson)
       return outcome instanceof Promise ? outcome.then(act) : act(outcome)
 

@@ -40,8 +40,8 @@ export function needOf(
   return async (request) => {
     const asked =
       'rawHeaders' in request
-        ? nodeGuardRequest(request, request, (request as { originalUrl?: string }).originalUrl)
-        : fetchGuardRequest(request, request)
+        ? nodeGuardRequest(request, (request as { originalUrl?: string }).originalUrl)
+        : fetchGuardRequest(request)
     const outcome = await outcomeOf(guard, asked, requirement, [])
     if (outcome.kind === 'refused') throw errorOf(new Refusal(outcome.challenge))
     rememberAuth(request, outcome.principal)
