@@ -44,11 +44,15 @@ test('a reply of unknown length is passed on as it comes', async (t) => {
 })
 
 test('a reply that ends with the connection is passed on the same way', async (t) => {
-  const { stand } = await open(t, (socket) => socket.end('HTTP/1.1 200 OK\r\nX-A: b\r\n\r\nto the end'))
-  const client = new RawClient(stand.port).send(get('/billing/health'))
+  const { stand, upstream } = await open(t, (socket) =>
+    socket.end('HTTP/1.1 200 OK\r\nX-A: b\r\n\r\nto the end'),
+  )
+  const client = new RawClient(stand.port).send(get('/billing/health') + get('/billing/health'))
   await client.end()
   const reply = await client.reply()
   assert.equal(reply.body, 'to the end')
+  // There is no way to answer it, so it must not be acted on.
+  assert.equal(upstream.requests.length, 1)
   assert.equal(reply.headers['connection'], 'close')
   assert.equal(reply.headers['transfer-encoding'], undefined)
 })
@@ -191,6 +195,55 @@ test('a reply to half an upload reaches the client, and the connection goes on',
   assert.deepEqual([reply.status, reply.body], [413, 'big'])
   client.send('x'.repeat(199_000) + get('/billing/health'))
   assert.equal((await client.reply()).body, 'ok')
+  client.destroy()
+})
+
+test('a reply to an upload that the upstream does not take reaches the client as well', async (t) => {
+  const { stand, upstream } = await open(t, (socket, text) => {
+    if (text.startsWith('POST')) socket.pause()
+    else socket.write(okReply('ok'))
+  })
+  const client = new RawClient(stand.port)
+  const size = 12_000_000
+  client.send(`POST /billing/open HTTP/1.1\r\nHost: a\r\nContent-Length: ${size}\r\n\r\n`)
+  client.send('x'.repeat(size))
+  await until(() => upstream.requests.length === 1, 'the upload has begun')
+  // Long enough for every buffer on the way to be full.
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  for (const socket of upstream.sockets)
+    socket.write('HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig')
+  assert.equal((await client.reply()).status, 413)
+  client.send(get('/billing/health'))
+  assert.equal((await client.reply()).body, 'ok')
+  client.destroy()
+})
+
+test('a large reply in small pieces reaches a slow client unchanged', async (t) => {
+  // Every piece differs, so that one read over another shows; together they are more than all buffers hold.
+  const pieces = Array.from({ length: 800 }, (_, index) =>
+    Buffer.alloc(20_000, index.toString().padStart(5, '0')),
+  )
+  const whole = Buffer.concat(pieces)
+  const { stand } = await open(t, (socket) => {
+    socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${whole.length}\r\n\r\n`)
+    let at = 0
+    const more = (): void => {
+      if (at === pieces.length) return
+      if (socket.write(pieces[at++]!)) setImmediate(more)
+      else socket.once('drain', () => setImmediate(more))
+    }
+    more()
+  })
+  const client = new RawClient(stand.port).send(get('/billing/health'))
+  await until(() => client.received.length > 0, 'the beginning')
+  for (let i = 0; i < 5; i++) {
+    client.socket.pause()
+    await new Promise((resolve) => setTimeout(resolve, 60))
+    client.socket.resume()
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+  const reply = await client.reply()
+  assert.equal(hashOf(Buffer.from(reply.body, 'latin1')), hashOf(whole))
   client.destroy()
 })
 
