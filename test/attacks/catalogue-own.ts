@@ -135,5 +135,10 @@ export const ownCatalogue: readonly Attack[] = [
       title: 'a proof from long ago, from the future, or made in advance',
       expected: 'proof-invalid; nonce-required where nonces are demanded',
     },
+    {
+      row: 85,
+      title: 'a proof whose key costs a hundred times an honest one to check',
+      expected: 'proof-invalid before the key is read: anybody may send one to a token endpoint',
+    },
   ]),
 ]

@@ -1,7 +1,7 @@
 import { test } from 'node:test'
 import assert from 'node:assert/strict'
 import { createHash, generateKeyPairSync } from 'node:crypto'
-import { createDpopNonces, createKeySet, jwkThumbprint } from '@countersign/sdk/jwt'
+import { createDpopChecker, createDpopNonces, createKeySet, jwkThumbprint } from '@countersign/sdk/jwt'
 import type { Jwk } from '@countersign/sdk/jwt'
 import { createGuard } from '@countersign/sdk/guard'
 import type { Guard, GuardOptions } from '@countersign/sdk/guard'
@@ -204,6 +204,41 @@ attack(84, 'a proof from long ago, from the future, or made in advance', async (
   )
   await fails(demanding, bound, [proof({ jti: 'i', nonce: `${nonce.slice(0, -1)}\u00e9` })], 'nonce-required')
   await fails(demanding, bound, [proof({ jti: 'j', nonce: [nonce] })], 'proof-invalid')
+})
+
+attack(85, 'a proof whose key costs a hundred times an honest one to check', async () => {
+  const checker = createDpopChecker()
+  const htu = 'https://issuer.example/token'
+  const ask = async (jwk: Jwk, alg: string, signature: Signature): Promise<string> => {
+    const text = forge(
+      { typ: 'dpop+jwt', alg, jwk },
+      { jti: JSON.stringify(jwk).slice(0, 40), htm: 'POST', htu, iat: now },
+      signature,
+    )
+    const result = await checker.check({ rawHeaders: ['DPoP', text], method: 'POST', url: htu, nowMs })
+    return result.kind === 'denied' ? `${result.denial.reason} ${result.denial.detail}` : result.kind
+  }
+  const honest = pair('PS256')
+  assert.equal(await ask(bareJwk(honest), 'PS256', signedBy(honest, 'PS256')), 'proven')
+  const number = (bytes: number): string => Buffer.alloc(bytes, 0xfb).toString('base64url')
+  for (const [n, e] of [
+    [number(1024), 'AQAB'],
+    [number(513), 'AQAB'],
+    [number(256), number(8)],
+    [number(256), number(5)],
+  ] as const) {
+    const answer = await ask({ kty: 'RSA', n, e }, 'PS256', () => Buffer.alloc(256, 1))
+    assert.match(answer, /^proof-invalid .*more than 4096 bits/)
+  }
+  for (const odd of [
+    { kty: 'RSA', n: { toString: 1 }, e: 'AQAB' },
+    { kty: 'RSA', n: 7, e: [] },
+    'x',
+    7,
+    [],
+  ]) {
+    assert.match(await ask(odd as Jwk, 'PS256', () => Buffer.alloc(256, 1)), /^proof-invalid/)
+  }
 })
 
 function guardOf(options: Partial<GuardOptions> = {}): Guard {

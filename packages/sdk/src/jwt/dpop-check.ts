@@ -217,6 +217,8 @@ function readHeaderKey(head: string, allowed: readonly Algorithm[]): HeaderKey |
   const { algorithm, members } = header
   if (checkType(header, proofTypes) !== undefined) return invalid('header: typ is not dpop+jwt')
   if (!allowed.includes(algorithm)) return invalid('header: alg is not an allowed one')
+  if (isCostly(members['jwk']))
+    return invalid('header: jwk is an RSA key of more than 4096 bits or 32 bits of exponent')
   try {
     const { material } = checkJwk(members['jwk'], 'verify', [algorithm], 'header: jwk')
     return {
@@ -227,6 +229,19 @@ function readHeaderKey(head: string, allowed: readonly Algorithm[]): HeaderKey |
     if (!isProblem(problem)) throw problem
     return invalid(problem.message)
   }
+}
+
+/**
+ * Anybody may send a proof to a token endpoint, with a key of their own making: one of 8192 bits costs a hundred times
+ * what an honest one does, before anything is known about the sender.
+ */
+function isCostly(jwk: unknown): boolean {
+  const { kty, n, e } = (jwk ?? {}) as Jwk
+  return kty === 'RSA' && (isLonger(n, maxModulusLength) || isLonger(e, maxExponentLength))
+}
+
+function isLonger(member: unknown, limit: number): boolean {
+  return typeof member === 'string' && member.length > limit
 }
 
 /** RFC 9449 §4.3 points 3, 8 and 9. */
@@ -278,6 +293,9 @@ const proofTypes: ReadonlySet<string> = new Set(['dpop+jwt'])
 /** A key of 4096 bits, its signature and a long URL fit. */
 const maxProofLength = 8192
 const maxKnownHeaders = 1000
+// In characters of base64url: 4096 and 32 bits.
+const maxModulusLength = 683
+const maxExponentLength = 6
 
 // Frozen, since one object answers many requests.
 const noProof = Object.freeze(deny('proof-missing', 'no DPoP header'))
