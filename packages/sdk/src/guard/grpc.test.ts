@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
+import { createHash, X509Certificate } from 'node:crypto'
 import { after, test } from 'node:test'
 import * as grpc from '@grpc/grpc-js'
 import { createTestIssuer, startTestIssuer } from '@countersign/sdk/testing'
+import { selfSigned } from '../../../../test/gateway/certificate.ts'
 import { authOf } from './auth-of.ts'
 import type { Guard } from './guard.ts'
 import { guardGrpc } from './grpc.ts'
@@ -73,16 +75,36 @@ test('a method that no route names is not there, whoever asks', async () => {
   assert.deepEqual(reached, [])
 })
 
-test('keys that are slow make the call wait, keys that cannot be had end it as UNAVAILABLE', async () => {
+test('keys that are slow make the call wait, keys that cannot be had end it as UNAVAILABLE', async (t) => {
   await using remote = await startTestIssuer()
   const own = await serve(remote.guard())
+  t.after(own.close)
   remote.fail({ keys: 503 })
   const authorization = remote.authorization()
   assert.equal((await watch(own.port, { authorization })).code, grpc.status.UNAVAILABLE)
   remote.advance(60)
   remote.fail({ delayMs: 20 })
   assert.equal((await watch(own.port, { authorization })).replies?.length, 3)
-  await own.close()
+})
+
+test('a token that is bound to the client’s certificate (RFC 8705 §3), and one that is bound to another', async (t) => {
+  const [server, client, other] = [selfSigned(), selfSigned(), selfSigned()]
+  const pair = [{ private_key: Buffer.from(server.key), cert_chain: Buffer.from(server.cert) }]
+  const guard = issuer.guard({ senderConstraint: 'required', publicUrl: 'https://billing.test' })
+  const own = await serve(guard, grpc.ServerCredentials.createSsl(Buffer.from(client.cert), pair, true))
+  t.after(own.close)
+  const [authority, key, cert] = [server.cert, client.key, client.cert].map((pem) => Buffer.from(pem))
+  const credentials = grpc.credentials.createSsl(authority, key, cert)
+  for (const [bound, expected] of [
+    [client, undefined],
+    [other, grpc.status.UNAUTHENTICATED],
+  ] as const) {
+    const { raw } = new X509Certificate(bound.cert)
+    const cnf = { 'x5t#S256': createHash('sha256').update(raw).digest('base64url') }
+    const wanted = { roles: 'reader', scopes: 'invoices:read', claims: { cnf } }
+    const metadata = { authorization: issuer.authorization(wanted) }
+    assert.equal((await call(own.port, 'Read', metadata, credentials)).code, expected)
+  }
 })
 
 test('what cannot be is refused when the service starts', () => {
@@ -91,7 +113,10 @@ test('what cannot be is refused when the service starts', () => {
 
 type Message = Record<string, unknown>
 
-async function serve(guard: Guard): Promise<{ port: number; close(): Promise<void> }> {
+async function serve(
+  guard: Guard,
+  credentials = grpc.ServerCredentials.createInsecure(),
+): Promise<{ port: number; close(): Promise<void> }> {
   const server = new grpc.Server({ interceptors: [guardGrpc(guard, routes, grpc)] })
   const answer: grpc.handleUnaryCall<Message, Message> = ({ metadata, request }, done) => {
     reached.push('unary')
@@ -108,7 +133,7 @@ async function serve(guard: Guard): Promise<{ port: number; close(): Promise<voi
     Watch: stream,
   })
   const bound = await new Promise<number>((resolve, reject) => {
-    server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error, at) =>
+    server.bindAsync('127.0.0.1:0', credentials, (error, at) =>
       error === null ? resolve(at) : reject(error),
     )
   })
@@ -123,11 +148,16 @@ async function serve(guard: Guard): Promise<{ port: number; close(): Promise<voi
 
 type Outcome = { reply?: Message; code?: number; details?: string; challenge?: unknown }
 
-function call(at: number, name: string, metadata: Record<string, string>): Promise<Outcome> {
+function call(
+  at: number,
+  name: string,
+  metadata: Record<string, string>,
+  credentials?: grpc.ChannelCredentials,
+): Promise<Outcome> {
   return new Promise((resolve) => {
     const done = (error: grpc.ServiceError | null, reply?: Message): void =>
       resolve(error === null ? { reply: reply! } : refusalOf(error))
-    clientOf(at)[name]!({ id: '7' }, metadataOf(metadata), done)
+    clientOf(at, credentials)[name]!({ id: '7' }, metadataOf(metadata), done)
   })
 }
 
@@ -173,9 +203,12 @@ function method(path: string, streaming = false) {
 
 type Method = (...parameters: unknown[]) => unknown
 
-function clientOf(at: number): Record<string, Method> {
+function clientOf(at: number, credentials = grpc.credentials.createInsecure()): Record<string, Method> {
   const Client = grpc.makeGenericClientConstructor(service, 'Invoices')
-  const client = new Client(`127.0.0.1:${at}`, grpc.credentials.createInsecure())
+  const client = new Client(`127.0.0.1:${at}`, credentials, {
+    // An address is no server name in TLS (RFC 6066 §3).
+    'grpc.ssl_target_name_override': 'localhost',
+  })
   clients.push(client)
   return client as unknown as Record<string, Method>
 }

@@ -46,7 +46,7 @@ export function guardGrpc<Grpc extends GrpcModule>(
       start(next) {
         next({
           onReceiveMetadata(metadata, go) {
-            const outcome = outcomeOf(guard, readMetadata(path, metadata), requirement, [])
+            const outcome = outcomeOf(guard, readCall(path, metadata, call), requirement, [])
             if (outcome instanceof Promise) void outcome.then((settled) => act(settled, metadata, go, call))
             else act(outcome, metadata, go, call)
           },
@@ -69,13 +69,18 @@ export function guardGrpc<Grpc extends GrpcModule>(
 }
 
 /** gRPC's own requests are all POST (its protocol over HTTP/2); binary metadata is nobody's token. */
-function readMetadata(path: string, metadata: GrpcMetadata): GuardRequest {
+function readCall(path: string, metadata: GrpcMetadata, call: GrpcCall): GuardRequest {
   const rawHeaders: string[] = []
   for (const name of Object.keys(metadata.getMap())) {
     if (name.endsWith('-bin')) continue
     for (const value of metadata.get(name)) rawHeaders.push(name, String(value))
   }
-  return { method: 'POST', target: path, rawHeaders }
+  const peer = {
+    remoteAddress: call.getConnectionInfo?.().remoteAddress,
+    // Only a certificate that the server's own authorities have signed.
+    getPeerX509Certificate: () => call.getAuthContext?.().sslPeerCertificate,
+  }
+  return { method: 'POST', target: path, rawHeaders, peer }
 }
 
 type MetadataNext = (metadata: GrpcMetadata) => void
@@ -93,5 +98,7 @@ export type GrpcMetadata = {
 
 /** A call on its way to its handler. */
 type GrpcCall = {
+  getConnectionInfo?(): { readonly remoteAddress?: string | undefined }
+  getAuthContext?(): { readonly sslPeerCertificate?: { readonly raw: Uint8Array } }
   sendStatus(status: { code: number; details: string; metadata: GrpcMetadata }): void
 }
