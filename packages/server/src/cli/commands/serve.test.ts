@@ -71,7 +71,7 @@ test('a taken port is one clear line with the next step', async (t) => {
 test('a log that nobody takes any more is a failure, not a quiet end', async (t) => {
   const stand = await openStand(t)
   const serving = serve(t, stand.folder, [])
-  await serving.says('"event":"serve.listening"', 2)
+  await serving.talks('Ctrl-C stops')
   serving.closeLog()
   serving.kill('SIGHUP')
   assert.deepEqual(await serving.ended, { code: 1, signal: null })
@@ -116,6 +116,13 @@ function serve(
       resolve({ code, signal })
     })
   })
+  const until = async (text: string, met: () => boolean): Promise<void> => {
+    const limit = Date.now() + 20_000
+    while (!met()) {
+      if (over || Date.now() > limit) assert.fail(`it did not say ${text}\n${stdout}${stderr}`)
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    }
+  }
   return {
     ended,
     stdout: () => stdout,
@@ -123,12 +130,8 @@ function serve(
     kill: (signal: NodeJS.Signals) => child.kill(signal),
     closeLog: () => child.stdout.destroy(),
     /** Waits until the log has said something this often. */
-    async says(text: string, times = 1) {
-      const limit = Date.now() + 20_000
-      while (stdout.split(text).length <= times) {
-        if (over || Date.now() > limit) assert.fail(`it did not say ${text}\n${stdout}${stderr}`)
-        await new Promise((resolve) => setTimeout(resolve, 10))
-      }
-    },
+    says: (text: string, times = 1) => until(text, () => stdout.split(text).length > times),
+    /** Waits until it has said something to the person at the terminal: then it takes signals. */
+    talks: (text: string) => until(text, () => stderr.includes(text)),
   }
 }

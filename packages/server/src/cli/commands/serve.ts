@@ -48,7 +48,10 @@ export async function run(context: Context, { only, log: level, announce, watch 
   }
   // Whatever ends us before we have stopped in good order, such as a log that nobody takes any more, is a failure.
   process.exitCode = exitCodes.failure
-  const starting = start()
+  // Node's own answer to SIGHUP is to end. The file is being read just now, so one that comes early has its wish.
+  const early = (): void => {}
+  process.on('SIGHUP', early)
+  const starting = start().finally(() => process.off('SIGHUP', early))
   // Listened for from the beginning: whoever stops us while we start gets a stop in good order too.
   const stopped = untilStopped(async (signal) => {
     const { servers, watching } = await starting
