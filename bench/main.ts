@@ -6,6 +6,7 @@ const benches: Record<string, () => Promise<{ run(): Promise<void> }>> = {
   jwt: () => import('./jwt.ts'),
   gateway: () => import('./gateway.ts'),
   issuer: () => import('./issuer.ts'),
+  guard: () => import('./guard.ts'),
 }
 
 const asked = process.argv.slice(2)
