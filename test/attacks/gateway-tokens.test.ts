@@ -134,6 +134,22 @@ test('a token in two places, or twice, is no token', async (t) => {
   }
 })
 
+test('on an open route a token may be anything, but not two', async (t) => {
+  const own = await openStand(upstream.url, {
+    key,
+    service: {
+      tokenFrom: [
+        { kind: 'header', name: 'Token' },
+        { kind: 'cookie', name: 'at' },
+      ],
+    },
+  })
+  t.after(() => own.close())
+  assert.equal((await ask(own.port, get('/billing/health', 'Token: nonsense'))).status, 200)
+  assert.equal((await ask(own.port, get('/billing/health', 'Token: a', 'TOKEN: b'))).status, 400)
+  assert.equal((await ask(own.port, get('/billing/health', 'Cookie: at=a; at=b'))).status, 400)
+})
+
 test('a token in the query or the body is none', async () => {
   const token = stand.token({ roles: ['admin'], scope: 'invoices:write' })
   assert.equal((await ask(stand.port, get(`/billing/invoices/7?access_token=${token}`))).status, 401)

@@ -19,7 +19,7 @@ export function check(
   rawHeaders: readonly string[],
   nowMs: number,
 ): Outcome | Promise<Outcome> {
-  if (route.open) return open
+  if (route.open) return service.ownPlaces.length === 0 ? open : checkOpen(service, rawHeaders)
   const { verifier } = service
   // A service without a verifier has open routes only; were it otherwise, this fails closed.
   if (verifier === undefined) return { token: undefined, result: nobodyToAsk }
@@ -35,6 +35,14 @@ export type Outcome = {
   /** Undefined when there is none, or none that is good. */
   readonly token: VerifiedToken | undefined
   readonly result: Allowance | Denial
+}
+
+/** Nobody asks for the token, but a service that looks at it all the same must not find two to choose from. */
+function checkOpen(service: ReadyService, rawHeaders: readonly string[]): Outcome {
+  const token = extractToken(service.ownPlaces, rawHeaders)
+  return typeof token !== 'string' && token.reason === 'token-repeated'
+    ? { token: undefined, result: token }
+    : open
 }
 
 function judge(verification: Verification, service: ReadyService, route: ReadyRoute): Outcome {

@@ -27,6 +27,8 @@ export type ReadyService = {
   readonly prefixSegments: number
   readonly table: RouteTable<ReadyRoute>
   readonly tokenFrom: readonly TokenPlace[]
+  /** Those of them that the request gate knows nothing of. */
+  readonly ownPlaces: readonly TokenPlace[]
   /** Undefined when all routes are open. */
   readonly verifier: Verifier | undefined
   readonly facts: TokenFacts
@@ -122,6 +124,7 @@ function compileService(
     prefixSegments,
     table: createRouteTable(routes),
     tokenFrom,
+    ownPlaces: tokenFrom.filter(({ kind }) => kind !== 'bearer'),
     verifier:
       issuers.length === 0
         ? undefined
