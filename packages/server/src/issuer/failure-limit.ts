@@ -1,3 +1,5 @@
+import { addressKey } from '../address.ts'
+
 /** Slows down guessing: too many failures of one client from one address, and it has to wait. */
 export type FailureLimit = {
   /** How long this pair still has to wait, in whole seconds; 0: not at all. */
@@ -46,18 +48,7 @@ export function createFailureLimit(options: FailureLimitOptions = {}): FailureLi
   }
 }
 
-/** An IPv6 customer has a whole /64, so that is what counts as one address. */
 function pairOf(clientId: string, address: string): string {
-  const network = address.includes(':') && !address.includes('.') ? firstFourGroups(address) : address
   // Cut, so that what is remembered has a bound in bytes as well.
-  return `${network} ${clientId.slice(0, 200)}`
-}
-
-function firstFourGroups(address: string): string {
-  const [head = '', tail] = address.split('%')[0]!.split('::')
-  const groups = head === '' ? [] : head.split(':')
-  if (tail === undefined) return groups.slice(0, 4).join(':')
-  const after = tail === '' ? [] : tail.split(':')
-  while (groups.length + after.length < 8) groups.push('0')
-  return [...groups, ...after].slice(0, 4).join(':')
+  return `${addressKey(address)} ${clientId.slice(0, 200)}`
 }
