@@ -45,6 +45,11 @@ export type DpopRequest = {
   readonly accessToken?: string
   /** The `cnf.jkt` of that token: the key that must have signed. */
   readonly thumbprint?: string
+  /**
+   * Who answers for the proof, such as the client that the token was issued to: by this the memory of used proofs is
+   * shared out. The proof's key unless given; anybody can make many of those.
+   */
+  readonly owner?: string
   /** Milliseconds since the epoch. */
   readonly nowMs: number
 }
@@ -139,7 +144,8 @@ class ProofChecker implements DpopChecker {
     if (typeof expiresAtMs !== 'number') return denied(expiresAtMs)
     // Last, so that a proof that is refused for anything else is not used up by it.
     const proofId = claims['jti'] as string
-    const first = this.#replays.putOnce('dpop', markOf(thumbprint, proofId), expiresAtMs, nowMs)
+    const mark = markOf(thumbprint, proofId)
+    const first = this.#replays.putOnce('dpop', mark, expiresAtMs, nowMs, request.owner ?? thumbprint)
     if (typeof first === 'boolean') return this.#conclude(first, thumbprint, claims, nowMs)
     return first.then((isFirst) => this.#conclude(isFirst, thumbprint, claims, nowMs))
   }

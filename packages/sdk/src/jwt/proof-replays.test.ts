@@ -38,8 +38,8 @@ test('the dead are forgotten, never the living', () => {
 
 test('when it is full nothing is accepted and nothing is forgotten, until the first have died', () => {
   const replays = createProofReplays({ maxEntries: 2 })
-  replays.putOnce('dpop', 'a', now + 1000, now)
-  replays.putOnce('dpop', 'b', now + 300_000, now)
+  replays.putOnce('dpop', 'a', now + 1000, now, 'one')
+  replays.putOnce('dpop', 'b', now + 300_000, now, 'other')
   assert.throws(() => replays.putOnce('dpop', 'c', now + 1000, now), {
     code: 'proofs-full',
     retryAfterSeconds: 60,
@@ -47,6 +47,27 @@ test('when it is full nothing is accepted and nothing is forgotten, until the fi
   assert.equal(replays.putOnce('dpop', 'b', now + 300_000, now), false, 'a repeated one is still told')
   assert.equal(replays.putOnce('dpop', 'c', now + 300_000, now + 61_000), true)
   assert.equal(replays.putOnce('dpop', 'b', now + 300_000, now + 61_000), false)
+})
+
+test('one that floods is refused alone', () => {
+  const replays = createProofReplays({ maxEntries: 1000 })
+  const put = (owner: string, index: number): unknown =>
+    replays.putOnce('dpop', `${owner} ${index}`, now + 300_000, now, owner)
+  for (let index = 0; index < 10; index++) put('honest', index)
+  let flooded = 0
+  assert.throws(
+    () => {
+      for (; flooded < 2000; flooded++) put('flooder', flooded)
+    },
+    { code: 'proofs-full' },
+  )
+  assert.equal(flooded, 490, 'the half that is for whoever comes')
+  for (let index = 10; index < 200; index++) assert.equal(put('honest', index), true)
+  for (let owner = 0; owner < 50; owner++) assert.equal(put(`new ${owner}`, 0), true)
+  assert.throws(() => put('flooder', 2000), { code: 'proofs-full' })
+  assert.equal(put('flooder', 7), false, 'what it has used stays used')
+  assert.equal(replays.putOnce('dpop', 'later', now + 900_000, now + 361_000, 'flooder'), true)
+  assert.equal(replays.size, 1)
 })
 
 test('a clock that is set back forgets nothing', () => {

@@ -108,7 +108,7 @@ class TokenConstraint implements SenderConstraint {
 
   check(
     request: ConstrainedRequest,
-    { confirmation }: VerifiedToken,
+    { confirmation, issuer, clientId }: VerifiedToken,
     text: string,
     nowMs: number,
   ): ConstraintCheck | Promise<ConstraintCheck> {
@@ -136,6 +136,8 @@ class TokenConstraint implements SenderConstraint {
       url,
       accessToken: text,
       thumbprint: keyThumbprint,
+      // A client may have a token for each of many keys, and is still one client.
+      ...(clientId === undefined ? {} : { owner: `${issuer} ${clientId}` }),
       nowMs,
     })
     const result = checked instanceof Promise ? checked.then(conclude) : conclude(checked)
