@@ -2,6 +2,7 @@ import { fields, located, optional, required } from './shape.ts'
 import type { Shape } from './shape.ts'
 import { clientsSection } from './client-section.ts'
 import { issuerSection } from './issuer-section.ts'
+import { operationsSection, trustedProxies } from './operations-section.ts'
 import { listenAddress, realmText } from './scalars.ts'
 import { servicesSection } from './service-section.ts'
 import { trustedSection } from './trusted-section.ts'
@@ -21,6 +22,11 @@ export const trustFile = fields({
   trusted: optional(trustedSection, 'Issuers other than ours whose tokens services may accept, by name.'),
   services: optional(servicesSection, 'What is called, by name.'),
   clients: optional(clientsSection, 'Registered callers, by client id.'),
+  operations: optional(operationsSection, 'For those who run it: metrics, probes and the access log.'),
+  trustedProxies: optional(
+    trustedProxies(),
+    'Addresses or networks of proxies before us that may say who the client is (X-Forwarded-For).',
+  ),
 })
 
 export type TrustFileDraft = typeof trustFile extends Shape<infer T> ? T : never

@@ -3,6 +3,7 @@ import { atKey, kindText, mistake, shown } from './reading.ts'
 import type { Located, Reading, Spot } from './reading.ts'
 import { fields, located, onlyTrue, optional, required, text } from './shape.ts'
 import type { Shape } from './shape.ts'
+import { rateLimit } from './rate-limit.ts'
 import { duration, listenAddress, word } from './scalars.ts'
 import { issuerUrl } from './urls.ts'
 import { loadSecret, secretReference, strongEnough } from './secret-reference.ts'
@@ -41,6 +42,16 @@ export const issuerSection = located(
       }),
       'The tokens it signs.',
     ),
+    limits: optional(
+      fields({
+        client: optional(rateLimit(), 'How often one client may ask for a token; as often as it likes.'),
+        address: optional(
+          rateLimit(),
+          'How often one address (of IPv6: one /64) may ask for a token; as often as it likes.',
+        ),
+      }),
+      'What is too much; then the answer is 429 with Retry-After.',
+    ),
   }),
 )
 
@@ -67,7 +78,7 @@ export type IssuerDraft = typeof issuerSection extends Shape<infer T> ? T : neve
 
 /** The settings the issuer runs on; undefined when something in it was mistaken. */
 export function resolveIssuer(draft: IssuerDraft, reading: Reading): IssuerSettings | undefined {
-  const { url, listen, store, keys, tokens } = draft.value
+  const { url, listen, store, keys, tokens, limits } = draft.value
   const storeSettings = store === undefined ? undefined : resolveStore(store, reading)
   const seal = resolveSeal(draft, reading)
   if (url === undefined || listen === undefined || storeSettings === undefined) return undefined
@@ -82,6 +93,7 @@ export function resolveIssuer(draft: IssuerDraft, reading: Reading): IssuerSetti
       dangerouslyUnsealed: keys?.dangerouslyUnsealed ?? false,
     },
     tokens: { lifetimeSeconds: tokens?.lifetime ?? 5 * 60 },
+    ...(limits === undefined ? {} : { limits }),
   }
 }
 

@@ -7,6 +7,7 @@ import { checkPlatforms } from './federated-section.ts'
 import { trustFile } from './file-shape.ts'
 import type { TrustFileDraft } from './file-shape.ts'
 import { resolveIssuer } from './issuer-section.ts'
+import { resolveOperations } from './operations-section.ts'
 import { applyOverrides } from './overrides.ts'
 import { declaredNames, resolveService } from './service-section.ts'
 import { resolveTrusted } from './trusted-section.ts'
@@ -78,6 +79,9 @@ function resolveTrust(draft: TrustFileDraft, file: string, reading: Reading): Tr
     trusted,
     services,
     clients,
+    operations:
+      draft.operations && resolveOperations(draft.operations, [issuer?.listen, gateway?.listen], reading),
+    trustedProxies: draft.trustedProxies ?? [],
   }
 }
 

@@ -15,6 +15,10 @@ export type Trust = {
   readonly trusted: ReadonlyMap<string, TrustedIssuer>
   readonly services: ReadonlyMap<string, Service>
   readonly clients: ReadonlyMap<string, Client>
+  /** For those who run it; undefined: no numbers anywhere, no line per request. */
+  readonly operations?: OperationsSettings | undefined
+  /** Addresses and networks of proxies whose word on the client's address is taken; nobody's unless given. */
+  readonly trustedProxies?: readonly string[]
 }
 
 export type ListenAddress = { readonly host: string; readonly port: number }
@@ -32,6 +36,8 @@ export type IssuerSettings = {
     readonly dangerouslyUnsealed: boolean
   }
   readonly tokens: { readonly lifetimeSeconds: number }
+  /** How often tokens may be asked for; undefined: as often as anybody likes. */
+  readonly limits?: { readonly client?: RateLimit | undefined; readonly address?: RateLimit | undefined }
 }
 
 export type StoreSettings =
@@ -44,6 +50,16 @@ export type GatewaySettings = {
   /** The realm of challenges (RFC 9110 §11.5). */
   readonly realm: string
 }
+
+export type OperationsSettings = {
+  /** Where metrics and probes are; undefined: nowhere. */
+  readonly listen: ListenAddress | undefined
+  /** Of how many requests a line is logged: 0 none, 1 all. */
+  readonly accessLogShare: number
+}
+
+/** A token bucket: what drips in, and what fits. */
+export type RateLimit = { readonly perSecond: number; readonly burst: number }
 
 export type TrustedIssuer = {
   readonly name: string
@@ -67,8 +83,10 @@ export type Service = {
   readonly audience: string
   readonly roles: readonly string[]
   readonly scopes: readonly string[]
-  /** Where the gateway forwards to; undefined: guarded by itself only. */
+  /** Where the gateway forwards to, the first of its targets; undefined: guarded by itself only. */
   readonly upstream: string | undefined
+  /** All the file says of the way there, when that is more than one URL. */
+  readonly upstreamSettings?: UpstreamSettings
   /** Path prefix at the gateway ("/billing"), taken off before forwarding; "/" for all that nobody else claims. */
   readonly at: string | undefined
   /** Host name at the gateway, lower case, no port; instead of `at`. */
@@ -80,6 +98,45 @@ export type Service = {
   /** Where the token is looked for; in exactly one of these places may it stand. */
   readonly tokenFrom: readonly TokenPlace[]
   readonly routes: readonly Route[]
+}
+
+/** How the gateway reaches a service. What is undefined is left to the gateway's limits. */
+export type UpstreamSettings = {
+  /** URLs, at least one. */
+  readonly targets: readonly string[]
+  readonly balance: 'least-pending' | 'round-robin'
+  readonly timeouts: {
+    readonly connectSeconds: number | undefined
+    readonly replySeconds: number | undefined
+    readonly stallSeconds: number | undefined
+    readonly idleSeconds: number | undefined
+  }
+  /** For each target. */
+  readonly connections: number | undefined
+  readonly waiting: number | undefined
+  /** A target without a reply `after` times in a row is left alone, at first `forSeconds` long. */
+  readonly eject: { readonly after: number; readonly forSeconds: number }
+  readonly probe: UpstreamProbeSettings | undefined
+  /** Only of requests without a body that change nothing, before any byte of a reply, each time to another target. */
+  readonly retries: { readonly most: number; readonly percent: number }
+  readonly tls: UpstreamTlsSettings | undefined
+}
+
+export type UpstreamProbeSettings = {
+  readonly path: string
+  readonly everySeconds: number
+  readonly timeoutSeconds: number
+  readonly wellAfter: number
+  readonly outAfter: number
+}
+
+/** Paths of PEM files, absolute: they are read anew when they change. */
+export type UpstreamTlsSettings = {
+  /** Instead of the authorities that the machine trusts. */
+  readonly caFile: string | undefined
+  readonly certificateFile: string | undefined
+  readonly keyFile: string | undefined
+  readonly serverName: string | undefined
 }
 
 export type TokenPlace =
