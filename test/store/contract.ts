@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isProblem } from '@countersign/sdk/core'
-import type { KeyRecord, Store } from '../../packages/server/src/store/store.ts'
+import { emptyChain, verifyChain } from '../../packages/server/src/store/audit-chain.ts'
+import type { AuditEntry, ClientDraft, KeyRecord, Store } from '../../packages/server/src/store/store.ts'
 
 /**
  * Test support: what every store must do, run by each driver's own test file.
@@ -69,6 +70,110 @@ export function storeContract(
     )
   })
 
+  contract('a ring and what the audit log says of it are written together or not at all', async (store) => {
+    await store.replaceRing(0, [keyRecord('first')], [auditEntry('first')])
+    await store.replaceRing(0, [keyRecord('late')], [auditEntry('late')])
+    assert.deepEqual(subjects(await store.readAudit(0, 10)), ['first'])
+  })
+
+  contract('a managed client is written, found, changed and removed', async (store) => {
+    const made = await store.writeClient(draft('b', { request: 'r1' }), 0, [auditEntry('b')])
+    assert.deepEqual(made, { ...draft('b', { request: 'r1' }), revision: 1, version: 1 })
+    assert.deepEqual(await store.findClient({ id: 'b' }), made)
+    assert.deepEqual(await store.findClient({ request: 'r1' }), made)
+
+    const changed = await store.writeClient(draft('b', { settings: '{"name":"Zoë"}' }), 1, [auditEntry('b')])
+    // What made it stays on record, whatever a later draft says.
+    const expected = { id: 'b', request: 'r1', removed: false, settings: '{"name":"Zoë"}' }
+    assert.deepEqual(changed, { ...expected, revision: 2, version: 2 })
+
+    const removed = await store.writeClient(draft('b', { removed: true, settings: '' }), 2, [auditEntry('b')])
+    assert.equal(removed?.removed, true)
+    assert.deepEqual(await store.listClients('', 10), [])
+    assert.deepEqual(await store.findClient({ id: 'b' }), removed)
+    assert.deepEqual(await store.readClientChanges(2, 10), [removed])
+    assert.equal((await store.readAudit(0, 10)).length, 3)
+    assert.equal(await store.findClient({ id: 'a' }), undefined)
+    assert.equal(await store.findClient({ request: 'r2' }), undefined)
+  })
+
+  contract('a client that changed meanwhile, or is removed, is left as it is', async (store) => {
+    await store.writeClient(draft('a', { request: 'r1' }), 0, [auditEntry('a')])
+    for (const [other, revision] of [
+      [draft('a'), 0],
+      [draft('a'), 2],
+      [draft('b'), 1],
+      [draft('b', { request: 'r1' }), 0],
+    ] as const) {
+      assert.equal(await store.writeClient(other, revision, [auditEntry('never')]), undefined)
+    }
+    await store.writeClient(draft('a', { removed: true }), 1, [auditEntry('a')])
+    for (const revision of [0, 1, 2]) {
+      assert.equal(await store.writeClient(draft('a'), revision, [auditEntry('never')]), undefined)
+    }
+    assert.equal((await store.findClient({ id: 'a' }))?.removed, true)
+    assert.deepEqual(subjects(await store.readAudit(0, 10)), ['a', 'a'])
+  })
+
+  contract('clients are listed by id, changes by version, page by page', async (store) => {
+    for (const id of ['c', 'B', 'a', 'é']) await store.writeClient(draft(id), 0, [])
+    await store.writeClient(draft('c', { settings: 'new' }), 1, [])
+    const ids = (records: readonly { id: string }[]): string[] => records.map(({ id }) => id)
+    // By code unit, not by the alphabet of some language.
+    assert.deepEqual(ids(await store.listClients('', 2)), ['B', 'a'])
+    assert.deepEqual(ids(await store.listClients('a', 2)), ['c', 'é'])
+    assert.deepEqual(ids(await store.readClientChanges(0, 2)), ['B', 'a'])
+    const [, second] = await store.readClientChanges(0, 2)
+    assert.deepEqual(ids(await store.readClientChanges(second!.version, 9)), ['é', 'c'])
+    const last = (await store.readClientChanges(0, 9)).at(-1)!
+    assert.deepEqual(await store.readClientChanges(last.version, 9), [])
+  })
+
+  contract(
+    'of simultaneous changes of one client exactly one wins, and one entry tells of it',
+    async (store) => {
+      await store.writeClient(draft('a'), 0, [])
+      const outcomes = await Promise.all(
+        Array.from({ length: 8 }, (_, index) =>
+          store.writeClient(draft('a', { settings: `${index}` }), 1, [auditEntry(`${index}`)]),
+        ),
+      )
+      const [winner, ...others] = outcomes.filter((outcome) => outcome !== undefined)
+      assert.deepEqual(others, [])
+      assert.deepEqual(subjects(await store.readAudit(0, 10)), [winner?.settings])
+      assert.deepEqual(await store.findClient({ id: 'a' }), winner)
+    },
+  )
+
+  contract('the audit log keeps every field, in a chain', async (store) => {
+    assert.deepEqual(await store.readAuditHead(), emptyChain)
+    const odd = auditEntry(`'"ü\u{1f511}%`, { outcome: 'refused', detail: '{"a":"\\u0000"}' })
+    const [first] = await store.appendAudit([odd])
+    await store.appendAudit([auditEntry('b'), auditEntry('c')])
+    await store.appendAudit([])
+    const records = await store.readAudit(0, 10)
+    const { sequence, hash, ...entry } = records[0]!
+    assert.deepEqual(entry, odd)
+    assert.deepEqual(first, records[0])
+    assert.deepEqual(verifyChain(emptyChain, records), { kind: 'whole', head: await store.readAuditHead() })
+    assert.deepEqual(await store.readAudit(1, 1), records.slice(1, 2))
+    assert.deepEqual([sequence, typeof hash], [1, 'string'])
+  })
+
+  contract('simultaneous entries make one chain without a gap', async (store) => {
+    const written = await Promise.all(
+      Array.from({ length: 20 }, (_, index) =>
+        index % 2 === 0
+          ? store.appendAudit([auditEntry(`${index}`), auditEntry(`${index}`)])
+          : store.writeClient(draft(`${index}`), 0, [auditEntry(`${index}`)]),
+      ),
+    )
+    assert.ok(written.every((outcome) => outcome !== undefined))
+    const records = await store.readAudit(0, 100)
+    assert.equal(records.length, 30)
+    assert.deepEqual(verifyChain(emptyChain, records), { kind: 'whole', head: await store.readAuditHead() })
+  })
+
   contract('an id is new once per scope', async (store) => {
     assert.equal(await store.putOnce('orders', 'a', 2000, 1000), true)
     assert.equal(await store.putOnce('orders', 'a', 2000, 1000), false)
@@ -123,6 +228,13 @@ export function storeContract(
       () => store.readRing(),
       () => store.replaceRing(0, []),
       () => store.putOnce('orders', 'a', 2000, 1000),
+      () => store.readClientChanges(0, 1),
+      () => store.listClients('', 1),
+      () => store.findClient({ id: 'a' }),
+      () => store.writeClient(draft('a'), 0, []),
+      () => store.appendAudit([auditEntry('a')]),
+      () => store.readAudit(0, 1),
+      () => store.readAuditHead(),
       () => store.sweep(1000),
     ]) {
       await assert.rejects(use, (error) => isProblem(error) && error.code === 'store-unavailable')
@@ -143,4 +255,25 @@ export function keyRecord(keyId: string, fields: Partial<KeyRecord> = {}): KeyRe
     retired: undefined,
     ...fields,
   }
+}
+
+/** A managed client for tests; its settings say nothing. */
+export function draft(id: string, fields: Partial<ClientDraft> = {}): ClientDraft {
+  return { id, request: undefined, removed: false, settings: '{}', ...fields }
+}
+
+export function auditEntry(subject: string, fields: Partial<AuditEntry> = {}): AuditEntry {
+  return {
+    atMs: 1_800_000_000_000,
+    actor: 'client ops',
+    action: 'client.changed',
+    subject,
+    outcome: 'done',
+    detail: '{}',
+    ...fields,
+  }
+}
+
+function subjects(records: readonly AuditEntry[]): string[] {
+  return records.map(({ subject }) => subject)
 }

@@ -63,4 +63,26 @@ const migrations = [
      PRIMARY KEY (scope, id)
    );
    CREATE INDEX replay_mark_by_expiry ON countersign.replay_mark (expires_at_ms);`,
+  `CREATE TABLE countersign.client_version (version bigint NOT NULL);
+   INSERT INTO countersign.client_version VALUES (0);
+   CREATE TABLE countersign.client (
+     id text COLLATE "C" PRIMARY KEY,
+     revision bigint NOT NULL,
+     version bigint NOT NULL UNIQUE,
+     removed boolean NOT NULL,
+     request text UNIQUE,
+     settings text NOT NULL
+   );
+   CREATE TABLE countersign.audit_head (sequence bigint NOT NULL, hash text NOT NULL);
+   INSERT INTO countersign.audit_head VALUES (0, '');
+   CREATE TABLE countersign.audit_record (
+     sequence bigint PRIMARY KEY,
+     at_ms bigint NOT NULL,
+     actor text NOT NULL,
+     action text NOT NULL,
+     subject text NOT NULL,
+     outcome text NOT NULL CHECK (outcome IN ('done', 'refused')),
+     detail text NOT NULL,
+     hash text NOT NULL
+   );`,
 ]

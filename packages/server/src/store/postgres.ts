@@ -1,4 +1,6 @@
 import type { Secret } from '@countersign/sdk/core'
+import { appendAudit, readAudit, readAuditHead } from './postgres-audit.ts'
+import { findClient, listClients, readClientChanges, writeClient } from './postgres-clients.ts'
 import { openPostgresPool } from './postgres-pool.ts'
 import { migratePostgres } from './postgres-schema.ts'
 import type { KeyRecord, RingSnapshot, Store } from './store.ts'
@@ -39,7 +41,7 @@ export async function openPostgresStore({
         keys: found.filter(({ key_id }) => key_id !== null).map(toRecord),
       }
     },
-    async replaceRing(expectedVersion, keys) {
+    async replaceRing(expectedVersion, keys, entries = []) {
       return pool.transaction(async (connection) => {
         // Whoever comes second waits here for the row, and then finds another version in it.
         const claimed = await connection.query({ text: statements.claimVersion, values: [expectedVersion] })
@@ -48,9 +50,23 @@ export async function openPostgresStore({
         for (const [position, key] of keys.entries()) {
           await connection.query({ text: statements.insertKey, values: [position, ...toColumns(key)] })
         }
+        await appendAudit(connection, entries)
         return true
       })
     },
+    readClientChanges: (afterVersion, limit) => readClientChanges(pool, afterVersion, limit),
+    listClients: (afterId, limit) => listClients(pool, afterId, limit),
+    findClient: (by) => findClient(pool, by),
+    async writeClient(client, expectedRevision, entries) {
+      return pool.transaction(async (connection) => {
+        const written = await writeClient(connection, client, expectedRevision)
+        if (written !== undefined) await appendAudit(connection, entries)
+        return written
+      })
+    },
+    appendAudit: (entries) => pool.transaction((connection) => appendAudit(connection, entries)),
+    readAudit: (afterSequence, limit) => readAudit(pool, afterSequence, limit),
+    readAuditHead: () => readAuditHead(pool),
     async putOnce(scope, id, expiresAtMs, nowMs) {
       const values = [scope, id, expiresAtMs, nowMs]
       const { rowCount } = await pool.run({ name: 'put-once', text: statements.putMark, values })

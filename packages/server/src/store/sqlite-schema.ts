@@ -93,4 +93,28 @@ const migrations = [
      PRIMARY KEY (scope, id)
    ) STRICT, WITHOUT ROWID;
    CREATE INDEX replay_mark_by_expiry ON replay_mark (expires_at_ms);`,
+  `CREATE TABLE client_version (only INTEGER PRIMARY KEY CHECK (only = 1), version INTEGER NOT NULL) STRICT;
+   INSERT INTO client_version VALUES (1, 0);
+   CREATE TABLE client (
+     id TEXT PRIMARY KEY,
+     revision INTEGER NOT NULL,
+     version INTEGER NOT NULL UNIQUE,
+     removed INTEGER NOT NULL CHECK (removed IN (0, 1)),
+     request TEXT UNIQUE,
+     settings TEXT NOT NULL
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE audit_head (
+     only INTEGER PRIMARY KEY CHECK (only = 1), sequence INTEGER NOT NULL, hash TEXT NOT NULL
+   ) STRICT;
+   INSERT INTO audit_head VALUES (1, 0, '');
+   CREATE TABLE audit_record (
+     sequence INTEGER PRIMARY KEY,
+     at_ms INTEGER NOT NULL,
+     actor TEXT NOT NULL,
+     action TEXT NOT NULL,
+     subject TEXT NOT NULL,
+     outcome TEXT NOT NULL CHECK (outcome IN ('done', 'refused')),
+     detail TEXT NOT NULL,
+     hash TEXT NOT NULL
+   ) STRICT;`,
 ]

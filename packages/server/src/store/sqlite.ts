@@ -1,6 +1,8 @@
 import { closeSync, openSync } from 'node:fs'
 import * as sqlite from 'node:sqlite'
 import { isProblem, Problem } from '@countersign/sdk/core'
+import { prepareAudit } from './sqlite-audit.ts'
+import { prepareClients } from './sqlite-clients.ts'
 import { migrate } from './sqlite-schema.ts'
 import type { KeyRecord, RingSnapshot, Store } from './store.ts'
 
@@ -30,6 +32,8 @@ export function openSqliteStore({
     }
   }
 
+  const audit = attempt(() => prepareAudit(database))
+  const clients = attempt(() => prepareClients(database))
   const { readKeys, readVersion, claimVersion, dropKeys, insertKey, putMark, sweepMarks, ping } = attempt(
     () => ({
       readVersion: database.prepare('SELECT version FROM ring'),
@@ -77,13 +81,39 @@ export function openSqliteStore({
         keys: (readKeys.all() as unknown as KeyRow[]).map(toRecord),
       }))
     },
-    async replaceRing(expectedVersion, keys) {
+    async replaceRing(expectedVersion, keys, entries = []) {
       return transaction('IMMEDIATE', () => {
         if (claimVersion.run(expectedVersion).changes !== 1) return false
         dropKeys.run()
         keys.forEach((key, position) => insertKey.run(position, ...toColumns(key)))
+        audit.append(entries)
         return true
       })
+    },
+    async readClientChanges(afterVersion, limit) {
+      return attempt(() => clients.changes(afterVersion, limit))
+    },
+    async listClients(afterId, limit) {
+      return attempt(() => clients.list(afterId, limit))
+    },
+    async findClient(by) {
+      return attempt(() => clients.find(by))
+    },
+    async writeClient(client, expectedRevision, entries) {
+      return transaction('IMMEDIATE', () => {
+        const written = clients.write(client, expectedRevision)
+        if (written !== undefined) audit.append(entries)
+        return written
+      })
+    },
+    async appendAudit(entries) {
+      return transaction('IMMEDIATE', () => audit.append(entries))
+    },
+    async readAudit(afterSequence, limit) {
+      return attempt(() => audit.read(afterSequence, limit))
+    },
+    async readAuditHead() {
+      return attempt(() => audit.head())
     },
     async putOnce(scope, id, expiresAtMs, nowMs) {
       return attempt(() => putMark.run(scope, id, expiresAtMs, nowMs).changes === 1)

@@ -1,5 +1,6 @@
 /**
- * What Countersign keeps: the key ring's records and the marks that stop a one-time value from being used twice.
+ * What Countersign keeps: the key ring's records, the managed clients, the audit log, and the marks that stop a one-time
+ * value from being used twice.
  *
  * Everything outside `store/` sees this type only, never a driver. A promise that resolves says the change is on
  * disk: it survives the death of the process and of the machine. Every failure is a Problem `store-unavailable`, so
@@ -15,9 +16,47 @@ export type Store = {
    * Replaces all records at once, but only if nobody did so since `expectedVersion` was read; that is what lets
    * several replicas share one ring and rotate it once.
    *
+   * @param audit what the audit log says about it: both are written, or neither.
    * @returns false when somebody else was first; then nothing is changed: read again and decide anew.
    */
-  replaceRing(expectedVersion: number, keys: readonly KeyRecord[]): Promise<boolean>
+  replaceRing(
+    expectedVersion: number,
+    keys: readonly KeyRecord[],
+    audit?: readonly AuditEntry[],
+  ): Promise<boolean>
+
+  /**
+   * Every managed client that changed after `afterVersion`, in the order of the changes, removed ones included. Who asks
+   * again with the last one's version until none is left knows all there is, and then only what changed since.
+   */
+  readClientChanges(afterVersion: number, limit: number): Promise<readonly ClientRecord[]>
+
+  /** Managed clients that are not removed, by id, from the first one after `afterId` on. */
+  listClients(afterId: string, limit: number): Promise<readonly ClientRecord[]>
+
+  /** One managed client, by its id or by the request that made it; removed ones as well. */
+  findClient(by: { readonly id: string } | { readonly request: string }): Promise<ClientRecord | undefined>
+
+  /**
+   * Writes one managed client, together with what the audit log says about it, or nothing at all.
+   *
+   * @param expectedRevision of the client as it was read; 0: it must be new, and so must its `request`.
+   * @returns the record as it is kept; undefined when somebody else was first, or the client is removed.
+   */
+  writeClient(
+    client: ClientDraft,
+    expectedRevision: number,
+    audit: readonly AuditEntry[],
+  ): Promise<ClientRecord | undefined>
+
+  /** Adds to the audit log; of several replicas' entries each gets its own place in one chain. */
+  appendAudit(entries: readonly AuditEntry[]): Promise<readonly AuditRecord[]>
+
+  /** The audit log in order, from the first record after `afterSequence` on. */
+  readAudit(afterSequence: number, limit: number): Promise<readonly AuditRecord[]>
+
+  /** Where the audit log's chain ends; sequence 0 and an empty hash before the first record. */
+  readAuditHead(): Promise<AuditHead>
 
   /**
    * Marks `id` as used. One atomic step, also among replicas: of any number of simultaneous callers exactly one
@@ -65,4 +104,46 @@ export type KeyRetirement = {
   readonly atMs: number
   /** In the course of rotation, or taken out by a person before its time. */
   readonly because: 'rotated' | 'removed'
+}
+
+/** A managed client as it is to be kept. */
+export type ClientDraft = {
+  readonly id: string
+  /** What made it, so that the same request sent again makes no second one. */
+  readonly request: string | undefined
+  /** A removed client stays as an empty mark: other replicas learn of it, and its id is never given again. */
+  readonly removed: boolean
+  /** Everything else about it as JSON (issuer/managed-client.ts); the store does not look into it. */
+  readonly settings: string
+}
+
+export type ClientRecord = ClientDraft & {
+  /** How often it was written. */
+  readonly revision: number
+  /** When it was last written, counted over all clients. */
+  readonly version: number
+}
+
+/** What happened, for the audit log. Never holds a secret. */
+export type AuditEntry = {
+  /** Milliseconds since the epoch. */
+  readonly atMs: number
+  /** Who did it: `client ID`, or `issuer` for what happens by itself. */
+  readonly actor: string
+  /** What was done, such as `client.created`. */
+  readonly action: string
+  /** To whom or what: an id. */
+  readonly subject: string
+  readonly outcome: 'done' | 'refused'
+  /** What else there is to say, as the text of a JSON object. */
+  readonly detail: string
+}
+
+/** An entry in its place. `hash` covers the entry and the hash before it (store/audit-chain.ts). */
+export type AuditRecord = AuditEntry & AuditHead
+
+export type AuditHead = {
+  /** From 1, without a gap. */
+  readonly sequence: number
+  readonly hash: string
 }
