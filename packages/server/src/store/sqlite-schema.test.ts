@@ -16,7 +16,7 @@ test('a new file gets a write-ahead log that is flushed at every commit', () => 
   migrate(database, 'x.db')
   assert.equal(pragma(database, 'journal_mode'), 'wal')
   assert.equal(pragma(database, 'synchronous'), fullSync)
-  assert.ok(pragma(database, 'user_version') > 0)
+  assert.ok(Number(pragma(database, 'user_version')) > 0)
   assert.equal(pragma(database, 'application_id'), 0x4353474e)
 })
 
