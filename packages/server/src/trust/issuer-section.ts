@@ -1,6 +1,7 @@
 import { Secret } from '@countersign/sdk/core'
 import { atKey, kindText, mistake, shown } from './reading.ts'
 import type { Located, Reading, Spot } from './reading.ts'
+import { adminSection, resolveAdmin } from './admin-section.ts'
 import { fields, located, onlyTrue, optional, required, text } from './shape.ts'
 import type { Shape } from './shape.ts'
 import { rateLimit } from './rate-limit.ts'
@@ -42,6 +43,7 @@ export const issuerSection = located(
       }),
       'The tokens it signs.',
     ),
+    admin: optional(adminSection, 'The admin API; none unless given, and {} is enough.'),
     limits: optional(
       fields({
         client: optional(rateLimit(), 'How often one client may ask for a token; as often as it likes.'),
@@ -94,6 +96,7 @@ export function resolveIssuer(draft: IssuerDraft, reading: Reading): IssuerSetti
     },
     tokens: { lifetimeSeconds: tokens?.lifetime ?? 5 * 60 },
     ...(limits === undefined ? {} : { limits }),
+    ...(draft.value.admin === undefined ? {} : { admin: resolveAdmin(draft.value.admin, reading) }),
   }
 }
 

@@ -1,5 +1,6 @@
 import { atKey, mistake, openReading, warning } from './reading.ts'
 import type { Located, Reading, ReadTrustOptions, Spot } from './reading.ts'
+import { adminScopes, adminServiceName } from './admin-service.ts'
 import { inFileOrder } from './mistake.ts'
 import type { Mistake } from './mistake.ts'
 import { resolveClient } from './client-section.ts'
@@ -62,6 +63,7 @@ function resolveTrust(draft: TrustFileDraft, file: string, reading: Reading): Tr
     if (resolved !== undefined) services.set(name, resolved)
   }
   const declared = new Map([...(draft.services ?? [])].map(([name, item]) => [name, declaredNames(item)]))
+  if (issuer?.admin !== undefined) declared.set(adminServiceName, { roles: [], scopes: adminScopes })
   const clients = new Map<string, Client>()
   for (const [id, item] of draft.clients ?? []) {
     const resolved = resolveClient(id, item, declared, reading)

@@ -1,3 +1,4 @@
+import { adminServiceName } from './admin-service.ts'
 import { kindText, mistake, shown, unknownName, warning } from './reading.ts'
 import type { Reading, Spot } from './reading.ts'
 import { fields, list, located, named, oneOrMany, optional, required, text } from './shape.ts'
@@ -13,7 +14,7 @@ export const ownIssuerName = 'own'
 
 /** The `services` section: what is called. */
 export const servicesSection = named(
-  nameKey('service names'),
+  nameKey('service names', { [adminServiceName]: 'it is the issuer’s own admin API' }),
   fields({
     audience: required(located(audience()), 'The aud claim of tokens for this service, exactly.'),
     roles: optional(list(scopeToken('role'), { what: 'roles', min: 0 }), 'The roles this service knows.'),

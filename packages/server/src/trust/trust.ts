@@ -38,6 +38,14 @@ export type IssuerSettings = {
   readonly tokens: { readonly lifetimeSeconds: number }
   /** How often tokens may be asked for; undefined: as often as anybody likes. */
   readonly limits?: { readonly client?: RateLimit | undefined; readonly address?: RateLimit | undefined }
+  /** The admin API; undefined: there is none. */
+  readonly admin?: AdminSettings
+}
+
+export type AdminSettings = {
+  readonly listen: ListenAddress
+  /** Where the one-time code for the first admin client is put. */
+  readonly codeFile: string
 }
 
 export type StoreSettings =
