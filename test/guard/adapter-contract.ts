@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { after, before, describe, test } from 'node:test'
-import type { Guard } from '@countersign/sdk/guard'
+import type { ClaimsSchema, Guard } from '@countersign/sdk/guard'
 import { canonicalPath } from '@countersign/sdk/policy'
-import type { Principal, Requirement } from '@countersign/sdk/policy'
+import type { Principal, Requirement, SignedClaims } from '@countersign/sdk/policy'
 import { createTestIssuer, startTestIssuer } from '@countersign/sdk/testing'
 import { testBoundTokens } from './bound-tokens.ts'
 import { pathTricks } from './path-tricks.ts'
@@ -49,6 +49,19 @@ export type Adapter = {
   readonly isJsonOnly?: true
 }
 
+/** A schema as a library would make one: a tenant, if there is one, is a text. */
+const tenants: ClaimsSchema<SignedClaims> = {
+  '~standard': {
+    version: 1,
+    vendor: 'the contract',
+    validate(value) {
+      const { tenant } = value as { tenant?: unknown }
+      if (tenant === undefined || typeof tenant === 'string') return { value: { tenant } }
+      return { issues: [{ message: `expected a text, got ${String(tenant)}`, path: ['tenant'] }] }
+    },
+  },
+}
+
 export const maxHeaderBytes = 64 * 1024
 
 /** What a handler tells of who acts. */
@@ -58,6 +71,10 @@ export function who(auth: Principal | undefined, id?: string): object {
     clientId: auth?.clientId,
     actor: auth?.actor?.subject,
     roles: [...(auth?.roles ?? [])],
+    scopes: [...(auth?.scopes ?? [])],
+    expires: typeof auth?.expiresAtSeconds,
+    frozen: auth === undefined || (Object.isFrozen(auth) && Object.isFrozen(auth.claims)),
+    tenant: auth?.claims['tenant'],
     id,
   }
 }
@@ -73,6 +90,7 @@ export function testAdapter(adapter: Adapter): void {
       verifier: issuer.verifier({ maxLifetimeSeconds: 3600 }),
       tokenFrom: ['bearer', { header: 'Token' }],
       realm: 'billing',
+      claims: tenants,
       resourceMetadata: metadata,
       onDecision: ({ kind, reason }) => void (kind === 'allow' || reasons.push(reason)),
     })
@@ -148,7 +166,14 @@ export function testAdapter(adapter: Adapter): void {
     })
 
     test('a good token passes, and the handler learns who acts', async () => {
-      const wanted = { subject: 'alice', clientId: 'shop', actor: 'orders', roles: ['reader', 'x'] }
+      const wanted = {
+        subject: 'alice',
+        clientId: 'shop',
+        actor: 'orders',
+        roles: ['reader', 'x'],
+        scopes: 'invoices:read',
+        claims: { tenant: 'acme' },
+      }
       const reply = await ask(port, { target: '/invoices/7%20b?page=2', headers: bearer(issuer, wanted) })
       assert.equal(reply.status, 200, reply.body)
       assert.deepEqual(JSON.parse(reply.body), {
@@ -156,6 +181,10 @@ export function testAdapter(adapter: Adapter): void {
         clientId: 'shop',
         actor: 'orders',
         roles: ['reader', 'x'],
+        scopes: ['invoices:read'],
+        expires: 'number',
+        frozen: true,
+        tenant: 'acme',
         id: '7 b',
       })
     })

@@ -113,6 +113,7 @@ export const refusals: Readonly<Record<Exclude<DenialReason, RoutersOwn | Constr
         return token
       }),
     ],
+    'claims-mismatch': [invalid((issuer) => issuer.token({ claims: { tenant: 7 } }))],
     'proof-required': [invalid((issuer) => issuer.token({ claims: { cnf: { jkt: 'thumbprint' } } }))],
     'scope-missing': [
       {

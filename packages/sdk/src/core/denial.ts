@@ -42,6 +42,7 @@ export type DenialReason =
   | 'token-premature'
   | 'token-lifetime'
   | 'token-revoked'
+  | 'claims-mismatch'
   | 'proof-required'
   // The proof that its sender holds the key it is bound to
   | 'proof-missing'

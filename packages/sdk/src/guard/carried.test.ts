@@ -17,11 +17,12 @@ test('nothing of it is printed, and no text can name it', async () => {
   const issuer = createTestIssuer()
   const rawHeaders = ['Authorization', issuer.authorization({ subject: 'alice' })]
   const request = { method: 'GET', target: '/', rawHeaders }
-  const decision = await issuer.guard().check(request, 'authenticated')
+  const guard = issuer.guard()
+  const decision = await guard.check(request, 'authenticated')
   assert.ok(decision.kind === 'allow')
   const carrier = {}
   carriedBy(carrier).request = request
-  rememberAuth(carrier, decision.principal)
+  rememberAuth(carrier, decision.principal, guard)
   const printed = inspect(carrier, { depth: 9, showHidden: true }) + JSON.stringify(carrier)
   assert.ok(!printed.includes('alice') && !printed.includes('Bearer'), printed)
   assert.deepEqual(Object.keys(carrier), [])

@@ -8,6 +8,7 @@ import type { GuardRequest } from './guard.ts'
 export class Carried {
   #request: GuardRequest | undefined
   #principal: Principal | undefined
+  #guard: object | undefined
 
   get request(): GuardRequest | undefined {
     return this.#request
@@ -21,8 +22,14 @@ export class Carried {
     return this.#principal
   }
 
-  set principal(principal: Principal) {
+  /** Whose principal it is. */
+  get guard(): object | undefined {
+    return this.#guard
+  }
+
+  letThrough(principal: Principal, guard: object): void {
     this.#principal = principal
+    this.#guard = guard
   }
 }
 

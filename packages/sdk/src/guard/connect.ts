@@ -1,8 +1,7 @@
 import { Problem } from '../core/problem.ts'
-import type { Requirement } from '../policy/policy.ts'
 import type { Principal } from '../policy/principal.ts'
-import { rememberAuth } from './auth-of.ts'
-import type { Guard, GuardRequest } from './guard.ts'
+import { proceed, rememberAuth } from './auth-of.ts'
+import type { Guard, GuardRequest, GuardTerms, RequirementOf } from './guard.ts'
 import { outcomeOf } from './outcome.ts'
 import { checkRequirement } from './routes.ts'
 import type { GuardRoutes } from './routes.ts'
@@ -45,9 +44,9 @@ export const authKey: { readonly id: symbol; readonly defaultValue: Principal | 
  * createServer(connectNodeAdapter({ routes, interceptors: [interceptor] }))
  * // in a handler: authOf(context.values).subject
  */
-export function guardConnect(
-  guard: Guard,
-  requirement: Requirement | GuardRoutes,
+export function guardConnect<Terms extends GuardTerms>(
+  guard: Guard<Terms>,
+  requirement: RequirementOf<Terms> | GuardRoutes<Terms['role'], Terms['scope']>,
   ConnectError: ConnectErrorClass,
 ): ConnectInterceptor {
   checkRequirement(requirement)
@@ -61,9 +60,9 @@ export function guardConnect(
       throw new ConnectError(body, rpcStatus(status), challengeOf(headers))
     }
     const { principal } = outcome
-    rememberAuth(request.contextValues, principal)
+    rememberAuth(request.contextValues, principal, guard)
     if (principal !== undefined) request.contextValues.set(authKey, principal)
-    return next(request)
+    return proceed(request.contextValues, guard, () => next(request))
   }
 }
 

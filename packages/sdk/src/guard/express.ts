@@ -1,8 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Requirement } from '../policy/policy.ts'
 import type { Principal } from '../policy/principal.ts'
-import { rememberAuth } from './auth-of.ts'
-import type { Guard } from './guard.ts'
+import { proceed, rememberAuth } from './auth-of.ts'
+import type { Guard, GuardTerms, RequirementOf } from './guard.ts'
 import { nodeGuardRequest } from './guard-request.ts'
 import { answer } from './node.ts'
 import { checkOneRequirement, outcomeOf, responseHeadersOf } from './outcome.ts'
@@ -30,7 +29,10 @@ export type ExpressMiddleware = (
  *   res.json({ id: req.params.id, for: authOf(req).subject })
  * })
  */
-export function guardExpress(guard: Guard, requirement: Requirement): ExpressMiddleware {
+export function guardExpress<Terms extends GuardTerms>(
+  guard: Guard<Terms>,
+  requirement: RequirementOf<Terms>,
+): ExpressMiddleware {
   checkOneRequirement('guardExpress', requirement)
   return (request, response, next) => {
     // A router that is mounted somewhere has taken its own path off `url`, and the client never sent the rest alone.
@@ -41,10 +43,10 @@ export function guardExpress(guard: Guard, requirement: Requirement): ExpressMid
       if (settled.kind === 'refused') return answer(request, response, settled.challenge)
       // Whoever asked may have left while the keys were on their way.
       if (response.destroyed) return
-      rememberAuth(request, settled.principal)
+      rememberAuth(request, settled.principal, guard)
       if (settled.principal !== undefined) (request as { auth?: Principal }).auth = settled.principal
       for (const [name, value] of responseHeadersOf(settled)) response.setHeader(name, value)
-      next()
+      proceed(request, guard, next)
     }
   }
 }

@@ -1,28 +1,28 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { refuseUnknownOptions } from '../core/options.ts'
 import type { Requirement } from '../policy/policy.ts'
-import type { Principal } from '../policy/principal.ts'
-import { rememberAuth } from './auth-of.ts'
-import type { Guard } from './guard.ts'
+import { proceed, rememberAuth } from './auth-of.ts'
+import type { AuthOf } from './auth-of.ts'
+import type { Guard, GuardTerms, RequirementOf } from './guard.ts'
 import { nodeGuardRequest } from './guard-request.ts'
 import { checkOneRequirement, outcomeOf, responseHeadersOf } from './outcome.ts'
 import type { Outcome } from './outcome.ts'
 
 /** What the plugin gives to a `FastifyRequest`; see {@link guardFastify} for telling the compiler. */
-export type GuardedRequest = {
+export type GuardedRequest<G extends Guard = Guard> = {
   /** Who acts; undefined on open routes. */
-  auth: Principal | undefined
+  auth: AuthOf<G> | undefined
 }
 
 /** What the plugin reads from a route's `config`. */
-export type GuardedConfig = {
+export type GuardedConfig<G extends Guard = Guard> = {
   /** What this route needs; the plugin's `default` unless given. */
-  auth?: Requirement
+  auth?: G extends Guard<infer Terms> ? RequirementOf<Terms> : never
 }
 
-export type FastifyGuardOptions = {
+export type FastifyGuardOptions<Terms extends GuardTerms = GuardTerms> = {
   /** What routes need that say nothing themselves; `authenticated` unless given. */
-  readonly default?: Requirement
+  readonly default?: RequirementOf<Terms>
 }
 
 /** A plugin for Fastify 5. */
@@ -46,9 +46,12 @@ export type FastifyGuardPlugin = (app: unknown, options: unknown, done: (error?:
  * app.get('/health', { config: { auth: 'open' } }, () => 'ok')
  * app.get('/invoices/:id', { config: { auth: { roles: 'reader' } } }, (request) => ({ for: request.auth?.subject }))
  */
-export function guardFastify(guard: Guard, options: FastifyGuardOptions = {}): FastifyGuardPlugin {
+export function guardFastify<Terms extends GuardTerms>(
+  guard: Guard<Terms>,
+  options: FastifyGuardOptions<Terms> = {},
+): FastifyGuardPlugin {
   refuseUnknownOptions('guardFastify', options, ['default'])
-  const fallback = options.default ?? 'authenticated'
+  const fallback: Requirement = options.default ?? 'authenticated'
   checkOneRequirement('guardFastify: default', fallback)
   const plugin: FastifyGuardPlugin = (instance, _, done) => {
     const app = instance as FastifyInstance
@@ -72,12 +75,16 @@ export function guardFastify(guard: Guard, options: FastifyGuardOptions = {}): F
         }
         // Whoever asked may have left while the keys were on their way.
         if (reply.raw.destroyed) return
-        rememberAuth(request, settled.principal)
+        rememberAuth(request, settled.principal, guard)
         if (settled.principal !== undefined) request.auth = settled.principal
         for (const [name, value] of responseHeadersOf(settled)) reply.header(name, value)
-        next()
+        proceed(request, guard, next)
       }
     })
+    // What comes behind the body runs in the context of whoever reads the socket, which is nobody's.
+    if (guard.context !== undefined) {
+      app.addHook('preValidation', (request, _reply, next) => proceed(request, guard, next))
+    }
     done()
   }
   return Object.assign(plugin, pluginMarks)
@@ -98,7 +105,7 @@ type FastifyInstance = {
     hook: (route: { readonly url: string; readonly config?: GuardedConfig }) => void,
   ): unknown
   addHook(
-    name: 'onRequest',
+    name: 'onRequest' | 'preValidation',
     hook: (request: FastifyRequest, reply: FastifyReply, next: () => void) => void,
   ): unknown
 }

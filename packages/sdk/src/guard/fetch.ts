@@ -1,12 +1,12 @@
 import type { Challenge } from '../policy/challenge.ts'
 import type { Decision } from '../policy/decide.ts'
-import type { Policy, Requirement } from '../policy/policy.ts'
-import type { Principal } from '../policy/principal.ts'
-import type { Guard, GuardRequest } from './guard.ts'
+import type { Principal, SignedClaims } from '../policy/principal.ts'
+import type { Guard, GuardRequest, GuardTerms, RequirementOf } from './guard.ts'
+import type { PolicyOf } from './refusal.ts'
 import { checkRequirement } from './routes.ts'
 import type { GuardRoutes } from './routes.ts'
 
-type Allowed = Decision & { readonly kind: 'allow' }
+type Allowed<Claims extends SignedClaims = SignedClaims> = Decision<Claims> & { readonly kind: 'allow' }
 
 /**
  * Puts a guard before a function from `Request` to `Response`, as the frameworks of the fetch standard take it. Who may
@@ -21,19 +21,27 @@ type Allowed = Decision & { readonly kind: 'allow' }
  * @example
  * export default { fetch: guardFetch(guard, { roles: 'reader' }, (request, auth) => new Response(`hello ${auth.subject}`)) }
  */
-export function guardFetch(
-  guard: Guard,
-  requirement: 'authenticated' | Policy,
-  respond: (request: Request, auth: Principal, decision: Allowed) => Response | Promise<Response>,
+export function guardFetch<Terms extends GuardTerms>(
+  guard: Guard<Terms>,
+  requirement: PolicyOf<Terms>,
+  respond: (
+    request: Request,
+    auth: Principal<Terms['claims']>,
+    decision: Allowed<Terms['claims']>,
+  ) => Response | Promise<Response>,
+): (request: Request) => Promise<Response>
+export function guardFetch<Terms extends GuardTerms>(
+  guard: Guard<Terms>,
+  requirement: RequirementOf<Terms> | GuardRoutes<Terms['role'], Terms['scope']>,
+  respond: (
+    request: Request,
+    auth: Principal<Terms['claims']> | undefined,
+    decision: Allowed<Terms['claims']>,
+  ) => Response | Promise<Response>,
 ): (request: Request) => Promise<Response>
 export function guardFetch(
   guard: Guard,
-  requirement: Requirement | GuardRoutes,
-  respond: (request: Request, auth: Principal | undefined, decision: Allowed) => Response | Promise<Response>,
-): (request: Request) => Promise<Response>
-export function guardFetch(
-  guard: Guard,
-  requirement: Requirement | GuardRoutes,
+  requirement: RequirementOf<GuardTerms> | GuardRoutes,
   respond: (request: Request, auth: Principal & undefined, decision: Allowed) => Response | Promise<Response>,
 ): (request: Request) => Promise<Response> {
   checkRequirement(requirement)
@@ -46,7 +54,10 @@ export function guardFetch(
       return refusalResponse(request, guard.answerProblem(problem, asked.rawHeaders))
     }
     if (decision.kind === 'deny') return refusalResponse(request, guard.answer(decision, asked.rawHeaders))
-    const response = await respond(request, decision.principal as Principal & undefined, decision)
+    const auth = decision.principal as Principal & undefined
+    const response = await (guard.context === undefined
+      ? respond(request, auth, decision)
+      : guard.context.run(auth, () => respond(request, auth, decision)))
     return decision.responseHeaders === undefined ? response : withHeaders(response, decision.responseHeaders)
   }
 }

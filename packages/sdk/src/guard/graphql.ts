@@ -1,8 +1,7 @@
 import { Problem } from '../core/problem.ts'
-import type { Policy } from '../policy/policy.ts'
-import type { Guard } from './guard.ts'
+import type { Guard, GuardTerms } from './guard.ts'
 import { needOf } from './refusal.ts'
-import type { Need } from './refusal.ts'
+import type { Need, PolicyOf } from './refusal.ts'
 
 /** `GraphQLError` of graphql-js, or what is made like it. */
 export type GraphqlErrorClass = new (
@@ -27,10 +26,10 @@ export type GraphqlCode =
  * const readers = needs({ roles: 'reader' })
  * const resolvers = { Query: { invoice: async (_, { id }, { req }) => findInvoice(id, await readers(req)) } }
  */
-export function guardGraphql(
-  guard: Guard,
+export function guardGraphql<Terms extends GuardTerms>(
+  guard: Guard<Terms>,
   GraphQLError: GraphqlErrorClass,
-): (requirement: 'authenticated' | Policy) => Need {
+): (requirement: PolicyOf<Terms>) => Need<Terms['claims']> {
   if (typeof GraphQLError !== 'function') {
     throw new Problem('option-invalid', 'guardGraphql: expected the GraphQLError of graphql')
   }

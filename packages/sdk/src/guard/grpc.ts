@@ -1,6 +1,5 @@
-import type { Requirement } from '../policy/policy.ts'
 import { rememberAuth } from './auth-of.ts'
-import type { Guard, GuardRequest } from './guard.ts'
+import type { Guard, GuardRequest, GuardTerms, RequirementOf } from './guard.ts'
 import { outcomeOf } from './outcome.ts'
 import type { Outcome } from './outcome.ts'
 import { checkRequirement } from './routes.ts'
@@ -31,9 +30,9 @@ export type GrpcInterceptor<Grpc extends GrpcModule> = (
  * const routes = readRoutes({ 'POST /billing.Invoices/Read': { roles: 'reader' } })
  * const server = new grpc.Server({ interceptors: [guardGrpc(guard, routes, grpc)] })
  */
-export function guardGrpc<Grpc extends GrpcModule>(
-  guard: Guard,
-  requirement: Requirement | GuardRoutes,
+export function guardGrpc<Grpc extends GrpcModule, Terms extends GuardTerms>(
+  guard: Guard<Terms>,
+  requirement: RequirementOf<Terms> | GuardRoutes<Terms['role'], Terms['scope']>,
   grpc: Grpc,
 ): GrpcInterceptor<Grpc> {
   checkRequirement(requirement)
@@ -56,7 +55,7 @@ export function guardGrpc<Grpc extends GrpcModule>(
 
   function act(outcome: Outcome, metadata: GrpcMetadata, go: MetadataNext, call: GrpcCall): void {
     if (outcome.kind === 'allow') {
-      rememberAuth(metadata, outcome.principal)
+      rememberAuth(metadata, outcome.principal, guard)
       return go(metadata)
     }
     const { status, headers, body } = outcome.challenge

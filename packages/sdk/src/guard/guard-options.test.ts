@@ -10,7 +10,8 @@ import { createVerifier } from '../jwt/verifier.ts'
 import type { Decision } from '../policy/decide.ts'
 import type { DecisionEvent } from './decision-event.ts'
 import { createGuard } from './guard.ts'
-import type { Guard, GuardOptions } from './guard.ts'
+import type { Guard } from './guard.ts'
+import type { GuardOptions } from './guard-options.ts'
 
 const nowMs = 1_800_000_000_000
 const issuer = 'https://issuer.example'

@@ -1,49 +1,135 @@
+import type { Clock } from '../core/clock.ts'
 import { refuseUnknownOptions } from '../core/options.ts'
 import { Problem } from '../core/problem.ts'
 import { createRemoteKeySet } from '../jwt/remote-key-set.ts'
 import { createVerifier } from '../jwt/verifier.ts'
+import type { KeySet } from '../jwt/key-set.ts'
 import type { Verifier } from '../jwt/verifier.ts'
+import type { SharedVerifierOptions, TrustedIssuerOptions } from '../jwt/verifier-options.ts'
+import type { CertificateHeader } from '../policy/client-certificate.ts'
 import { readPointer } from '../policy/pointer.ts'
 import type { Pointer } from '../policy/pointer.ts'
+import type { SignedClaims } from '../policy/principal.ts'
 import { createSenderConstraint } from '../policy/sender-constraint.ts'
-import type { SenderConstraint } from '../policy/sender-constraint.ts'
+import type { SenderConstraint, SenderConstraintOptions } from '../policy/sender-constraint.ts'
 import { dpopPlace, readTokenPlaces } from '../policy/token-places.ts'
-import type { TokenPlace } from '../policy/token-places.ts'
-import type { GuardOptions, GuardSource } from './guard.ts'
+import type { TokenPlace, TokenPlaceOption } from '../policy/token-places.ts'
+import type { AuthContext } from './auth-context.ts'
+import { Callers } from './callers.ts'
+import { compileSchema } from './claims-schema.ts'
+import type { ClaimsSchema } from './claims-schema.ts'
+import type { DecisionEvent } from './decision-event.ts'
+import { issuersOf } from './service-terms.ts'
+import type { ServiceTerms } from './service-terms.ts'
+
+/** Options of `createGuard`. */
+export type GuardOptions<
+  Role extends string = string,
+  Scope extends string = string,
+  Claims extends SignedClaims = SignedClaims,
+> = GuardSource<Role, Scope> & {
+  /** Where a request may carry its token, in exactly one of them; `['bearer']` unless given. */
+  readonly tokenFrom?: readonly TokenPlaceOption[]
+  /**
+   * What this service's tokens must say besides: any schema of Standard Schema (zod, valibot, ArkType …). `auth.claims` is
+   * what it makes of the claims, with its type; a token that it does not take is refused (`claims-mismatch`).
+   */
+  readonly claims?: ClaimsSchema<Claims>
+  /** JSON Pointer (RFC 6901) or name of the claim with the roles; `/roles` unless given. */
+  readonly roles?: string
+  /** The protection space of challenges (RFC 9110 §11.5); `countersign` unless given. */
+  readonly realm?: string
+  /** The URL of this service's protected resource metadata (RFC 9728), named in challenges. */
+  readonly resourceMetadata?: string
+  /**
+   * Takes tokens that are bound to their client's key (DPoP, RFC 9449) or certificate (RFC 8705), and checks that it is
+   * that client who sends them. `required`: takes no others. Unless given such tokens are refused, since nobody checks.
+   */
+  readonly senderConstraint?: SenderConstraintOptions['mode']
+  /** With `senderConstraint`: by what URL callers reach this service, up to where its paths begin; of several, any one. */
+  readonly publicUrl?: string | readonly string[]
+  /** With `senderConstraint`: how DPoP proofs are checked, such as nonces to demand. */
+  readonly proofs?: SenderConstraintOptions['proofs']
+  /** With `senderConstraint`: the header in which a proxy that ends TLS writes down the client's certificate. */
+  readonly certificateFrom?: CertificateHeader
+  /** Told of each decision, once, before the answer. What it throws is dropped: a full log must not close the door. */
+  readonly onDecision?: (event: DecisionEvent) => void
+  /** In which adapters run what they let through, so that deeper code finds who acts; see `createAuthContext`. */
+  readonly context?: AuthContext<Claims>
+  readonly clock?: Clock
+}
+
+/** Whose tokens count: a service of the trust file; an issuer, whose keys are then discovered unless a key set is given; or a verifier of your own. */
+export type GuardSource<Role extends string = string, Scope extends string = string> =
+  | ServiceSource<Role, Scope>
+  | { readonly verifier: Verifier }
+  | (Omit<TrustedIssuerOptions, 'keySet'> &
+      Pick<SharedVerifierOptions, 'clockToleranceSeconds' | 'maxLifetimeSeconds' | 'revocations'> & {
+        readonly keySet?: TrustedIssuerOptions['keySet']
+      })
+
+/** A service of the trust file, from the module that `countersign types` writes. */
+export type ServiceSource<Role extends string = string, Scope extends string = string> = {
+  readonly service: ServiceTerms<Role, Scope>
+  /** Key sets at hand, by issuer; needed for those whose key is a shared secret. The others' are discovered. */
+  readonly keySets?: Readonly<Record<string, KeySet>>
+} & Pick<SharedVerifierOptions, 'clockToleranceSeconds' | 'maxLifetimeSeconds' | 'revocations'>
 
 /** A guard's options, ready for the path of a request. */
 export type GuardSettings = {
   readonly verifier: Verifier
   readonly constraint: SenderConstraint | undefined
   readonly places: readonly TokenPlace[]
-  readonly roles: Pointer
+  readonly callers: Callers
 }
 
 /** Reads a guard's options once. @throws Problem `option-invalid`, `option-unknown`, `policy-invalid`. */
 export function compileOptions(options: GuardOptions): GuardSettings {
-  refuseUnknownOptions(
-    'createGuard',
-    options,
-    'verifier' in options ? sharedNames : [...sharedNames, ...issuerNames],
-  )
-  const verifier = 'verifier' in options ? options.verifier : verifierOf(options)
+  refuseUnknownOptions('createGuard', options, namesOf(options))
+  const verifier = verifierOf(options)
   const constraint = constraintOf(options, verifier)
-  const places = readTokenPlaces(options.tokenFrom ?? ['bearer'])
+  const fromFile = 'service' in options ? options.service.tokenFrom : undefined
+  const places = readTokenPlaces(options.tokenFrom ?? fromFile ?? ['bearer'])
   return {
     verifier,
     constraint,
     places: constraint === undefined ? places : [...places, dpopPlace],
-    roles: readPointer(options.roles ?? '/roles', 'createGuard: roles'),
+    callers: new Callers(
+      rolesOf(options),
+      options.claims === undefined ? undefined : compileSchema(options.claims),
+    ),
   }
 }
 
-function verifierOf(
-  options: Exclude<GuardSource, { verifier: Verifier }> & Pick<GuardOptions, 'clock' | 'senderConstraint'>,
-): Verifier {
+function namesOf(options: GuardOptions): readonly string[] {
+  if ('verifier' in options) return [...sharedNames, 'verifier', 'roles']
+  return 'service' in options
+    ? [...sharedNames, ...serviceNames, ...verifierNames]
+    : [...sharedNames, ...issuerNames, ...verifierNames]
+}
+
+/** Where roles are in the claims may differ from issuer to issuer of a trust file. */
+function rolesOf(options: GuardOptions): (issuer: string) => Pointer {
+  const fallback = readPointer(options.roles ?? '/roles', 'createGuard: roles')
+  if (!('service' in options)) return () => fallback
+  const byIssuer = new Map(
+    options.service.issuers.map(({ issuer, roles }) => [
+      issuer,
+      roles === undefined ? fallback : readPointer(roles, `createGuard: service: roles of ${issuer}`),
+    ]),
+  )
+  return (issuer) => byIssuer.get(issuer) ?? fallback
+}
+
+function verifierOf(options: GuardOptions): Verifier {
+  if ('verifier' in options) return options.verifier
+  const confirmation = options.senderConstraint === undefined ? 'refused' : 'checked-by-caller'
+  const shared = { ...picked(options, verifierNames), confirmation } as const
+  if ('service' in options) {
+    const issuers = issuersOf(options.service, options.keySets ?? {}, options.clock)
+    return createVerifier({ ...shared, issuers })
+  }
   const { issuer, audience, algorithms, clock } = options
-  const given = Object.fromEntries(
-    passedOn.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]),
-  ) as Pick<typeof options, (typeof passedOn)[number]>
   const keySet =
     options.keySet ??
     createRemoteKeySet({
@@ -51,8 +137,15 @@ function verifierOf(
       ...(algorithms === undefined ? {} : { algorithms }),
       ...(clock === undefined ? {} : { clock }),
     })
-  const confirmation = options.senderConstraint === undefined ? 'refused' : 'checked-by-caller'
-  return createVerifier({ ...given, issuer, audience, keySet, confirmation })
+  return createVerifier({ ...shared, ...picked(options, expectationNames), issuer, audience, keySet })
+}
+
+function picked<Given extends object, Name extends keyof Given>(
+  given: Given,
+  names: readonly Name[],
+): Pick<Given, Name> {
+  const pairs = names.filter((name) => given[name] !== undefined).map((name) => [name, given[name]])
+  return Object.fromEntries(pairs) as Pick<Given, Name>
 }
 
 function constraintOf(options: GuardOptions, verifier: Verifier): SenderConstraint | undefined {
@@ -81,21 +174,15 @@ function constraintOf(options: GuardOptions, verifier: Verifier): SenderConstrai
   })
 }
 
-const passedOn = [
-  'algorithms',
-  'types',
-  'requiredClaims',
-  'clockToleranceSeconds',
-  'maxLifetimeSeconds',
-  'revocations',
-  'clock',
-] as const
-const issuerNames = ['issuer', 'audience', 'keySet', ...passedOn]
+const verifierNames = ['clockToleranceSeconds', 'maxLifetimeSeconds', 'revocations', 'clock'] as const
+const expectationNames = ['algorithms', 'types', 'requiredClaims'] as const
+const issuerNames = ['issuer', 'audience', 'keySet', 'roles', ...expectationNames]
+const serviceNames = ['service', 'keySets']
 const constraintNames = ['publicUrl', 'proofs', 'certificateFrom'] as const
 const sharedNames = [
-  'verifier',
   'tokenFrom',
-  'roles',
+  'claims',
+  'context',
   'realm',
   'resourceMetadata',
   'senderConstraint',

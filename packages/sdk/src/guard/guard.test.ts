@@ -12,7 +12,7 @@ import type { Decision } from '../policy/decide.ts'
 import type { Requirement } from '../policy/policy.ts'
 import type { DecisionEvent } from './decision-event.ts'
 import { createGuard } from './guard.ts'
-import type { GuardOptions } from './guard.ts'
+import type { GuardOptions } from './guard-options.ts'
 import { readRoutes } from './routes.ts'
 
 const nowSeconds = 1_800_000_000

@@ -5,26 +5,23 @@ import type { Denial } from '../core/denial.ts'
 import { isProblem, Problem } from '../core/problem.ts'
 import type { VerifiedToken } from '../jwt/verified-token.ts'
 import type { Verification, Verifier } from '../jwt/verifier.ts'
-import type { SharedVerifierOptions, TrustedIssuerOptions } from '../jwt/verifier-options.ts'
 import { challenge, prefersJson, problemResponse } from '../policy/challenge.ts'
 import type { Challenge } from '../policy/challenge.ts'
 import type { Decision } from '../policy/decide.ts'
 import { canonicalPath } from '../policy/path.ts'
-import type { Pointer } from '../policy/pointer.ts'
 import type { Requirement } from '../policy/policy.ts'
-import { principalOf } from '../policy/principal.ts'
-import type { Principal } from '../policy/principal.ts'
-import type { CertificateHeader, RequestPeer } from '../policy/client-certificate.ts'
-import type {
-  ConstraintCheck,
-  SenderConstraint,
-  SenderConstraintOptions,
-} from '../policy/sender-constraint.ts'
+import type { Principal, SignedClaims } from '../policy/principal.ts'
+import type { RequestPeer } from '../policy/client-certificate.ts'
+import type { ConstraintCheck, SenderConstraint } from '../policy/sender-constraint.ts'
 import { extractToken } from '../policy/token-places.ts'
-import type { TokenPlace, TokenPlaceOption } from '../policy/token-places.ts'
+import type { TokenPlace } from '../policy/token-places.ts'
+import type { AuthContext } from './auth-context.ts'
+import { Callers } from './callers.ts'
+import type { Caller } from './callers.ts'
 import { decisionEvent, outageEvent } from './decision-event.ts'
 import type { DecisionEvent } from './decision-event.ts'
 import { compileOptions } from './guard-options.ts'
+import type { GuardOptions } from './guard-options.ts'
 import { compileGate, GuardRoutes } from './routes.ts'
 import type { Gate } from './routes.ts'
 
@@ -42,55 +39,37 @@ export type GuardRequest = {
   readonly peer?: RequestPeer | undefined
 }
 
+/** The names that a guard's requirements may use, and what its callers' claims are. */
+export type GuardTerms = {
+  readonly role: string
+  readonly scope: string
+  readonly claims: SignedClaims
+}
+
+/** What may be asked of a guard with these terms. */
+export type RequirementOf<Terms extends GuardTerms> = Requirement<Terms['role'], Terms['scope']>
+
 /** The door of a service: a verifier and what its routes ask for. Made by {@link createGuard}. */
-export type Guard = {
+export type Guard<Terms extends GuardTerms = GuardTerms> = {
   /**
    * Decides about one request. A value when the issuer's keys are at hand, which is nearly always; a promise when they
    * must be fetched first.
    *
    * @throws Problem `keys-unavailable` when nothing can be decided: answer 503, see {@link Guard.answerProblem}.
    */
-  check(request: GuardRequest, requirement: Requirement | GuardRoutes): Decision | Promise<Decision>
+  check(
+    request: GuardRequest,
+    requirement: RequirementOf<Terms> | GuardRoutes<Terms['role'], Terms['scope']>,
+  ): Decision<Terms['claims']> | Promise<Decision<Terms['claims']>>
   /** How a refusal looks in HTTP. */
   answer(decision: Decision & { readonly kind: 'deny' }, rawHeaders: readonly string[]): Challenge
   /** How a failure to decide looks in HTTP, whatever was thrown. */
   answerProblem(problem: unknown, rawHeaders: readonly string[]): Challenge
   /** Fetches the keys that are not at hand, so that the first request need not wait. @throws Problem `keys-unavailable` */
   warm(): Promise<void>
+  /** In which adapters run what they let through, where the option was given. */
+  readonly context?: AuthContext<Terms['claims']> | undefined
 }
-
-export type GuardOptions = GuardSource & {
-  /** Where a request may carry its token, in exactly one of them; `['bearer']` unless given. */
-  readonly tokenFrom?: readonly TokenPlaceOption[]
-  /** JSON Pointer (RFC 6901) or name of the claim with the roles; `/roles` unless given. */
-  readonly roles?: string
-  /** The protection space of challenges (RFC 9110 §11.5); `countersign` unless given. */
-  readonly realm?: string
-  /** The URL of this service's protected resource metadata (RFC 9728), named in challenges. */
-  readonly resourceMetadata?: string
-  /**
-   * Takes tokens that are bound to their client's key (DPoP, RFC 9449) or certificate (RFC 8705), and checks that it is
-   * that client who sends them. `required`: takes no others. Unless given such tokens are refused, since nobody checks.
-   */
-  readonly senderConstraint?: SenderConstraintOptions['mode']
-  /** With `senderConstraint`: by what URL callers reach this service, up to where its paths begin; of several, any one. */
-  readonly publicUrl?: string | readonly string[]
-  /** With `senderConstraint`: how DPoP proofs are checked, such as nonces to demand. */
-  readonly proofs?: SenderConstraintOptions['proofs']
-  /** With `senderConstraint`: the header in which a proxy that ends TLS writes down the client's certificate. */
-  readonly certificateFrom?: CertificateHeader
-  /** Told of each decision, once, before the answer. What it throws is dropped: a full log must not close the door. */
-  readonly onDecision?: (event: DecisionEvent) => void
-  readonly clock?: Clock
-}
-
-/** Whose tokens count: an issuer, whose keys are then discovered unless a key set is given; or a verifier of your own. */
-export type GuardSource =
-  | { readonly verifier: Verifier }
-  | (Omit<TrustedIssuerOptions, 'keySet'> &
-      Pick<SharedVerifierOptions, 'clockToleranceSeconds' | 'maxLifetimeSeconds' | 'revocations'> & {
-        readonly keySet?: TrustedIssuerOptions['keySet']
-      })
 
 /**
  * Makes the guard of a service: whose tokens it takes, for which audience, and where they stand in a request.
@@ -100,34 +79,43 @@ export type GuardSource =
  * const guard = createGuard({ issuer: 'https://issuer.acme.example', audience: 'https://billing.acme.example' })
  * const decision = await guard.check({ method: 'GET', target: req.url, rawHeaders: req.rawHeaders }, { roles: 'reader' })
  */
-export function createGuard(options: GuardOptions): Guard {
-  return new VerifyingGuard(options)
+export function createGuard<
+  const Role extends string = string,
+  const Scope extends string = string,
+  Claims extends SignedClaims = SignedClaims,
+>(options: GuardOptions<Role, Scope, Claims>): Guard<{ role: Role; scope: Scope; claims: Claims }> {
+  // Only the compiler knows of names; and what a schema gives is of its type, or it is refused.
+  return new VerifyingGuard(options) as Guard<GuardTerms> as Guard<{
+    role: Role
+    scope: Scope
+    claims: Claims
+  }>
 }
 
 class VerifyingGuard implements Guard {
+  readonly context: AuthContext | undefined
   readonly #verifier: Verifier
   readonly #places: readonly TokenPlace[]
-  readonly #roles: Pointer
+  readonly #callers: Callers
   readonly #realm: string
   readonly #resourceMetadata: string | undefined
   readonly #onDecision: ((event: DecisionEvent) => void) | undefined
   readonly #constraint: SenderConstraint | undefined
   readonly #clock: Clock
   readonly #requirements = new WeakMap<object, Asked>()
-  // The verifier gives the same object for the same token, so who acts is read once per token.
-  readonly #principals = new WeakMap<VerifiedToken, Principal | Denial>()
   readonly #constraintChecks = new WeakMap<
     GuardRequest,
     { readonly token: VerifiedToken; readonly result: ConstraintCheck | Promise<ConstraintCheck> }
   >()
 
   constructor(options: GuardOptions) {
-    const { verifier, constraint, places, roles } = compileOptions(options)
+    const { verifier, constraint, places, callers } = compileOptions(options)
     this.#clock = options.clock ?? systemClock
     this.#verifier = verifier
     this.#constraint = constraint
     this.#places = places
-    this.#roles = roles
+    this.#callers = callers
+    this.context = options.context
     this.#realm = options.realm ?? 'countersign'
     this.#resourceMetadata = options.resourceMetadata
     this.#onDecision = options.onDecision
@@ -205,7 +193,7 @@ class VerifyingGuard implements Guard {
     if (this.#constraint === undefined) {
       // Asked here as well: a verifier that leaves the confirmation to its caller may be somebody else's.
       return token.confirmation === undefined
-        ? this.#authorize(token, request, asked, undefined)
+        ? this.#identify(token, text, request, asked, undefined)
         : this.#deny(unchecked, request, asked, token)
     }
     let result: ConstraintCheck | Promise<ConstraintCheck>
@@ -216,8 +204,8 @@ class VerifyingGuard implements Guard {
       throw problem
     }
     return result instanceof Promise
-      ? this.#proveLater(result, token, request, asked)
-      : this.#proven(result, token, request, asked)
+      ? this.#proveLater(result, token, text, request, asked)
+      : this.#proven(result, token, text, request, asked)
   }
 
   /**
@@ -241,6 +229,7 @@ class VerifyingGuard implements Guard {
   async #proveLater(
     pending: Promise<ConstraintCheck>,
     token: VerifiedToken,
+    text: string,
     request: GuardRequest,
     asked: Asked,
   ): Promise<Decision> {
@@ -251,26 +240,69 @@ class VerifyingGuard implements Guard {
       this.#reportOutage(problem, request, asked)
       throw problem
     }
-    return this.#proven(result, token, request, asked)
+    return this.#proven(result, token, text, request, asked)
   }
 
-  #proven(result: ConstraintCheck, token: VerifiedToken, request: GuardRequest, asked: Asked): Decision {
+  #proven(
+    result: ConstraintCheck,
+    token: VerifiedToken,
+    text: string,
+    request: GuardRequest,
+    asked: Asked,
+  ): Decision | Promise<Decision> {
     return result.kind === 'denied'
       ? this.#deny(result.denial, request, asked, token)
-      : this.#authorize(token, request, asked, result.nextNonce)
+      : this.#identify(token, text, request, asked, result.nextNonce)
+  }
+
+  #identify(
+    token: VerifiedToken,
+    text: string,
+    request: GuardRequest,
+    asked: Asked,
+    nextNonce: string | undefined,
+  ): Decision | Promise<Decision> {
+    let caller: ReturnType<Callers['of']>
+    try {
+      caller = this.#callers.of(token, text)
+    } catch (problem) {
+      this.#reportOutage(problem, request, asked)
+      throw problem
+    }
+    return caller instanceof Promise
+      ? this.#identifyLater(caller, token, request, asked, nextNonce)
+      : this.#authorize(caller, token, request, asked, nextNonce)
+  }
+
+  async #identifyLater(
+    pending: Promise<Caller | Denial>,
+    token: VerifiedToken,
+    request: GuardRequest,
+    asked: Asked,
+    nextNonce: string | undefined,
+  ): Promise<Decision> {
+    let caller: Caller | Denial
+    try {
+      caller = await pending
+    } catch (problem) {
+      this.#reportOutage(problem, request, asked)
+      throw problem
+    }
+    return this.#authorize(caller, token, request, asked, nextNonce)
   }
 
   #authorize(
+    caller: Caller | Denial,
     token: VerifiedToken,
     request: GuardRequest,
     asked: Asked,
     nextNonce: string | undefined,
   ): Decision {
-    const principal = this.#principalOf(token)
-    if ('reason' in principal) return this.#deny(principal, request, asked, token)
-    const denial = asked.route.denialOf(principal)
+    if ('reason' in caller) return this.#deny(caller, request, asked, token)
+    // Policies ask what the issuer signed: a claim that a schema leaves out is not absent.
+    const denial = asked.route.denialOf(caller.principal)
     if (denial !== undefined) return this.#deny(denial, request, asked, token)
-    const allowed = this.#allow(principal, request, asked, token)
+    const allowed = this.#allow(caller.auth, request, asked, token)
     return nextNonce === undefined ? allowed : { ...allowed, responseHeaders: { 'DPoP-Nonce': nextNonce } }
   }
 
@@ -308,14 +340,6 @@ class VerifyingGuard implements Guard {
     } catch {
       // Told in the option's description: the decision stands whether or not it could be written down.
     }
-  }
-
-  #principalOf(token: VerifiedToken): Principal | Denial {
-    const known = this.#principals.get(token)
-    if (known !== undefined) return known
-    const principal = principalOf(token, this.#roles)
-    this.#principals.set(token, principal)
-    return principal
   }
 
   /** A requirement object is compiled when it is first seen; one written in place is compiled on every request. */

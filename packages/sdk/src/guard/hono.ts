@@ -1,9 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Requirement } from '../policy/policy.ts'
 import type { Principal } from '../policy/principal.ts'
-import { rememberAuth } from './auth-of.ts'
+import { proceed, rememberAuth } from './auth-of.ts'
 import { refusalResponse } from './fetch.ts'
-import type { Guard, GuardRequest } from './guard.ts'
+import type { Guard, GuardRequest, GuardTerms, RequirementOf } from './guard.ts'
 import { fetchGuardRequest, nodeGuardRequest } from './guard-request.ts'
 import { checkOneRequirement, outcomeOf, responseHeadersOf } from './outcome.ts'
 
@@ -33,17 +32,20 @@ export type HonoMiddleware = (context: HonoContext, next: () => Promise<void>) =
  * app.use(guardHono(guard, 'open'))
  * app.get('/invoices/:id', guardHono(guard, { roles: 'reader' }), (c) => c.json({ for: c.var.auth.subject }))
  */
-export function guardHono(guard: Guard, requirement: Requirement): HonoMiddleware {
+export function guardHono<Terms extends GuardTerms>(
+  guard: Guard<Terms>,
+  requirement: RequirementOf<Terms>,
+): HonoMiddleware {
   checkOneRequirement('guardHono', requirement)
   return async (context, next): Promise<Response | undefined> => {
     const outcome = await outcomeOf(guard, requestOf(context), requirement)
     if (outcome.kind === 'refused') return refusalResponse(context.req.raw, outcome.challenge)
     // Whoever asked may have left while the keys were on their way, and nobody will read this.
     if (nodeBindings(context).outgoing?.destroyed === true) return new Response(null, { status: 503 })
-    rememberAuth(context, outcome.principal)
+    rememberAuth(context, outcome.principal, guard)
     if (outcome.principal !== undefined) context.set('auth', outcome.principal)
     for (const [name, value] of responseHeadersOf(outcome)) context.header(name, value)
-    await next()
+    await proceed(context, guard, next)
     return undefined
   }
 }

@@ -1,7 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Requirement } from '../policy/policy.ts'
-import { rememberAuth } from './auth-of.ts'
-import type { Guard } from './guard.ts'
+import { proceed, rememberAuth } from './auth-of.ts'
+import type { Guard, GuardTerms, RequirementOf } from './guard.ts'
 import { nodeGuardRequest } from './guard-request.ts'
 import { answer } from './node.ts'
 import { checkOneRequirement, outcomeOf, responseHeadersOf } from './outcome.ts'
@@ -30,7 +29,10 @@ export type KoaMiddleware = (context: KoaContext, next: () => Promise<unknown>) 
  * app.use(guardKoa(guard, { roles: 'reader' }))
  * app.use((ctx) => { ctx.body = `hello ${ctx.state.auth.subject}` })
  */
-export function guardKoa(guard: Guard, requirement: Requirement): KoaMiddleware {
+export function guardKoa<Terms extends GuardTerms>(
+  guard: Guard<Terms>,
+  requirement: RequirementOf<Terms>,
+): KoaMiddleware {
   checkOneRequirement('guardKoa', requirement)
   return async (context, next) => {
     const { req, res, originalUrl, state } = context
@@ -42,9 +44,9 @@ export function guardKoa(guard: Guard, requirement: Requirement): KoaMiddleware 
     }
     // Whoever asked may have left while the keys were on their way.
     if (res.destroyed) return
-    rememberAuth(context, outcome.principal)
+    rememberAuth(context, outcome.principal, guard)
     if (outcome.principal !== undefined) Object.assign(state, { auth: outcome.principal })
     for (const [name, value] of responseHeadersOf(outcome)) res.setHeader(name, value)
-    await next()
+    await proceed(context, guard, next)
   }
 }

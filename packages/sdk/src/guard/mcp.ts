@@ -1,11 +1,11 @@
 import type { IncomingMessage } from 'node:http'
 import { Problem } from '../core/problem.ts'
-import type { Requirement } from '../policy/policy.ts'
 import type { Principal } from '../policy/principal.ts'
 import { authOf } from './auth-of.ts'
 import { guardExpress } from './express.ts'
 import type { ExpressMiddleware } from './express.ts'
-import type { Guard } from './guard.ts'
+import type { Guard, GuardTerms } from './guard.ts'
+import type { PolicyOf } from './refusal.ts'
 
 /** `AuthInfo` of the MCP SDK: what tools find in `extra.authInfo`. */
 export type McpAuthInfo = {
@@ -30,7 +30,10 @@ export type McpVerifier = { verifyAccessToken(token: string): Promise<McpAuthInf
  * @example
  * app.post('/mcp', guardMcp(guard, { scopes: 'mcp:tools' }), (req, res) => transport.handleRequest(req, res, req.body))
  */
-export function guardMcp(guard: Guard, requirement: Exclude<Requirement, 'open'>): ExpressMiddleware {
+export function guardMcp<Terms extends GuardTerms>(
+  guard: Guard<Terms>,
+  requirement: PolicyOf<Terms>,
+): ExpressMiddleware {
   const middleware = guardExpress(guard, requirement)
   return (request, response, next) => {
     return middleware(request, response, (error) => {
@@ -52,8 +55,8 @@ export function guardMcp(guard: Guard, requirement: Exclude<Requirement, 'open'>
  * const verifier = mcpVerifier(guard, { resource: 'https://mcp.acme.example/mcp', InvalidTokenError })
  * app.use('/mcp', requireBearerAuth({ verifier, expectedResource: new URL('https://mcp.acme.example/mcp') }))
  */
-export function mcpVerifier(
-  guard: Guard,
+export function mcpVerifier<Terms extends GuardTerms>(
+  guard: Guard<Terms>,
   options: {
     readonly resource: string
     readonly InvalidTokenError: new (message: string) => Error

@@ -2,8 +2,8 @@ import type { IncomingMessage } from 'node:http'
 import { Problem } from '../core/problem.ts'
 import type { Policy, Requirement } from '../policy/policy.ts'
 import type { Principal } from '../policy/principal.ts'
-import { authOf, rememberAuth } from './auth-of.ts'
-import type { Guard } from './guard.ts'
+import { authOf, proceed, rememberAuth } from './auth-of.ts'
+import type { Guard, GuardTerms } from './guard.ts'
 import { nodeGuardRequest } from './guard-request.ts'
 import { checkOneRequirement, outcomeOf, responseHeadersOf } from './outcome.ts'
 import type { Outcome } from './outcome.ts'
@@ -33,7 +33,10 @@ export type NestGuard = { canActivate(context: NestContext): boolean | Promise<b
  * \@Module({ providers: [{ provide: APP_GUARD, useValue: guardNest(guard, HttpException) }] })
  * class AppModule {}
  */
-export function guardNest(guard: Guard, HttpException: HttpExceptionClass): NestGuard {
+export function guardNest<Terms extends GuardTerms>(
+  guard: Guard<Terms>,
+  HttpException: HttpExceptionClass,
+): NestGuard {
   return Object.freeze({
     canActivate(context: NestContext): boolean | Promise<boolean> {
       if (context.getType() !== 'http') {
@@ -57,7 +60,7 @@ export function guardNest(guard: Guard, HttpException: HttpExceptionClass): Nest
         }
         // Whoever asked may have left while the keys were on their way.
         if ((response.raw ?? response).destroyed) return false
-        rememberAuth(request, settled.principal)
+        rememberAuth(request, settled.principal, guard)
         if (settled.principal !== undefined) request.auth = settled.principal
         return true
       }
@@ -65,18 +68,38 @@ export function guardNest(guard: Guard, HttpException: HttpExceptionClass): Nest
   })
 }
 
+/**
+ * Runs handlers in the context of their guard, where it has one: register it with Nest's own `APP_INTERCEPTOR`, beside
+ * the guard. It does nothing for a guard without `context`.
+ *
+ * @example
+ * providers: [{ provide: APP_INTERCEPTOR, useValue: contextNest(guard) }]
+ */
+export function contextNest<Terms extends GuardTerms>(guard: Guard<Terms>): NestInterceptor {
+  return Object.freeze({
+    // Nest remembers the context in which it is asked for what comes next.
+    intercept: <Answer>(context: NestContext, next: { handle(): Answer }): Answer =>
+      proceed(context.switchToHttp().getRequest() as object, guard, () => next.handle()),
+  })
+}
+
+/** Nest's `NestInterceptor`. */
+export type NestInterceptor = {
+  intercept<Answer>(context: NestContext, next: { handle(): Answer }): Answer
+}
+
 /** Lets everybody through: for one handler, or for all of a controller that say nothing themselves. */
 export function Public(): NestDecorator {
   return decorator('open')
 }
 
-/** Needs each of these roles. */
-export function Roles(...roles: readonly string[]): NestDecorator {
+/** Needs each of these roles; `Roles<BillingRole>('reader')` lets the compiler look for misspelt ones. */
+export function Roles<Role extends string>(...roles: readonly Role[]): NestDecorator {
   return decorator({ roles })
 }
 
 /** Needs each of these scopes. */
-export function Scopes(...scopes: readonly string[]): NestDecorator {
+export function Scopes<Scope extends string>(...scopes: readonly Scope[]): NestDecorator {
   return decorator({ scopes })
 }
 

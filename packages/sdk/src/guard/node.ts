@@ -1,13 +1,13 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { Challenge } from '../policy/challenge.ts'
 import type { Decision } from '../policy/decide.ts'
-import type { Policy, Requirement } from '../policy/policy.ts'
-import type { Principal } from '../policy/principal.ts'
-import type { Guard, GuardRequest } from './guard.ts'
+import type { Principal, SignedClaims } from '../policy/principal.ts'
+import type { Guard, GuardRequest, GuardTerms, RequirementOf } from './guard.ts'
+import type { PolicyOf } from './refusal.ts'
 import { checkRequirement } from './routes.ts'
 import type { GuardRoutes } from './routes.ts'
 
-type Allowed = Decision & { readonly kind: 'allow' }
+type Allowed<Claims extends SignedClaims = SignedClaims> = Decision<Claims> & { readonly kind: 'allow' }
 
 /**
  * Puts a guard before a listener of node:http. Who may not pass gets the same answer as at the gateway, and the
@@ -25,24 +25,29 @@ type Allowed = Decision & { readonly kind: 'allow' }
  *   res.end(`invoice ${params.id} for ${auth?.subject}`)
  * }))
  */
-export function guardNode(
-  guard: Guard,
-  requirement: 'authenticated' | Policy,
-  listener: (request: IncomingMessage, response: ServerResponse, auth: Principal, decision: Allowed) => void,
-): RequestListener
-export function guardNode(
-  guard: Guard,
-  requirement: Requirement | GuardRoutes,
+export function guardNode<Terms extends GuardTerms>(
+  guard: Guard<Terms>,
+  requirement: PolicyOf<Terms>,
   listener: (
     request: IncomingMessage,
     response: ServerResponse,
-    auth: Principal | undefined,
-    decision: Allowed,
+    auth: Principal<Terms['claims']>,
+    decision: Allowed<Terms['claims']>,
+  ) => void,
+): RequestListener
+export function guardNode<Terms extends GuardTerms>(
+  guard: Guard<Terms>,
+  requirement: RequirementOf<Terms> | GuardRoutes<Terms['role'], Terms['scope']>,
+  listener: (
+    request: IncomingMessage,
+    response: ServerResponse,
+    auth: Principal<Terms['claims']> | undefined,
+    decision: Allowed<Terms['claims']>,
   ) => void,
 ): RequestListener
 export function guardNode(
   guard: Guard,
-  requirement: Requirement | GuardRoutes,
+  requirement: RequirementOf<GuardTerms> | GuardRoutes,
   listener: (
     request: IncomingMessage,
     response: ServerResponse,
@@ -85,7 +90,9 @@ export function guardNode(
       for (const [name, value] of Object.entries(decision.responseHeaders ?? none)) {
         response.setHeader(name, value)
       }
-      listener(request, response, decision.principal as Principal & undefined, decision)
+      const auth = decision.principal as Principal & undefined
+      if (guard.context === undefined) listener(request, response, auth, decision)
+      else guard.context.run(auth, () => listener(request, response, auth, decision))
     }
   }
 }

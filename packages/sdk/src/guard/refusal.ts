@@ -1,9 +1,9 @@
 import type { IncomingMessage } from 'node:http'
 import type { Challenge } from '../policy/challenge.ts'
 import type { Policy } from '../policy/policy.ts'
-import type { Principal } from '../policy/principal.ts'
+import type { Principal, SignedClaims } from '../policy/principal.ts'
 import { rememberAuth } from './auth-of.ts'
-import type { Guard } from './guard.ts'
+import type { Guard, GuardTerms } from './guard.ts'
 import { fetchGuardRequest, nodeGuardRequest } from './guard-request.ts'
 import { checkOneRequirement, outcomeOf } from './outcome.ts'
 
@@ -21,8 +21,13 @@ export class Refusal extends Error {
 /** A request as servers on Node have it, or as those of the fetch standard do. */
 export type HttpRequest = IncomingMessage | Request
 
+/** What may be asked for: all but nothing. */
+export type PolicyOf<Terms extends GuardTerms> = 'authenticated' | Policy<Terms['role'], Terms['scope']>
+
 /** Asks for one thing: gives who acts, or throws the error of the framework. */
-export type Need = (request: HttpRequest) => Promise<Principal>
+export type Need<Claims extends SignedClaims = SignedClaims> = (
+  request: HttpRequest,
+) => Promise<Principal<Claims>>
 
 /**
  * For frameworks that know refusals as their own kind of error, thrown from within a call.
@@ -30,12 +35,12 @@ export type Need = (request: HttpRequest) => Promise<Principal>
  * @param errorOf makes that error; the message of the refusal is all that it may show to the caller.
  * @throws Problem `policy-invalid`, `option-unknown`, at once.
  */
-export function needOf(
+export function needOf<Terms extends GuardTerms>(
   where: string,
-  guard: Guard,
-  requirement: 'authenticated' | Policy,
+  guard: Guard<Terms>,
+  requirement: PolicyOf<Terms>,
   errorOf: (refusal: Refusal) => Error,
-): Need {
+): Need<Terms['claims']> {
   checkOneRequirement(where, requirement)
   return async (request) => {
     const asked =
@@ -44,7 +49,7 @@ export function needOf(
         : fetchGuardRequest(request)
     const outcome = await outcomeOf(guard, asked, requirement, [])
     if (outcome.kind === 'refused') throw errorOf(new Refusal(outcome.challenge))
-    rememberAuth(request, outcome.principal)
-    return outcome.principal!
+    rememberAuth(request, outcome.principal, guard)
+    return outcome.principal as Principal<Terms['claims']>
   }
 }

@@ -20,7 +20,9 @@ export type Gate = {
 export type GuardRoute = Gate & { readonly method: string; readonly template: string }
 
 /** The routes of a guarded service; made by {@link readRoutes}, which is what makes them complete and free of conflicts. */
-export class GuardRoutes {
+export class GuardRoutes<Role extends string = string, Scope extends string = string> {
+  /** For the compiler alone: the names that its policies use. */
+  declare readonly names: { readonly role: Role; readonly scope: Scope }
   readonly #table: RouteTable<GuardRoute>
 
   constructor(routes: readonly GuardRoute[]) {
@@ -42,7 +44,10 @@ export class GuardRoutes {
  * @example
  * readRoutes({ 'GET /health': 'open', 'GET /invoices/{id}': { roles: 'reader' }, 'POST /invoices': { roles: 'admin' } })
  */
-export function readRoutes(routes: Readonly<Record<string, Requirement>>, where = 'routes'): GuardRoutes {
+export function readRoutes<const Role extends string = never, const Scope extends string = never>(
+  routes: Readonly<Record<string, Requirement<Role, Scope>>>,
+  where = 'routes',
+): GuardRoutes<Role, Scope> {
   const entries = Object.entries(routes)
   if (entries.length === 0) {
     throw new Problem('route-invalid', `${where}: no route, so every request would be refused`, {

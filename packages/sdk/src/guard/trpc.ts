@@ -1,8 +1,7 @@
 import { Problem } from '../core/problem.ts'
-import type { Policy } from '../policy/policy.ts'
-import type { Guard } from './guard.ts'
+import type { Guard, GuardTerms } from './guard.ts'
 import { needOf, Refusal } from './refusal.ts'
-import type { Need } from './refusal.ts'
+import type { Need, PolicyOf } from './refusal.ts'
 
 /** `TRPCError` of @trpc/server, or what is made like it. */
 export type TrpcErrorClass = new (options: { code: TrpcCode; message: string; cause: unknown }) => Error
@@ -21,10 +20,10 @@ export type TrpcCode =
  * const t = initTRPC.context<{ req: IncomingMessage }>().create()
  * const procedure = t.procedure.use(async ({ ctx, next }) => next({ ctx: { auth: await readers(ctx.req) } }))
  */
-export function guardTrpc(
-  guard: Guard,
+export function guardTrpc<Terms extends GuardTerms>(
+  guard: Guard<Terms>,
   TRPCError: TrpcErrorClass,
-): (requirement: 'authenticated' | Policy) => Need {
+): (requirement: PolicyOf<Terms>) => Need<Terms['claims']> {
   if (typeof TRPCError !== 'function') {
     throw new Problem('option-invalid', 'guardTrpc: expected the TRPCError of @trpc/server')
   }

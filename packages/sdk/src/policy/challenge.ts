@@ -202,6 +202,7 @@ export const denialWire: Readonly<Record<DenialReason, WireForm>> = {
   'token-premature': badToken('Invalid Token'),
   'token-lifetime': badToken('Invalid Token'),
   'token-revoked': badToken('Invalid Token'),
+  'claims-mismatch': badToken('Invalid Token'),
   'proof-required': badToken('Invalid Token'),
   'proof-missing': badProof('No DPoP Proof provided', 'invalid_dpop_proof'),
   'proof-invalid': badProof('Invalid DPoP Proof', 'invalid_dpop_proof'),

@@ -1,12 +1,12 @@
 import type { Denial } from '../core/denial.ts'
-import type { Principal } from './principal.ts'
+import type { Principal, SignedClaims } from './principal.ts'
 
 /** What was decided about one request. */
-export type Decision =
+export type Decision<Claims extends SignedClaims = SignedClaims> =
   | {
       readonly kind: 'allow'
       /** Undefined on an open route: nobody was asked who they are. */
-      readonly principal: Principal | undefined
+      readonly principal: Principal<Claims> | undefined
       /** The template of the route that decided; undefined where there is one requirement for everything. */
       readonly route: string | undefined
       /** The route's parameters by name, percent-decoded. */

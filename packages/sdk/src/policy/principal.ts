@@ -10,7 +10,7 @@ import type { Pointer } from './pointer.ts'
  * `subject` is whom the request is about (a client, or an end user whose identity travels), `actor` is who is acting
  * for that subject right now (RFC 8693 §4.1: the outermost `act`), with its own `actor` for the hop before.
  */
-export type Principal = {
+export type Principal<Claims extends SignedClaims = SignedClaims> = {
   /** For display. Nothing may be decided by it: whoever wants only clients asks for a role or a claim. */
   readonly kind: 'client' | 'user'
   /** The `iss` claim. */
@@ -26,9 +26,12 @@ export type Principal = {
   readonly tokenId: string | undefined
   /** When the token ends, seconds since the epoch; Infinity for a token without `exp`, where that was allowed. */
   readonly expiresAtSeconds: number
-  /** All claims, deeply frozen, as the issuer signed them. */
-  readonly claims: Readonly<Record<string, unknown>>
+  /** All claims, deeply frozen, as the issuer signed them; or what the guard's own schema made of them. */
+  readonly claims: Claims
 }
+
+/** Claims of which nothing is known but their names. */
+export type SignedClaims = Readonly<Record<string, unknown>>
 
 export type Actor = {
   readonly subject: string

@@ -2,7 +2,8 @@ import type { Clock } from '../core/clock.ts'
 import { refuseUnknownOptions } from '../core/options.ts'
 import { Problem } from '../core/problem.ts'
 import { createGuard } from '../guard/guard.ts'
-import type { Guard, GuardOptions } from '../guard/guard.ts'
+import type { Guard } from '../guard/guard.ts'
+import type { GuardOptions } from '../guard/guard-options.ts'
 import type { Algorithm } from '../jwt/algorithms.ts'
 import { inspectToken } from '../jwt/inspect.ts'
 import type { Jwk } from '../jwt/jwk.ts'
@@ -74,6 +75,8 @@ export type TestVerifierOptions = Partial<Omit<TrustedIssuerOptions, 'issuer'> &
 export type TestGuardOptions = Pick<
   GuardOptions,
   | 'tokenFrom'
+  | 'claims'
+  | 'context'
   | 'roles'
   | 'realm'
   | 'resourceMetadata'
