@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { isProblem } from '@countersign/sdk/core'
 import { emptyChain, verifyChain } from '../../packages/server/src/store/audit-chain.ts'
 import type { AuditEntry, ClientDraft, KeyRecord, Store } from '../../packages/server/src/store/store.ts'
+import { revocationContract } from './revocation-contract.ts'
 
 /**
  * Test support: what every store must do, run by each driver's own test file.
@@ -219,6 +220,8 @@ export function storeContract(
     assert.equal(await store.putOnce('orders', 'old', 9000, 3000), true)
   })
 
+  revocationContract(contract)
+
   contract('answers a ping, and nothing once closed', async (store) => {
     await store.ping()
     await store.close()
@@ -236,6 +239,7 @@ export function storeContract(
       () => store.readAudit(0, 1),
       () => store.readAuditHead(),
       () => store.sweep(1000),
+      () => store.readRevocations(1000),
     ]) {
       await assert.rejects(use, (error) => isProblem(error) && error.code === 'store-unavailable')
     }

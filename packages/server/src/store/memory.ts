@@ -1,11 +1,12 @@
 import { Problem } from '@countersign/sdk/core'
 import { chainEntries, emptyChain } from './audit-chain.ts'
+import { createMemoryRevocations } from './memory-revocations.ts'
 import type { AuditEntry, AuditRecord, ClientRecord, RingSnapshot, Store } from './store.ts'
 
 /**
  * A store that forgets everything with the process: for tests, the demo, and `store: memory:` with one replica.
  *
- * @param options.sweepLimit how many expired marks one sweep drops at most.
+ * @param options.sweepLimit how many expired marks and revocations one sweep drops at most.
  *
  * @example
  * const store = createMemoryStore()
@@ -32,8 +33,11 @@ export function createMemoryStore({ sweepLimit = 1000 }: { readonly sweepLimit?:
   const byRequest = (request: string): ClientRecord | undefined =>
     clients.get(clientOfRequest.get(request) ?? '')
 
+  const { drop: dropRevocations, ...revocations } = createMemoryRevocations(refuseClosed, append)
+
   return {
     kind: 'memory',
+    ...revocations,
     async readRing() {
       refuseClosed()
       return ring
@@ -109,7 +113,7 @@ export function createMemoryStore({ sweepLimit = 1000 }: { readonly sweepLimit?:
         marks.delete(mark)
         dropped++
       }
-      return { dropped }
+      return { dropped: dropped + dropRevocations(nowMs, sweepLimit - dropped) }
     },
     async ping() {
       refuseClosed()

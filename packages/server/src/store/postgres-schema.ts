@@ -85,4 +85,16 @@ const migrations = [
      detail text NOT NULL,
      hash text NOT NULL
    );`,
+  `CREATE TABLE countersign.revocation_list (version bigint NOT NULL);
+   INSERT INTO countersign.revocation_list VALUES (0);
+   CREATE TABLE countersign.revocation (
+     kind text NOT NULL CHECK (kind IN ('token', 'subject', 'client', 'key')),
+     id text NOT NULL,
+     issued_before_seconds bigint,
+     revoked_at_ms bigint NOT NULL,
+     expires_at_ms bigint NOT NULL,
+     revoked_by text,
+     PRIMARY KEY (kind, id)
+   );
+   CREATE INDEX revocation_by_expiry ON countersign.revocation (expires_at_ms);`,
 ]

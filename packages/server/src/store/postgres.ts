@@ -2,6 +2,7 @@ import type { Secret } from '@countersign/sdk/core'
 import { appendAudit, readAudit, readAuditHead } from './postgres-audit.ts'
 import { findClient, listClients, readClientChanges, writeClient } from './postgres-clients.ts'
 import { openPostgresPool } from './postgres-pool.ts'
+import { createPostgresRevocations } from './postgres-revocations.ts'
 import { migratePostgres } from './postgres-schema.ts'
 import type { KeyRecord, RingSnapshot, Store } from './store.ts'
 
@@ -30,8 +31,11 @@ export async function openPostgresStore({
     throw error
   }
 
+  const { drop: dropRevocations, ...revocations } = createPostgresRevocations(pool)
+
   return {
     kind: 'postgres',
+    ...revocations,
     async readRing(): Promise<RingSnapshot> {
       // One statement sees one moment.
       const { rows } = await pool.run({ name: 'read-ring', text: statements.readRing })
@@ -78,7 +82,8 @@ export async function openPostgresStore({
         text: statements.sweep,
         values: [nowMs, sweepLimit],
       })
-      return { dropped: rowCount ?? 0 }
+      const marks = rowCount ?? 0
+      return { dropped: marks + (await dropRevocations(nowMs, sweepLimit - marks)) }
     },
     async ping() {
       await pool.run({ text: 'SELECT 1' })
@@ -91,7 +96,7 @@ export type PostgresStoreOptions = {
   readonly url: Secret
   /** How long a connection, a lock or a statement may take, in milliseconds. */
   readonly timeoutMs?: number
-  /** How many expired marks one sweep drops at most. */
+  /** How many expired marks and revocations one sweep drops at most. */
   readonly sweepLimit?: number
 }
 

@@ -117,4 +117,16 @@ const migrations = [
      detail TEXT NOT NULL,
      hash TEXT NOT NULL
    ) STRICT;`,
+  `CREATE TABLE revocation_list (only INTEGER PRIMARY KEY CHECK (only = 1), version INTEGER NOT NULL) STRICT;
+   INSERT INTO revocation_list VALUES (1, 0);
+   CREATE TABLE revocation (
+     kind TEXT NOT NULL CHECK (kind IN ('token', 'subject', 'client', 'key')),
+     id TEXT NOT NULL,
+     issued_before_seconds INTEGER,
+     revoked_at_ms INTEGER NOT NULL,
+     expires_at_ms INTEGER NOT NULL,
+     revoked_by TEXT,
+     PRIMARY KEY (kind, id)
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX revocation_by_expiry ON revocation (expires_at_ms);`,
 ]

@@ -3,6 +3,7 @@ import * as sqlite from 'node:sqlite'
 import { isProblem, Problem } from '@countersign/sdk/core'
 import { prepareAudit } from './sqlite-audit.ts'
 import { prepareClients } from './sqlite-clients.ts'
+import { createSqliteRevocations } from './sqlite-revocations.ts'
 import { migrate } from './sqlite-schema.ts'
 import type { KeyRecord, RingSnapshot, Store } from './store.ts'
 
@@ -73,8 +74,13 @@ export function openSqliteStore({
       }
     })
 
+  const { drop: dropRevocations, ...revocations } = attempt(() =>
+    createSqliteRevocations(database, transaction, audit.append),
+  )
+
   return {
     kind: 'sqlite',
+    ...revocations,
     async readRing(): Promise<RingSnapshot> {
       return transaction('DEFERRED', () => ({
         version: Number((readVersion.get() as { version: number }).version),
@@ -119,7 +125,10 @@ export function openSqliteStore({
       return attempt(() => putMark.run(scope, id, expiresAtMs, nowMs).changes === 1)
     },
     async sweep(nowMs) {
-      return attempt(() => ({ dropped: Number(sweepMarks.run(nowMs, sweepLimit).changes) }))
+      return attempt(() => {
+        const marks = Number(sweepMarks.run(nowMs, sweepLimit).changes)
+        return { dropped: marks + dropRevocations(nowMs, sweepLimit - marks) }
+      })
     },
     async ping() {
       attempt(() => ping.get())
@@ -135,7 +144,7 @@ export type SqliteStoreOptions = {
   readonly path: string
   /** How long a write waits for another process's write, in milliseconds. */
   readonly busyTimeoutMs?: number
-  /** How many expired marks one sweep drops at most. */
+  /** How many expired marks and revocations one sweep drops at most. */
   readonly sweepLimit?: number
 }
 

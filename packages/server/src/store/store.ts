@@ -68,7 +68,28 @@ export type Store = {
    */
   putOnce(scope: string, id: string, expiresAtMs: number, nowMs: number): Promise<boolean>
 
-  /** Drops marks that count no longer; a bounded number at a time, so that it never holds up a request. */
+  /**
+   * Everything that is revoked at `nowMs`, by kind and id.
+   *
+   * @param knownVersion the version the caller already has.
+   * @returns undefined when that is still the version: nothing was written since.
+   */
+  readRevocations(nowMs: number, knownVersion?: number): Promise<RevocationSnapshot | undefined>
+
+  /**
+   * Writes one revocation and gives the list a greater version, one writer after the other. One of the same kind and id
+   * is only ever extended. Versions are never below `nowMs`, so that a list that begins anew goes on above the one before.
+   *
+   * @param audit what the audit log says about it: both are written, or neither.
+   * @returns false when the list is full, or what this one may put into it; then nothing is changed.
+   */
+  writeRevocation(
+    revocation: RevocationRecord,
+    bounds: RevocationBounds,
+    audit?: readonly AuditEntry[],
+  ): Promise<boolean>
+
+  /** Drops what counts no longer; a bounded number at a time, so that it never holds up a request. */
   sweep(nowMs: number): Promise<{ readonly dropped: number }>
 
   /** Resolves when the store answers. @throws Problem `store-unavailable` */
@@ -146,4 +167,31 @@ export type AuditHead = {
   /** From 1, without a gap. */
   readonly sequence: number
   readonly hash: string
+}
+
+/** One thing that is no longer trusted, as it is kept. */
+export type RevocationRecord = {
+  readonly kind: 'token' | 'subject' | 'client' | 'key'
+  /** The `jti`, `sub`, `client_id` or `kid`. */
+  readonly id: string
+  /** For subjects and clients: the tokens issued before this, seconds since the epoch. */
+  readonly issuedBeforeSeconds: number | undefined
+  readonly revokedAtMs: number
+  /** Until when (inclusive) it counts, milliseconds since the epoch: when the last token it means has expired. */
+  readonly expiresAtMs: number
+  /** The client that asked for it; undefined: an operator. */
+  readonly by: string | undefined
+}
+
+export type RevocationBounds = {
+  readonly nowMs: number
+  /** How many revocations may count at once. */
+  readonly most: number
+  /** How many of them may be of the same `by`. */
+  readonly mostOfOne: number
+}
+
+export type RevocationSnapshot = {
+  readonly version: number
+  readonly revocations: readonly RevocationRecord[]
 }

@@ -1,0 +1,87 @@
+import type { DatabaseSync } from 'node:sqlite'
+import { mergeRevocations } from './revocation-merge.ts'
+import type { AuditEntry, RevocationRecord, Store } from './store.ts'
+
+/** The part of a SQLite store that keeps what is revoked. */
+export type SqliteRevocations = Pick<Store, 'readRevocations' | 'writeRevocation'> & {
+  /** Drops at most `limit` that count no longer, and says how many. */
+  drop(nowMs: number, limit: number): number
+}
+
+/**
+ * @param transaction runs `work` in one, and turns its failures into Problems.
+ * @param appendAudit writes the audit log, in the same transaction.
+ */
+export function createSqliteRevocations(
+  database: DatabaseSync,
+  transaction: <T>(mode: 'DEFERRED' | 'IMMEDIATE', work: () => T) => T,
+  appendAudit: (entries: readonly AuditEntry[]) => void,
+): SqliteRevocations {
+  const readVersion = database.prepare('SELECT version FROM revocation_list')
+  const raiseVersion = database.prepare('UPDATE revocation_list SET version = max(version + 1, ?)')
+  const readLive = database.prepare(`SELECT * FROM revocation WHERE expires_at_ms >= ? ORDER BY kind, id`)
+  const find = database.prepare('SELECT * FROM revocation WHERE kind = ? AND id = ? AND expires_at_ms >= ?')
+  const count = database.prepare(
+    `SELECT count(*) AS live, count(CASE WHEN revoked_by IS ? THEN 1 END) AS own
+     FROM revocation WHERE expires_at_ms >= ?`,
+  )
+  const write = database.prepare('INSERT OR REPLACE INTO revocation VALUES (?, ?, ?, ?, ?, ?)')
+  const sweep = database.prepare(
+    `DELETE FROM revocation WHERE (kind, id) IN
+       (SELECT kind, id FROM revocation WHERE expires_at_ms < ? LIMIT ?)`,
+  )
+
+  return {
+    async readRevocations(nowMs, knownVersion) {
+      return transaction('DEFERRED', () => {
+        const { version } = readVersion.get() as { version: number }
+        if (version === knownVersion) return undefined
+        return { version, revocations: (readLive.all(nowMs) as unknown as RevocationRow[]).map(toRecord) }
+      })
+    },
+    async writeRevocation(revocation, { nowMs, most, mostOfOne }, entries = []) {
+      return transaction('IMMEDIATE', () => {
+        const { kind, id, by = null } = revocation
+        const row = find.get(kind, id, nowMs) as RevocationRow | undefined
+        const known = row === undefined ? undefined : toRecord(row)
+        if (known === undefined) {
+          const { live, own } = count.get(by, nowMs) as { live: number; own: number }
+          if (live >= most || own >= mostOfOne) return false
+        }
+        const next = known === undefined ? revocation : mergeRevocations(known, revocation)
+        if (next !== undefined) {
+          write.run(...toColumns(next))
+          raiseVersion.run(nowMs)
+        }
+        appendAudit(entries)
+        return true
+      })
+    },
+    drop: (nowMs, limit) => Number(sweep.run(nowMs, limit).changes),
+  }
+}
+
+type RevocationRow = {
+  kind: RevocationRecord['kind']
+  id: string
+  issued_before_seconds: number | null
+  revoked_at_ms: number
+  expires_at_ms: number
+  revoked_by: string | null
+}
+
+function toRecord(row: RevocationRow): RevocationRecord {
+  return {
+    kind: row.kind,
+    id: row.id,
+    issuedBeforeSeconds: row.issued_before_seconds ?? undefined,
+    revokedAtMs: row.revoked_at_ms,
+    expiresAtMs: row.expires_at_ms,
+    by: row.revoked_by ?? undefined,
+  }
+}
+
+function toColumns(revocation: RevocationRecord): (string | number | null)[] {
+  const { kind, id, issuedBeforeSeconds = null, revokedAtMs, expiresAtMs, by = null } = revocation
+  return [kind, id, issuedBeforeSeconds, revokedAtMs, expiresAtMs, by]
+}
