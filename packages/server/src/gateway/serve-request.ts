@@ -5,9 +5,10 @@ import { canonicalPath, challenge, problemResponse } from '@countersign/sdk/poli
 import type { CanonicalPath } from '@countersign/sdk/policy'
 import { plainAnswer, sendAnswer, wantsJson } from './answer.ts'
 import type { Answer } from './answer.ts'
-import { check } from './check.ts'
 import type { Outcome } from './check.ts'
 import type { ClientConnection } from './client-connection.ts'
+import { decide, locate, methodUnknown, routeUnknown } from './decide.ts'
+import type { Asked } from './decide.ts'
 import { decisionRecord } from './decision.ts'
 import type { DecisionRecord } from './decision.ts'
 import type { FailureLog } from './failure-log.ts'
@@ -20,7 +21,7 @@ import type { Serve } from './listen.ts'
 import type { Log } from '../log.ts'
 import { gateRequest } from './request-gate.ts'
 import type { GatedRequest, GateRefusal } from './request-gate.ts'
-import type { ReadyRoute, ReadyService, Routing } from './routes.ts'
+import type { ReadyService, Routing } from './routes.ts'
 import type { Ticker } from './ticker.ts'
 import type { Allowance } from './token-facts.ts'
 
@@ -54,6 +55,8 @@ export function createServe(gateway: GatewayState): Serve {
       path: undefined,
       service: undefined,
       route: undefined,
+      params: undefined,
+      allow: undefined,
     }
     try {
       walk(call)
@@ -79,23 +82,16 @@ function walk(call: Call): void {
   call.path = path
   if (path.segments[0] === '.well-known' && path.segments[1] === 'countersign')
     return probe(call, gated, path)
-  const service = gateway.routing.find(gated.host?.name, path)
-  if (service === undefined) return refuse(call, serviceUnknown)
-  call.service = service
-  const match = service.table.match(gated.method, path, service.prefixSegments)
-  if (match.kind !== 'route') {
-    return match.kind === 'method-unknown'
-      ? refuse(call, methodUnknown, match.allow)
-      : refuse(call, routeUnknown)
-  }
-  call.route = match.route
-  const outcome = check(service, match.route, request.rawHeaders, nowMs)
+  const nowhere = locate(call, gateway.routing, gated.method, gated.host?.name)
+  if (nowhere !== undefined) return refuse(call, nowhere)
+  const service = call.service!
+  const outcome = decide(call, request.rawHeaders, nowMs)
   if (outcome instanceof Promise) checkLater(call, gated, service, outcome)
   else conclude(call, gated, service, outcome)
 }
 
 /** One request on its way through; what is known of it grows. */
-type Call = {
+type Call = Asked & {
   readonly gateway: GatewayState
   readonly client: ClientConnection
   readonly request: IncomingMessage
@@ -103,9 +99,6 @@ type Call = {
   readonly expectsContinue: boolean
   /** Whether a body may follow that nobody has read. */
   unread: boolean
-  path: CanonicalPath | undefined
-  service: ReadyService | undefined
-  route: ReadyRoute | undefined
 }
 
 /** Keys have to be fetched first. The client may leave meanwhile. */
@@ -127,7 +120,7 @@ function checkLater(call: Call, gated: GatedRequest, service: ReadyService, outc
 }
 
 function conclude(call: Call, gated: GatedRequest, service: ReadyService, { token, result }: Outcome): void {
-  if ('reason' in result) return refuse(call, result, undefined, token)
+  if ('reason' in result) return refuse(call, result, token)
   const { gateway } = call
   if (gateway.onDecision !== undefined) record(call, { token })
   send(call, gated, service, result)
@@ -203,7 +196,7 @@ function withoutPrefix(path: string, segments: number): string {
 function refuseAtGate(call: Call, refusal: GateRefusal): void {
   switch (refusal.kind) {
     case 'denied':
-      return refuse(call, refusal.denial, undefined, undefined, true)
+      return refuse(call, refusal.denial, undefined, true)
     case 'unsupported':
       return answer(call, plainAnswer(501, json(call)), true)
     case 'asterisk':
@@ -215,14 +208,8 @@ function refuseAtGate(call: Call, refusal: GateRefusal): void {
   }
 }
 
-function refuse(
-  call: Call,
-  denial: Denial,
-  allow?: readonly string[],
-  token?: Outcome['token'],
-  close = false,
-): void {
-  const { gateway, service, route } = call
+function refuse(call: Call, denial: Denial, token?: Outcome['token'], close = false): void {
+  const { gateway, service, route, allow } = call
   const refusal = challenge(denial, {
     realm: service?.realm ?? gateway.realm,
     wantsJson: json(call),
@@ -249,7 +236,10 @@ function cannotDecide(call: Call, error: unknown): void {
 function probe(call: Call, { method }: GatedRequest, { segments }: CanonicalPath): void {
   const name = segments.length === 3 ? segments[2] : undefined
   if (name !== 'livez' && name !== 'readyz') return refuse(call, routeUnknown)
-  if (method !== 'GET' && method !== 'HEAD') return refuse(call, methodUnknown, ['GET', 'HEAD'])
+  if (method !== 'GET' && method !== 'HEAD') {
+    call.allow = ['GET', 'HEAD']
+    return refuse(call, methodUnknown)
+  }
   const isWell = name === 'livez' || !call.gateway.draining
   answer(call, isWell ? plainAnswer(200) : plainAnswer(503, json(call), { 'Retry-After': '1' }))
 }
@@ -301,13 +291,4 @@ function json(call: Call): boolean {
   return wantsJson(call.request.rawHeaders)
 }
 
-const serviceUnknown: Denial = Object.freeze({
-  reason: 'service-unknown',
-  detail: 'no service at this host or path',
-})
-const routeUnknown: Denial = Object.freeze({ reason: 'route-unknown', detail: 'no route matches the path' })
-const methodUnknown: Denial = Object.freeze({
-  reason: 'method-unknown',
-  detail: 'the path has no such method',
-})
 const bodilessMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS'])
