@@ -3,7 +3,9 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { identityHeaders } from '../../packages/server/src/gateway/identity.ts'
 import { readLimits } from '../../packages/server/src/gateway/limits.ts'
+import { readTrust } from '../../packages/server/src/trust/read.ts'
 
+const issuer = "issuer: { url: http://localhost:8080, listen: 127.0.0.1:8080, store: 'memory:' }\n"
 const page = readFileSync(new URL('../../docs/gateway.md', import.meta.url), 'utf8')
 
 test('docs/gateway.md lists every limit with its value, and no other', () => {
@@ -12,6 +14,40 @@ test('docs/gateway.md lists every limit with its value, and no other', () => {
     Number(value),
   ])
   assert.deepEqual(rows.sort(), Object.entries(readLimits()).sort())
+})
+
+test('the settings docs/gateway.md shows are read without a mistake', () => {
+  const blocks = [...page.matchAll(/^```yaml\n([\s\S]*?)^```$/gm)].map((match) => match[1]!)
+  assert.ok(blocks.length > 0)
+  for (const block of blocks) {
+    const text = block.startsWith('issuer:') ? block : `${issuer}${block}`
+    const read = readTrust(text, { file: 'gateway.md', env: {}, readFile: () => 'PEM' })
+    assert.deepEqual(read.kind === 'mistakes' ? read.mistakes : read.warnings, [], block)
+  }
+})
+
+test('the values docs/gateway.md shows for several targets are what is meant without them', () => {
+  const blocks = [...page.matchAll(/^```yaml\n([\s\S]*?)^```$/gm)].map((match) => match[1]!)
+  const [bare, full] = ['upstream: [', 'upstream:\n'].map((start) => {
+    const text = `${issuer}${blocks.find((block) => block.includes(start))}`
+    const read = readTrust(text, { file: 'gateway.md', env: {}, readFile: () => 'PEM' })
+    assert.ok(read.kind === 'trust')
+    return read.trust.services.get('billing')!.upstreamSettings!
+  })
+  const { balance, eject, retries } = bare!
+  assert.deepEqual(
+    { balance, eject, retries },
+    { balance: full!.balance, eject: full!.eject, retries: full!.retries },
+  )
+  const { timeouts, connections, waiting } = full!
+  const limits = readLimits()
+  assert.deepEqual(
+    [timeouts.connectSeconds, timeouts.replySeconds, timeouts.stallSeconds, timeouts.idleSeconds].map(
+      (seconds) => seconds! * 1000,
+    ),
+    [limits.connectMs, limits.replyHeadMs, limits.replyStallMs, limits.upstreamKeepAliveMs],
+  )
+  assert.deepEqual([connections, waiting], [limits.upstreamConnections, limits.upstreamWaiting])
 })
 
 test('docs/gateway.md lists every header a service gets, and no other', () => {

@@ -7,7 +7,7 @@ import type { DecisionRecord } from '../../packages/server/src/gateway/decision.
 import { createGateway } from '../../packages/server/src/gateway/gateway.ts'
 import type { Gateway, GatewayOptions } from '../../packages/server/src/gateway/gateway.ts'
 import type { GatewayLimits } from '../../packages/server/src/gateway/limits.ts'
-import type { Route, Service, Trust } from '../../packages/server/src/trust/trust.ts'
+import type { Route, Service, Trust, UpstreamSettings } from '../../packages/server/src/trust/trust.ts'
 
 /**
  * A gateway on a loopback port with real keys, for tests: one service "billing" at /billing in front of the given
@@ -97,6 +97,33 @@ export function standService(upstreamUrl: string, changes: Partial<Service> = {}
     tokenFrom: [{ kind: 'bearer' }],
     routes: standRoutes,
     ...changes,
+  }
+}
+
+/** What several URLs in `upstream` mean, with changes. */
+export function poolOf(
+  targets: readonly string[],
+  changes: Partial<UpstreamSettings> = {},
+): Pick<Service, 'upstreamSettings'> {
+  const timeouts = {
+    connectSeconds: undefined,
+    replySeconds: undefined,
+    stallSeconds: undefined,
+    idleSeconds: undefined,
+  }
+  return {
+    upstreamSettings: {
+      targets,
+      balance: 'least-pending',
+      timeouts,
+      connections: undefined,
+      waiting: undefined,
+      eject: { after: 5, forSeconds: 10 },
+      probe: undefined,
+      retries: { most: 1, percent: 20 },
+      tls: undefined,
+      ...changes,
+    },
   }
 }
 

@@ -12,8 +12,7 @@ import type { ReadyRoute, ReadyService } from './routes.ts'
 import { silentLog } from '../log.ts'
 import { issuerAt, listenOn, standTrust } from '../../../../test/gateway/stand.ts'
 import type { Trust } from '../trust/trust.ts'
-import { Upstream } from './upstream.ts'
-import { readOrigin } from './upstream-origin.ts'
+import { Upstreams } from './upstreams.ts'
 
 test('open routes ask nobody', async () => {
   const { outcome } = await decide({ target: '/billing/health', authorization: 'Bearer nonsense' })
@@ -89,7 +88,7 @@ function build(issuerUrl: string): {
     keySets: new KeySets(systemClock, silentLog),
     clock: systemClock,
     rememberedTokens: 1_000,
-    upstreamFor: (url, where) => new Upstream(readOrigin(url, where), readLimits(), { nowMs: 0, stop() {} }),
+    poolFor: (one) => new Upstreams(readLimits(), silentLog, () => ({ nowMs: 0, stop() {} })).poolFor(one),
   })
   const [service] = routing.services
   assert.ok(service !== undefined)

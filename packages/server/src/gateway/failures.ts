@@ -15,6 +15,7 @@ export const failureStatus: Readonly<Record<ExchangeFailure, 408 | 500 | 502 | 5
   'client-stalled': 408,
   defect: 500,
   unreachable: 502,
+  'tls-failed': 502,
   'connect-timeout': 504,
   'wait-timeout': 503,
   'wait-full': 503,

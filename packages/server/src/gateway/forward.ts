@@ -7,6 +7,7 @@ import type { ResponseHead } from './response-head.ts'
 import type { ResponseFraming } from './response-parser.ts'
 import type { Ticker } from './ticker.ts'
 import type { Upstream, UpstreamWaiter } from './upstream.ts'
+import type { UpstreamPool } from './upstream-pool.ts'
 import type { UpstreamConnection, UpstreamExchange, UpstreamFailure } from './upstream-connection.ts'
 
 /** An allowed request on its way: what arrived, and the head to send on. */
@@ -21,14 +22,19 @@ export type Forwarding = {
   readonly expectsContinue: boolean
   /** The upstream connection must not carry another request afterwards. */
   readonly last: boolean
-  readonly head: string
-  readonly upstream: Upstream
+  /** Path and query, below the path of the target's URL. */
+  readonly target: string
+  /** The header lines but Host, and the empty line behind them. */
+  readonly fields: string
+  readonly pool: UpstreamPool
   readonly limits: GatewayLimits
   readonly ticker: Ticker
   /** Answers in place of the upstream: nothing of a reply has been sent. Then ends the reply. */
-  fail(failure: ExchangeFailure, unread: boolean, defect?: unknown): void
+  fail(failure: ExchangeFailure, upstream: Upstream, unread: boolean, defect?: unknown): void
+  /** The upstream failed, and the request goes to another one. */
+  retry(failure: ExchangeFailure, upstream: Upstream): void
   /** The upstream failed when part of its reply was on its way, so the client was cut off. */
-  cutShort(failure: ExchangeFailure, defect?: unknown): void
+  cutShort(failure: ExchangeFailure, upstream: Upstream, defect?: unknown): void
 }
 
 /** Sends a request to its upstream and the reply back, both as they come, and lets go of everything if either leaves. */
@@ -39,9 +45,13 @@ export function forward(forwarding: Forwarding): void {
 class Exchange implements UpstreamExchange, UpstreamWaiter, Turn {
   replying = false
   readonly #to: Forwarding
+  #upstream: Upstream
+  /** Upstreams that have failed this request. */
+  #tried: Upstream[] | undefined
   #connection: UpstreamConnection | undefined
   #over = false
-  #retried = false
+  /** It was sent on a kept connection that turned out to be closed, and has been sent to the same upstream again. */
+  #renewed = false
   /** The request's head, until it leaves with the first piece of the body. */
   #unsentHead: string | undefined
   #requestComplete: boolean
@@ -61,6 +71,8 @@ class Exchange implements UpstreamExchange, UpstreamWaiter, Turn {
     this.#to = forwarding
     this.#requestComplete = forwarding.body === 'none' || forwarding.body === 0
     this.#progressMs = forwarding.ticker.nowMs
+    // Of those that have not been tried there is always one.
+    this.#upstream = forwarding.pool.pick(this.#repeatable())!
   }
 
   start(): void {
@@ -71,7 +83,11 @@ class Exchange implements UpstreamExchange, UpstreamWaiter, Turn {
   // The connection to the upstream
 
   onConnection(connection: UpstreamConnection): void {
-    const { head, method, last } = this.#to
+    const { fields, method, target, last } = this.#to
+    const { authority, basePath } = this.#upstream.origin
+    const head =
+      `${method} ${basePath}${target} HTTP/1.1\r\nHost: ${authority}\r\n` +
+      (last ? 'Connection: close\r\n' + fields : fields)
     this.#connection = connection
     connection.begin(this, method === 'HEAD', last)
     if (this.#requestComplete) {
@@ -87,21 +103,37 @@ class Exchange implements UpstreamExchange, UpstreamWaiter, Turn {
     const connection = this.#connection
     this.#connection = undefined
     if (this.#over) return
-    // A kept-alive connection that was closed while our request was on its way: the request cannot have been acted on
-    // twice if it changes nothing, has no body, and no byte of a reply has come (RFC 9110 §9.2.2).
-    if (
-      failure === 'closed' &&
-      connection !== undefined &&
-      connection.reused &&
-      !connection.replied &&
-      !this.#retried &&
-      this.#repeatable()
-    ) {
-      this.#retried = true
-      this.#connect('none')
-      return
+    const upstream = this.#upstream
+    // A kept-alive connection that was closed while our request was on its way is nobody's fault.
+    const stale = failure === 'closed' && connection?.reused === true && !connection.replied
+    if (this.#replyHead === undefined && !stale && !ourOwnFailures.has(failure)) {
+      upstream.health.failed(this.#to.ticker.nowMs)
     }
-    this.#failed(failure, defect)
+    if (!this.#sendAgain(failure, stale, connection)) this.#failed(failure, defect)
+  }
+
+  /**
+   * The request cannot be acted on twice if it changes nothing, has no body, and no byte of a reply has come (RFC 9110
+   * §9.2.2). A target that has failed it is never asked again, nor one that was too slow: so would be the next.
+   */
+  #sendAgain(failure: UpstreamFailure, stale: boolean, connection: UpstreamConnection | undefined): boolean {
+    if (!this.#repeatable() || connection?.replied === true) return false
+    if (!stale && !retriedFailures.has(failure)) return false
+    const { pool, retry } = this.#to
+    const upstream = this.#upstream
+    const tried = (this.#tried ??= [])
+    tried.push(upstream)
+    const next = stale || pool.mayRetry(tried.length - 1) ? pool.pick(true, tried) : undefined
+    if (next !== undefined) {
+      retry(failure, upstream)
+      this.#upstream = next
+      this.#connect('any')
+      return true
+    }
+    if (!stale || this.#renewed) return false
+    this.#renewed = true
+    this.#connect('none')
+    return true
   }
 
   // The client's request
@@ -118,7 +150,7 @@ class Exchange implements UpstreamExchange, UpstreamWaiter, Turn {
     const connection = this.#connection
     this.#connection = undefined
     this.#firstChunk = undefined
-    if (connection === undefined) this.#to.upstream.cancel(this)
+    if (connection === undefined) this.#upstream.cancel(this)
     else connection.abandon()
   }
 
@@ -138,6 +170,7 @@ class Exchange implements UpstreamExchange, UpstreamWaiter, Turn {
   // The upstream's reply
 
   onReplyHead(head: ResponseHead, framing: ResponseFraming): void {
+    this.#upstream.health.succeeded()
     this.#replyHead = head
     this.#framing = framing
   }
@@ -197,7 +230,7 @@ class Exchange implements UpstreamExchange, UpstreamWaiter, Turn {
   }
 
   #connect(reuse: 'any' | 'recent' | 'none'): void {
-    const connection = this.#to.upstream.connect(this, reuse)
+    const connection = this.#upstream.connect(this, reuse)
     if (connection !== undefined) this.onConnection(connection)
   }
 
@@ -309,9 +342,9 @@ class Exchange implements UpstreamExchange, UpstreamWaiter, Turn {
     this.#over = true
     this.#firstChunk = undefined
     if (!this.replying) {
-      fail(failure, !this.#requestComplete, defect)
+      fail(failure, this.#upstream, !this.#requestComplete, defect)
     } else {
-      cutShort(failure, defect)
+      cutShort(failure, this.#upstream, defect)
       client.cut()
     }
     client.end()
@@ -325,5 +358,14 @@ function mayTellLength(head: ResponseHead): boolean {
 
 /** RFC 9110 §9.2.2. */
 const idempotentMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
+/** These say nothing about a target. */
+const ourOwnFailures: ReadonlySet<UpstreamFailure> = new Set(['wait-timeout', 'wait-full', 'defect'])
+/** The target cannot be reached, or has closed without a word. */
+const retriedFailures: ReadonlySet<UpstreamFailure> = new Set([
+  'unreachable',
+  'tls-failed',
+  'connect-timeout',
+  'closed',
+])
 /** A text up to this size leaves with what stands before it in one plain write; a buffer beside it costs a second. */
 const mostInOneWrite = 4 * 1024

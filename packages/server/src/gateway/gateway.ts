@@ -9,6 +9,10 @@ import type { OwnIssuer } from './key-sets.ts'
 import { readLimits } from './limits.ts'
 import type { GatewayLimits } from './limits.ts'
 import { createFrontServer } from './listen.ts'
+import type { AccessLog } from '../access-log.ts'
+import { countPools, observeGateway } from './gateway-metrics.ts'
+import { createMetrics } from '../metrics/registry.ts'
+import type { Metrics } from '../metrics/registry.ts'
 import { silentLog } from '../log.ts'
 import type { Log } from '../log.ts'
 import { compileRoutes } from './routes.ts'
@@ -17,8 +21,7 @@ import { createServe } from './serve-request.ts'
 import type { GatewayState } from './serve-request.ts'
 import { startTicker } from './ticker.ts'
 import type { Trust } from '../trust/trust.ts'
-import { Upstream } from './upstream.ts'
-import { readOrigin } from './upstream-origin.ts'
+import { Upstreams } from './upstreams.ts'
 
 export type GatewayOptions = {
   readonly trust: Trust
@@ -29,6 +32,10 @@ export type GatewayOptions = {
   /** Told what was decided about each request, allowed or not. */
   readonly onDecision?: (record: DecisionRecord) => void
   readonly limits?: Partial<GatewayLimits>
+  /** Where to count; nowhere unless given. */
+  readonly metrics?: Metrics
+  /** One line per request; none unless given. */
+  readonly accessLog?: AccessLog
 }
 
 /** The proxy in front of services: lets through what the trust file allows, and nothing else. */
@@ -55,19 +62,11 @@ export type Gateway = {
  */
 export function createGateway(options: GatewayOptions): Gateway {
   refuseUnknownOptions('createGateway', options, optionNames)
-  const { ownIssuer, onDecision, clock = systemClock, log = silentLog } = options
+  const { ownIssuer, onDecision, metrics, accessLog, clock = systemClock, log = silentLog } = options
   const limits = readLimits(options.limits)
-  const upstreams = new Map<string, Upstream>()
-  /** No longer in the trust file, but with exchanges under way. */
-  const retired = new Set<Upstream>()
+  const upstreams = new Upstreams(limits, log, () => ticker)
   const keySets = new KeySets(clock, log)
-  const ticker = startTicker(tickMs(limits), (nowMs) => {
-    for (const upstream of upstreams.values()) upstream.sweep(nowMs)
-    for (const upstream of retired) {
-      upstream.sweep(nowMs)
-      if (upstream.counts.connections === 0) retired.delete(upstream)
-    }
-  })
+  const ticker = startTicker(tickMs(limits), (nowMs) => upstreams.sweep(nowMs))
 
   const compile = (trust: Trust): Routing =>
     compileRoutes(trust, {
@@ -76,15 +75,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       keySets,
       clock,
       rememberedTokens: limits.rememberedTokens,
-      upstreamFor(url, where) {
-        const origin = readOrigin(url, where)
-        const key = origin.key + origin.basePath
-        const known = upstreams.get(key)
-        if (known !== undefined) return known
-        const upstream = new Upstream(origin, limits, ticker)
-        upstreams.set(key, upstream)
-        return upstream
-      },
+      poolFor: (service) => upstreams.poolFor(service),
     })
 
   const state: GatewayState = {
@@ -98,30 +89,36 @@ export function createGateway(options: GatewayOptions): Gateway {
     log,
     failures: new FailureLog(log),
     onDecision,
+    observer:
+      metrics === undefined && accessLog === undefined
+        ? undefined
+        : observeGateway(metrics ?? createMetrics(), accessLog),
+    isReady: () => !state.draining && keySets.ready(),
   }
   const front = createFrontServer(limits, createServe(state))
+  state.observer?.watch(front.server)
+  if (metrics !== undefined) countPools(metrics, upstreams, keySets)
   let closing: Promise<void> | undefined
 
   const close = async (announceMs: number): Promise<void> => {
     state.draining = true
     if (announceMs > 0) await wait(announceMs)
     await front.close()
-    for (const upstream of [...upstreams.values(), ...retired]) upstream.close()
+    upstreams.close()
     ticker.stop()
   }
   return {
     server: front.server,
     replace(trust) {
-      const routing = compile(trust)
+      let routing = state.routing
+      try {
+        routing = compile(trust)
+      } finally {
+        // Also when it is refused: what was made for it meanwhile goes.
+        upstreams.keep(new Set(routing.services.map(({ upstream }) => upstream)))
+      }
       state.routing = routing
       state.realm = trust.gateway?.realm ?? defaultRealm
-      const used = new Set(routing.services.map(({ upstream }) => upstream))
-      for (const [key, upstream] of upstreams) {
-        if (used.has(upstream)) continue
-        upstream.retire()
-        upstreams.delete(key)
-        retired.add(upstream)
-      }
     },
     close: ({ announceMs = 0 } = {}) => (closing ??= close(announceMs)),
   }
@@ -138,4 +135,4 @@ function wait(ms: number): Promise<void> {
 }
 
 const defaultRealm = 'countersign'
-const optionNames = ['trust', 'ownIssuer', 'clock', 'log', 'onDecision', 'limits']
+const optionNames = ['trust', 'ownIssuer', 'clock', 'log', 'onDecision', 'limits', 'metrics', 'accessLog']

@@ -3,23 +3,22 @@ import type { GatedRequest } from './request-gate.ts'
 import type { ResponseHead } from './response-head.ts'
 
 /**
- * The head of the request to an upstream, built from nothing: first what the client sent and may say, then what only
- * we may say. Nothing the client sent can stand in one of our headers' places, however it is spelled.
+ * The header lines of the request to an upstream, without Host, and the empty line behind them. Built from nothing: first
+ * what the client sent and may say, then what only we may say. Nothing the client sent can stand in one of our headers'
+ * places, however it is spelled.
  *
- * @param requestLine method, target and version, and the Host line, each with its CRLF
  * @param rawHeaders what the client sent, names and values in turns
  * @param forwarded the X-Forwarded-* lines, with CRLF
  * @param identity the Countersign-* lines, with CRLF; empty on an open route
  */
-export function upstreamHead(
-  requestLine: string,
+export function upstreamFields(
   rawHeaders: readonly string[],
   request: GatedRequest,
   forwarded: string,
   via: string,
   identity: string,
 ): string {
-  let head = requestLine
+  let head = ''
   const { body, dropped } = request
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]!

@@ -10,8 +10,7 @@ import type { Routing } from './routes.ts'
 import { silentLog } from '../log.ts'
 import type { Service, Trust } from '../trust/trust.ts'
 import { standService, standTrust } from '../../../../test/gateway/stand.ts'
-import { Upstream } from './upstream.ts'
-import { readOrigin } from './upstream-origin.ts'
+import { Upstreams } from './upstreams.ts'
 
 test('the longest prefix wins, by whole segments', () => {
   const routing = compile(
@@ -97,7 +96,7 @@ function service(name: string, changes: Partial<Service>): Service {
 }
 
 function compile(...services: readonly Service[]): Routing {
-  const upstreams = new Map<string, Upstream>()
+  const upstreams = new Upstreams(readLimits(), silentLog, () => ({ nowMs: 0, stop() {} }))
   const trust: Trust = {
     ...standTrust('http://127.0.0.1:1'),
     services: new Map(services.map((one) => [one.name, one])),
@@ -108,12 +107,6 @@ function compile(...services: readonly Service[]): Routing {
     keySets: new KeySets(systemClock, silentLog),
     clock: systemClock,
     rememberedTokens: 1_000,
-    upstreamFor(url, where) {
-      const known = upstreams.get(url)
-      if (known !== undefined) return known
-      const upstream = new Upstream(readOrigin(url, where), readLimits(), { nowMs: 0, stop() {} })
-      upstreams.set(url, upstream)
-      return upstream
-    },
+    poolFor: (one) => upstreams.poolFor(one),
   })
 }

@@ -7,7 +7,7 @@ import type { CanonicalPath, Principal, RouteTable } from '@countersign/sdk/poli
 import type { KeySets, OwnIssuer } from './key-sets.ts'
 import type { Route, Service, TokenPlace, Trust } from '../trust/trust.ts'
 import { TokenFacts } from './token-facts.ts'
-import type { Upstream } from './upstream.ts'
+import type { UpstreamPool } from './upstream-pool.ts'
 
 /** A trust file made ready for requests. */
 export type Routing = {
@@ -22,7 +22,7 @@ export type Routing = {
 export type ReadyService = {
   readonly name: string
   readonly realm: string
-  readonly upstream: Upstream
+  readonly upstream: UpstreamPool
   /** How many leading segments of a path name the service and are taken off. */
   readonly prefixSegments: number
   readonly table: RouteTable<ReadyRoute>
@@ -95,7 +95,7 @@ export type RoutingParts = {
   readonly keySets: KeySets
   readonly clock: Clock
   readonly rememberedTokens: number
-  upstreamFor(url: string, where: string): Upstream
+  poolFor(service: Service): UpstreamPool
 }
 
 function compileService(
@@ -120,7 +120,7 @@ function compileService(
   return Object.freeze({
     name,
     realm: parts.realm,
-    upstream: parts.upstreamFor(service.upstream!, `services.${name}.upstream`),
+    upstream: parts.poolFor(service),
     prefixSegments,
     table: createRouteTable(routes),
     tokenFrom,

@@ -15,15 +15,17 @@ import type { FailureLog } from './failure-log.ts'
 import { failureAnswer, failureStatus } from './failures.ts'
 import type { ExchangeFailure } from './failures.ts'
 import { forward } from './forward.ts'
-import { forwardedLines, upstreamHead } from './headers.ts'
+import { forwardedLines, upstreamFields } from './headers.ts'
 import type { GatewayLimits } from './limits.ts'
 import type { Serve } from './listen.ts'
 import type { Log } from '../log.ts'
+import type { GatewayObserver } from './gateway-metrics.ts'
 import { gateRequest } from './request-gate.ts'
 import type { GatedRequest, GateRefusal } from './request-gate.ts'
 import type { ReadyService, Routing } from './routes.ts'
 import type { Ticker } from './ticker.ts'
 import type { Allowance } from './token-facts.ts'
+import type { Upstream } from './upstream.ts'
 
 /** What serving a request needs of the gateway it belongs to. */
 export type GatewayState = {
@@ -40,6 +42,10 @@ export type GatewayState = {
   readonly log: Log
   readonly failures: FailureLog
   readonly onDecision: ((record: DecisionRecord) => void) | undefined
+  /** Shown each request when it begins; what becomes of it stands in the call in the end. */
+  readonly observer: GatewayObserver | undefined
+  /** Whether to send us requests. */
+  readonly isReady: () => boolean
 }
 
 /** The walk of a proxied call: request gate, route, check, and forward or refuse. */
@@ -57,7 +63,12 @@ export function createServe(gateway: GatewayState): Serve {
       route: undefined,
       params: undefined,
       allow: undefined,
+      token: undefined,
+      reason: undefined,
+      failure: undefined,
+      requestId: undefined,
     }
+    gateway.observer?.begin(call)
     try {
       walk(call)
     } catch (error) {
@@ -99,6 +110,13 @@ type Call = Asked & {
   readonly expectsContinue: boolean
   /** Whether a body may follow that nobody has read. */
   unread: boolean
+  /** The good token it came with. */
+  token: Outcome['token']
+  /** `allowed`, or why it was refused; undefined while nothing is decided. */
+  reason: DecisionRecord['reason'] | 'allowed'
+  /** How the exchange with the upstream failed. */
+  failure: ExchangeFailure | undefined
+  requestId: string | undefined
 }
 
 /** Keys have to be fetched first. The client may leave meanwhile. */
@@ -122,20 +140,17 @@ function checkLater(call: Call, gated: GatedRequest, service: ReadyService, outc
 function conclude(call: Call, gated: GatedRequest, service: ReadyService, { token, result }: Outcome): void {
   if ('reason' in result) return refuse(call, result, token)
   const { gateway } = call
+  call.token = token
+  call.reason = 'allowed'
   if (gateway.onDecision !== undefined) record(call, { token })
   send(call, gated, service, result)
 }
 
 function send(call: Call, gated: GatedRequest, service: ReadyService, { identity }: Allowance): void {
   const { gateway, client, request, response, expectsContinue } = call
-  const { upstream } = service
-  const { origin } = upstream
   const { path, query } = call.path!
   // A body where none is expected may be left unread by the upstream, which would take it for the next request.
   const last = call.unread && bodilessMethods.has(gated.method)
-  const requestLine =
-    `${gated.method} ${origin.basePath}${withoutPrefix(path, service.prefixSegments)}${query} HTTP/1.1\r\n` +
-    `Host: ${origin.authority}\r\n${last ? 'Connection: close\r\n' : ''}`
   forward({
     client,
     request,
@@ -144,42 +159,42 @@ function send(call: Call, gated: GatedRequest, service: ReadyService, { identity
     body: gated.body,
     expectsContinue,
     last,
-    head: upstreamHead(
-      requestLine,
+    target: withoutPrefix(path, service.prefixSegments) + query,
+    fields: upstreamFields(
       request.rawHeaders,
       gated,
       forwardedLines(client.address, gated.host?.authority),
       `Via: 1.1 ${gateway.viaName}\r\n`,
       identity,
     ),
-    upstream,
+    pool: service.upstream,
     limits: gateway.limits,
     ticker: gateway.ticker,
-    fail: (failure, unread, defect) => {
+    fail: (failure, upstream, unread, defect) => {
       call.unread = unread
-      logFailure(call, service, 'upstream failed', failure, defect)
+      call.failure = failure
+      logFailure(call, service, upstream, 'upstream failed', failure, defect)
       answer(call, failureAnswer(failure, json(call)), failureStatus[failure] === 408)
     },
-    cutShort: (failure, defect) => logFailure(call, service, 'reply cut short', failure, defect),
+    retry: (failure, upstream) => logFailure(call, service, upstream, 'upstream retried', failure, undefined),
+    cutShort: (failure, upstream, defect) =>
+      logFailure(call, service, upstream, 'reply cut short', failure, defect),
   })
 }
 
 function logFailure(
   call: Call,
   service: ReadyService,
+  upstream: Upstream,
   event: string,
   failure: ExchangeFailure,
   defect: unknown,
 ): void {
-  const { failures, log, ticker } = call.gateway
+  const { failures, log, observer, ticker } = call.gateway
+  observer?.upstreamFailed(service.name, failure)
   if (defect !== undefined)
     log.error('request failed', { problem: 'a defect in the gateway', stack: stackOf(defect) })
-  failures.write(
-    event,
-    failure,
-    { service: service.name, upstream: service.upstream.origin.key },
-    ticker.nowMs,
-  )
+  failures.write(event, failure, { service: service.name, upstream: upstream.origin.key }, ticker.nowMs)
 }
 
 /** What the upstream is asked for: the very path that was authorised, without the segments that named the service. */
@@ -210,6 +225,8 @@ function refuseAtGate(call: Call, refusal: GateRefusal): void {
 
 function refuse(call: Call, denial: Denial, token?: Outcome['token'], close = false): void {
   const { gateway, service, route, allow } = call
+  call.token = token
+  call.reason = denial.reason
   const refusal = challenge(denial, {
     realm: service?.realm ?? gateway.realm,
     wantsJson: json(call),
@@ -226,6 +243,7 @@ function refuse(call: Call, denial: Denial, token?: Outcome['token'], close = fa
 function cannotDecide(call: Call, error: unknown): void {
   if (!isProblem(error)) return crash(call, error)
   const { gateway } = call
+  call.reason = 'keys-unavailable'
   if (gateway.onDecision !== undefined) {
     record(call, { reason: 'keys-unavailable', detail: error.message, status: 503 })
   }
@@ -240,7 +258,7 @@ function probe(call: Call, { method }: GatedRequest, { segments }: CanonicalPath
     call.allow = ['GET', 'HEAD']
     return refuse(call, methodUnknown)
   }
-  const isWell = name === 'livez' || !call.gateway.draining
+  const isWell = name === 'livez' || call.gateway.isReady()
   answer(call, isWell ? plainAnswer(200) : plainAnswer(503, json(call), { 'Retry-After': '1' }))
 }
 
@@ -272,19 +290,19 @@ function answer(call: Call, reply: Answer, close = false): void {
 
 function record(call: Call, known: Partial<Parameters<typeof decisionRecord>[0]>): void {
   const { gateway, request, path, service, route } = call
-  gateway.onDecision!(
-    decisionRecord({
-      method: request.method,
-      path: path?.path,
-      service,
-      route,
-      token: undefined,
-      reason: undefined,
-      detail: undefined,
-      status: undefined,
-      ...known,
-    }),
-  )
+  const made = decisionRecord({
+    method: request.method,
+    path: path?.path,
+    service,
+    route,
+    token: undefined,
+    reason: undefined,
+    detail: undefined,
+    status: undefined,
+    ...known,
+  })
+  call.requestId = made.requestId
+  gateway.onDecision!(made)
 }
 
 function json(call: Call): boolean {

@@ -173,7 +173,7 @@ test('over TLS only a certificate that is vouched for, and for this very host', 
 
   const stranger = new Recorder((await connectTo(t, `https://127.0.0.1:${port}`)).connection)
   await stranger.over
-  assert.equal(stranger.failure, 'unreachable')
+  assert.equal(stranger.failure, 'tls-failed')
 
   setDefaultCACertificates([own.cert])
   for (const host of ['127.0.0.1', 'localhost']) {
@@ -184,9 +184,11 @@ test('over TLS only a certificate that is vouched for, and for this very host', 
       assert.equal(exchange.body, 'secret', String(exchange.failure))
     }
   }
-  const elsewhere = new Recorder((await connectTo(t, `https://127.0.0.2:${port}`)).connection)
+  const elsewhere = new Recorder(
+    (await connectTo(t, `https://127.0.0.1:${port}`, {}, 'elsewhere.example')).connection,
+  )
   await elsewhere.over
-  assert.equal(elsewhere.failure, 'unreachable')
+  assert.equal(elsewhere.failure, 'tls-failed')
 })
 
 /** Sends one request, whole or in part, and writes down what it is told. */
@@ -254,14 +256,21 @@ async function open(t: TestContext, limits: Partial<GatewayLimits> = {}, script?
   return connectTo(t, server.url, limits)
 }
 
-async function connectTo(t: TestContext, url: string, limits: Partial<GatewayLimits> = {}): Promise<Opened> {
+async function connectTo(
+  t: TestContext,
+  url: string,
+  limits: Partial<GatewayLimits> = {},
+  serverName?: string,
+): Promise<Opened> {
   const events: string[] = []
   const owner = {
     onConnectionIdle: () => void events.push('idle'),
     onConnectionClosed: () => void events.push('closed'),
   }
   const ticker = { nowMs: performance.now(), stop() {} }
-  const connection = new UpstreamConnection(readOrigin(url, 'test'), owner, readLimits(limits), ticker)
+  const origin = readOrigin(url, 'test')
+  const security = serverName === undefined ? undefined : { serverName, context: () => undefined }
+  const connection = new UpstreamConnection(origin, owner, readLimits(limits), ticker, security)
   const timer = setInterval(() => {
     ticker.nowMs = performance.now()
     connection.sweep(ticker.nowMs)

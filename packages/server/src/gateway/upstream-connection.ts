@@ -1,6 +1,7 @@
 import { connect as connectPlain } from 'node:net'
 import type { Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
+import type { ConnectionOptions, SecureContext } from 'node:tls'
 import type { GatewayLimits } from './limits.ts'
 import type { ResponseHead } from './response-head.ts'
 import { ResponseParser } from './response-parser.ts'
@@ -26,6 +27,7 @@ export class UpstreamConnection implements ResponseSink {
   readonly #socket: Socket
   readonly #parser: ResponseParser
   readonly #owner: ConnectionOwner
+  readonly #tls: boolean
   readonly #limits: GatewayLimits
   readonly #ticker: Ticker
   #exchange: UpstreamExchange | undefined
@@ -39,8 +41,16 @@ export class UpstreamConnection implements ResponseSink {
   #buffer = newBuffer()
   #bufferKept = false
 
-  constructor(origin: UpstreamOrigin, owner: ConnectionOwner, limits: GatewayLimits, ticker: Ticker) {
+  /** @param security for https: whom to believe and who we are; what the machine trusts, and nobody, unless given */
+  constructor(
+    origin: UpstreamOrigin,
+    owner: ConnectionOwner,
+    limits: GatewayLimits,
+    ticker: Ticker,
+    security?: UpstreamSecurity,
+  ) {
     this.#owner = owner
+    this.#tls = origin.tls
     this.#limits = limits
     this.#ticker = ticker
     this.#deadlineMs = ticker.nowMs + limits.connectMs
@@ -64,12 +74,12 @@ export class UpstreamConnection implements ResponseSink {
       },
     }
     const socket = origin.tls
-      ? connectTls({ ...options, servername: origin.serverName, ALPNProtocols: ['http/1.1'] })
+      ? connectTls({ ...options, ...tlsOptions(origin, security, ticker.nowMs), ALPNProtocols: ['http/1.1'] })
       : connectPlain(options)
     socket.once(origin.tls ? 'secureConnect' : 'connect', () => this.#connected())
     socket.on('drain', () => this.#exchange?.onUpstreamDrain())
     socket.on('end', () => this.#ended())
-    socket.on('error', () => this.#fail(this.state === 'connecting' ? 'unreachable' : 'closed'))
+    socket.on('error', (error: NodeJS.ErrnoException) => this.#broken(error))
     socket.on('close', () => this.#closed())
     this.#socket = socket
   }
@@ -253,6 +263,12 @@ export class UpstreamConnection implements ResponseSink {
     else this.#fail('closed')
   }
 
+  #broken({ code = '' }: NodeJS.ErrnoException): void {
+    // Of a certificate refused by the other side TLS 1.3 tells only after the handshake.
+    if (this.#tls && isTlsError(code)) this.#fail('tls-failed')
+    else this.#fail(this.state === 'connecting' ? 'unreachable' : 'closed')
+  }
+
   #closed(): void {
     this.#fail('closed')
   }
@@ -289,9 +305,36 @@ export type ConnectionOwner = {
   onConnectionClosed(connection: UpstreamConnection): void
 }
 
+/** How a target proves who it is, and we to it. */
+export type UpstreamSecurity = {
+  /** The name its certificate must have; the host's unless given. */
+  readonly serverName: string | undefined
+  /** Trusted authorities and our certificate, as of now. */
+  context(nowMs: number): SecureContext | undefined
+}
+
+/** What is needed to be sure of the other side of a TLS connection, and for it to be sure of us. */
+export function tlsOptions(
+  origin: UpstreamOrigin,
+  security: UpstreamSecurity | undefined,
+  nowMs: number,
+): ConnectionOptions {
+  const secureContext = security?.context(nowMs)
+  return {
+    servername: security?.serverName ?? origin.serverName,
+    ...(secureContext === undefined ? {} : { secureContext }),
+  }
+}
+
+/** OpenSSL's codes have an underscore, and the system's have none but for the resolver's. */
+function isTlsError(code: string): boolean {
+  return (code.includes('_') && !code.startsWith('EAI_')) || code === 'EPROTO'
+}
+
 /** Why an exchange with an upstream failed. */
 export type UpstreamFailure =
   | 'unreachable'
+  | 'tls-failed'
   | 'connect-timeout'
   | 'wait-timeout'
   | 'wait-full'

@@ -1,7 +1,11 @@
 import type { GatewayLimits } from './limits.ts'
 import type { Ticker } from './ticker.ts'
+import { TargetHealth } from './target-health.ts'
+import type { EjectionRule, HealthChange } from './target-health.ts'
 import { UpstreamConnection } from './upstream-connection.ts'
-import type { ConnectionOwner, UpstreamExchange } from './upstream-connection.ts'
+import type { ConnectionOwner, UpstreamExchange, UpstreamSecurity } from './upstream-connection.ts'
+import { UpstreamProbe } from './upstream-probe.ts'
+import type { ProbeRule } from './upstream-probe.ts'
 import type { UpstreamOrigin } from './upstream-origin.ts'
 
 /**
@@ -10,6 +14,9 @@ import type { UpstreamOrigin } from './upstream-origin.ts'
  */
 export class Upstream implements ConnectionOwner {
   readonly origin: UpstreamOrigin
+  readonly health: TargetHealth
+  readonly #probe: UpstreamProbe | undefined
+  readonly #security: UpstreamSecurity | undefined
   readonly #limits: GatewayLimits
   readonly #ticker: Ticker
   readonly #all = new Set<UpstreamConnection>()
@@ -17,8 +24,14 @@ export class Upstream implements ConnectionOwner {
   readonly #waiting: Waiting[] = []
   #closed = false
 
-  constructor(origin: UpstreamOrigin, limits: GatewayLimits, ticker: Ticker) {
+  constructor(origin: UpstreamOrigin, limits: GatewayLimits, ticker: Ticker, options: TargetOptions = {}) {
+    const { ejection = usualEjection, probe, security, tell = () => undefined } = options
     this.origin = origin
+    this.health = new TargetHealth(ejection, tell)
+    this.#security = security
+    this.#probe =
+      probe &&
+      new UpstreamProbe({ origin, limits, ticker, security }, probe, (isWell) => this.health.probed(isWell))
     this.#limits = limits
     this.#ticker = ticker
   }
@@ -58,8 +71,21 @@ export class Upstream implements ConnectionOwner {
     if (index !== -1) this.#waiting.splice(index, 1)
   }
 
+  /** Exchanges under way and waiting. */
+  get pending(): number {
+    return this.#all.size - this.#idle.length + this.#waiting.length
+  }
+
+  /** Another exchange would be turned away. */
+  get full(): boolean {
+    return (
+      this.#waiting.length >= this.#limits.upstreamWaiting && this.pending >= this.#limits.upstreamConnections
+    )
+  }
+
   /** Called once a tick. */
   sweep(nowMs: number): void {
+    this.#probe?.sweep(nowMs)
     for (const connection of this.#all) connection.sweep(nowMs)
     while (this.#waiting.length > 0 && nowMs >= this.#waiting[0]!.deadlineMs) {
       this.#waiting.shift()!.waiter.onFailure('wait-timeout')
@@ -74,6 +100,7 @@ export class Upstream implements ConnectionOwner {
   /** Destroys the idle connections, and from now on each other one when its exchange ends. */
   retire(): void {
     this.#closed = true
+    this.#probe?.close()
     for (const connection of [...this.#idle]) connection.destroy()
   }
 
@@ -101,7 +128,7 @@ export class Upstream implements ConnectionOwner {
   }
 
   #open(): UpstreamConnection {
-    const connection = new UpstreamConnection(this.origin, this, this.#limits, this.#ticker)
+    const connection = new UpstreamConnection(this.origin, this, this.#limits, this.#ticker, this.#security)
     this.#all.add(connection)
     return connection
   }
@@ -111,6 +138,17 @@ export class Upstream implements ConnectionOwner {
 export type UpstreamWaiter = Pick<UpstreamExchange, 'onFailure'> & {
   onConnection(connection: UpstreamConnection): void
 }
+
+/** What a target has beyond a place: all of it optional. */
+export type TargetOptions = {
+  readonly ejection?: EjectionRule
+  readonly probe?: ProbeRule | undefined
+  readonly security?: UpstreamSecurity | undefined
+  /** Told when the target is left alone, and when it is not any more. */
+  readonly tell?: (change: HealthChange) => void
+}
+
+const usualEjection: EjectionRule = { after: 5, forMs: 10_000 }
 
 type Waiting = { readonly waiter: UpstreamWaiter; readonly deadlineMs: number }
 

@@ -5,7 +5,7 @@ import { canonicalPath } from '@countersign/sdk/policy'
 import type { Principal } from '@countersign/sdk/policy'
 import { KeySets } from '../gateway/key-sets.ts'
 import { compileRoutes } from '../gateway/routes.ts'
-import type { Upstream } from '../gateway/upstream.ts'
+import type { UpstreamPool } from '../gateway/upstream-pool.ts'
 import { silentLog } from '../log.ts'
 import { explainClients, explainRoute, findPlace, requirementText } from './explain.ts'
 import type { Place } from './explain.ts'
@@ -95,7 +95,7 @@ describe('where a request goes', () => {
       keySets: new KeySets(Date.now, silentLog),
       clock: Date.now,
       rememberedTokens: 1_000,
-      upstreamFor: () => Object.freeze({}) as Upstream,
+      poolFor: () => Object.freeze({}) as UpstreamPool,
     })
     const segment = fc.constantFrom(
       'billing',

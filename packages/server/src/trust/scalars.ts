@@ -59,6 +59,19 @@ function parseDuration(value: string): number | undefined {
   return unit === undefined ? undefined : Number(match?.[1]) * unit
 }
 
+/** A whole number within bounds. */
+export function wholeNumber({ min, max }: { min: number; max: number }): Shape<number> {
+  return {
+    schema: { type: 'integer', minimum: min, maximum: max },
+    read(spot, reading) {
+      const { tree } = spot
+      const value = tree.kind === 'scalar' ? tree.value : undefined
+      if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value
+      return mistake(reading, spot, `expected a whole number from ${min} to ${max}, got ${kindText(tree)}`)
+    },
+  }
+}
+
 /** Where to listen: `127.0.0.1:8080`, `[::1]:8080`, `localhost:0` (0: any free port). */
 export function listenAddress(): Shape<ListenAddress> {
   const expected = 'host:port such as 127.0.0.1:8080 or [::1]:8080'

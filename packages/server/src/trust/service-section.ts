@@ -3,8 +3,9 @@ import { kindText, mistake, shown, unknownName, warning } from './reading.ts'
 import type { Reading, Spot } from './reading.ts'
 import { fields, list, located, named, oneOrMany, optional, required, text } from './shape.ts'
 import type { Shape, Wrong } from './shape.ts'
+import { serviceBind } from './dpop-section.ts'
 import { audience, hostName, isFieldName, nameKey, pathPrefix, scopeToken } from './scalars.ts'
-import { upstreamUrl } from './urls.ts'
+import { resolveUpstream, upstreamSection } from './upstream-section.ts'
 import { resolveRoutes, routesSection, scopesAskedFor } from './route-section.ts'
 import type { Declared } from './route-section.ts'
 import type { Route, Service, TokenPlace } from './trust.ts'
@@ -23,8 +24,8 @@ export const servicesSection = named(
       'The scopes this service knows; those its routes ask for unless said otherwise.',
     ),
     upstream: optional(
-      upstreamUrl(),
-      'Where the gateway forwards to; without it the service is guarded by itself only.',
+      upstreamSection(),
+      'Where the gateway forwards to: a URL, several, or a map; without it the service is guarded by itself only.',
     ),
     at: optional(located(pathPrefix()), 'Path prefix at the gateway, taken off before forwarding.'),
     host: optional(located(hostName()), 'Host name at the gateway, instead of at.'),
@@ -35,6 +36,10 @@ export const servicesSection = named(
     tokenFrom: optional(
       oneOrMany(tokenPlace(), { what: 'places' }),
       'Where the token is looked for: bearer, { header: Name }, { cookie: name }; [bearer] unless said otherwise.',
+    ),
+    bind: optional(
+      located(serviceBind()),
+      'Takes only tokens bound to their client: dpop, certificate, or any of the two; bearer tokens as well unless said.',
     ),
     routes: optional(
       routesSection,
@@ -64,18 +69,21 @@ export function resolveService(
   const routes = resolveRoutes(value.routes ?? new Map(), { ...declared, scopes: value.scopes }, reading)
   checkPlaceAtGateway(draft, reading)
   const accepts = resolveAccepts(draft, { hasIssuer, trustedNames }, routes, reading)
+  const upstreamSettings = value.upstream && resolveUpstream(value.upstream, reading)
   if (value.audience === undefined) return undefined
   return {
     name,
     audience: value.audience.value,
     roles: declared.roles ?? [],
     scopes: declared.scopes ?? [],
-    upstream: value.upstream,
+    upstream: value.upstream?.targets[0]?.value,
+    ...(upstreamSettings === undefined ? {} : { upstreamSettings }),
     at: value.at?.value,
     host: value.host?.value,
     accepts: accepts.filter((issuer) => issuer !== ownIssuerName),
     acceptsOwn: accepts.includes(ownIssuerName),
     tokenFrom: value.tokenFrom ?? [{ kind: 'bearer' }],
+    ...(value.bind === undefined ? {} : { bind: value.bind.value }),
     routes,
   }
 }

@@ -36,6 +36,7 @@ export type IssuerSettings = {
     readonly dangerouslyUnsealed: boolean
   }
   readonly tokens: { readonly lifetimeSeconds: number }
+  readonly dpop?: DpopSettings
   /** How often tokens may be asked for; undefined: as often as anybody likes. */
   readonly limits?: { readonly client?: RateLimit | undefined; readonly address?: RateLimit | undefined }
   /** The admin API; undefined: there is none. */
@@ -48,6 +49,14 @@ export type AdminSettings = {
   readonly codeFile: string
 }
 
+/** How DPoP proofs (RFC 9449) are checked. */
+export type DpopSettings = {
+  /** Whether each proof needs a nonce of ours. */
+  readonly nonces: boolean
+  /** What nonces are made from; undefined: at the issuer the seal, elsewhere random for each process. */
+  readonly nonceSecret: Secret | undefined
+}
+
 export type StoreSettings =
   | { readonly kind: 'memory' }
   | { readonly kind: 'sqlite'; readonly path: string }
@@ -57,6 +66,9 @@ export type GatewaySettings = {
   readonly listen: ListenAddress
   /** The realm of challenges (RFC 9110 §11.5). */
   readonly realm: string
+  /** The URL by which callers reach the gateway, without a slash at its end; without it no bound token is taken. */
+  readonly url?: string
+  readonly dpop?: DpopSettings
 }
 
 export type OperationsSettings = {
@@ -105,6 +117,8 @@ export type Service = {
   readonly acceptsOwn: boolean
   /** Where the token is looked for; in exactly one of these places may it stand. */
   readonly tokenFrom: readonly TokenPlace[]
+  /** Takes only tokens that are bound to their client in this way; `any`: in either. Unless given bearer tokens as well. */
+  readonly bind?: TokenBinding | 'any'
   readonly routes: readonly Route[]
 }
 
@@ -164,6 +178,9 @@ export type Route = {
   readonly line: number
 }
 
+/** What a token is bound to: a DPoP key (RFC 9449 §6) or a client certificate (RFC 8705 §3). */
+export type TokenBinding = 'dpop' | 'certificate'
+
 export type Client = {
   /** The `client_id`. */
   readonly id: string
@@ -174,6 +191,10 @@ export type Client = {
   readonly may: readonly Grant[]
   /** Services whose callers' tokens it may exchange for tokens of its own `may` (RFC 8693); none unless said. */
   readonly mayExchange?: readonly string[]
+  /** Also tokens that are bound to their caller, who alone could prove it: its own guard has checked that. */
+  readonly mayExchangeBound?: boolean
+  /** Its tokens are bound to it in this way, always. */
+  readonly bind?: TokenBinding
 }
 
 export type ClientAssertion = OwnAssertion | FederatedAssertion

@@ -1,0 +1,43 @@
+import { kindText, mistake } from './reading.ts'
+import { systemCode } from './secret-reference.ts'
+import { fields, required, text } from './shape.ts'
+import type { Shape } from './shape.ts'
+
+/**
+ * `{ file: path }`: a PEM file that the gateway reads, and reads anew when it changes. The absolute path; that the file
+ * is there is checked where the gateway's files are expected to be.
+ */
+export function fileReference(): Shape<string> {
+  return {
+    schema: reference.schema,
+    read(spot, reading) {
+      if (spot.tree.kind !== 'map') {
+        return mistake(reading, spot, `expected { file: path }, got ${kindText(spot.tree)}`)
+      }
+      const path = reference.read(spot, reading)?.file
+      if (path === undefined) return undefined
+      if (reading.secretsFor === 'all' || reading.secretsFor === 'gateway') {
+        try {
+          reading.readFile(path)
+        } catch (error) {
+          return mistake(reading, spot, `cannot read the file ${path} (${systemCode(error)})`)
+        }
+      }
+      return reading.resolvePath(path)
+    },
+  }
+}
+
+const reference = fields({
+  file: required(
+    text(
+      (value) =>
+        value === '' || value.length > 4096 || value.includes('\0') || value.includes('\n')
+          ? { message: 'expected the path of a file' }
+          : { value },
+      { minLength: 1 },
+      { overridable: false },
+    ),
+    'Path of the file, relative to the trust file.',
+  ),
+})
