@@ -44,6 +44,7 @@ test('the metadata says what is there and nothing that is not', () => {
       token_endpoint_auth_signing_alg_values_supported: supportedAlgorithms().filter(
         (name) => !name.startsWith('HS'),
       ),
+      dpop_signing_alg_values_supported: ['ES256'],
     })
   }
 })
@@ -71,6 +72,7 @@ test('an unchanged key set is 304, with its tag and cache life; a changed one is
     algorithm: 'ES256',
     ring,
     cacheSeconds: 300,
+    proofAlgorithms: ['ES256'],
   })
   const serve = discovery.get('/.well-known/jwks.json')!
   const before = serve(request({}), 0)
@@ -98,7 +100,13 @@ test('an unchanged key set is 304, with its tag and cache life; a changed one is
 })
 
 function fetch(issuer: string, path: string): Reply {
-  const discovery = createDiscovery({ issuer, algorithm: 'ES256', ring, cacheSeconds: 300 })
+  const discovery = createDiscovery({
+    issuer,
+    algorithm: 'ES256',
+    ring,
+    cacheSeconds: 300,
+    proofAlgorithms: ['ES256'],
+  })
   const serve = discovery.get(path)
   assert.ok(serve !== undefined, path)
   return serve(request({}), 0)

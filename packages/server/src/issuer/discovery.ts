@@ -42,7 +42,13 @@ export function issuerPaths(issuer: string): IssuerPaths {
  * @example
  * const discovery = createDiscovery({ issuer: 'https://issuer.example', algorithm: 'ES256', ring, cacheSeconds: 300 })
  */
-export function createDiscovery({ issuer, algorithm, ring, cacheSeconds }: DiscoveryOptions): Discovery {
+export function createDiscovery({
+  issuer,
+  algorithm,
+  ring,
+  cacheSeconds,
+  proofAlgorithms,
+}: DiscoveryOptions): Discovery {
   const paths = issuerPaths(issuer)
   const origin = new URL(issuer).origin
   const caching = `public, max-age=${cacheSeconds}`
@@ -56,6 +62,8 @@ export function createDiscovery({ issuer, algorithm, ring, cacheSeconds }: Disco
     token_endpoint_auth_methods_supported: authMethods,
     // RFC 8414 §2: required with private_key_jwt.
     token_endpoint_auth_signing_alg_values_supported: assertionAlgorithms(),
+    // RFC 9449 §5.1
+    dpop_signing_alg_values_supported: proofAlgorithms,
   }
   const oauth = publish('application/json', asciiJson(metadata), caching)
   // OpenID Connect Discovery §3 requires the last two; the algorithm is the one our tokens are signed with.
@@ -90,6 +98,8 @@ export type DiscoveryOptions = {
   readonly algorithm: string
   readonly ring: Pick<KeyRing, 'publishedAt'>
   readonly cacheSeconds: number
+  /** What DPoP proofs may be signed with. */
+  readonly proofAlgorithms: readonly string[]
 }
 
 type Document = { readonly etag: string; readonly full: Reply; readonly unchanged: Reply }

@@ -2,6 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isProblem, refuseUnknownOptions, systemClock } from '@countersign/sdk/core'
 import type { Clock } from '@countersign/sdk/core'
 import type { KeySet } from '@countersign/sdk/jwt'
+import type { RequestPeer } from '@countersign/sdk/policy'
+import { createTrustedProxies } from '../address.ts'
 import { silentLog } from '../log.ts'
 import type { Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
@@ -9,6 +11,7 @@ import type { IssuerSettings, Trust } from '../trust/trust.ts'
 import { readBody } from './body.ts'
 import { inBursts } from './burst.ts'
 import { createAssertionAuth } from './client-assertion.ts'
+import { createBinding } from './binding.ts'
 import { createClientAuth } from './client-auth.ts'
 import { createDiscovery, issuerPaths } from './discovery.ts'
 import { createFailureLimit } from './failure-limit.ts'
@@ -16,11 +19,14 @@ import { createClientCredentials } from './grants/client-credentials.ts'
 import { createTokenExchange } from './grants/token-exchange.ts'
 import { issuerTiming, openIssuerKeys } from './issuer-keys.ts'
 import type { KeyRing } from './key-ring.ts'
+import { createIssuerProofs } from './proofs.ts'
 import { refuse } from './refusal.ts'
 import { createRemoteKeys } from './remote-keys.ts'
 import { problemReply, send } from './reply.ts'
 import type { Reply } from './reply.ts'
 import { startSweeping } from './sweep.ts'
+import { createTokenLimits } from './token-limits.ts'
+import type { TokenLimits } from './token-limits.ts'
 import { createTokenEndpoint, refusalReply } from './token-endpoint.ts'
 import type { TokenEndpoint, TokenRequest, TokenRules } from './token-endpoint.ts'
 
@@ -88,20 +94,30 @@ export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
   let rules = compile(options.trust)
   const stopSweeping = startSweeping({ store, clock, log })
 
+  const limits = createTokenLimits(settings.limits)
+  const proofs = createIssuerProofs({ settings, store })
   const lifetimeSeconds = settings.tokens.lifetimeSeconds
   const tokenEndpoint = createTokenEndpoint({
     rules: () => rules,
     ring: keyRing,
     issuer,
     lifetimeSeconds,
+    bind: createBinding({ proofs, url: tokenEndpointUrl, certificateOf: () => undefined }),
+    limits,
     log,
   })
-  const answerToken = listenForTokens(tokenEndpoint, clock)
+  let addressOf = clientAddressOf(options.trust)
+  const answerToken = listenForTokens(tokenEndpoint, {
+    clock,
+    limits,
+    addressOf: (request) => addressOf(request),
+  })
   const discovery = createDiscovery({
     issuer,
     algorithm: settings.keys.algorithm,
     ring: keyRing,
     cacheSeconds: servedSeconds,
+    proofAlgorithms: proofs.algorithms,
   })
 
   const answer = (request: IncomingMessage): Reply => {
@@ -138,6 +154,7 @@ export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
     keyRing,
     replace(trust) {
       rules = compile(trust)
+      addressOf = clientAddressOf(trust)
     },
     async close() {
       await stopSweeping()
@@ -149,7 +166,7 @@ export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
 /** Reads token requests and answers those of one turn of the event loop together. */
 function listenForTokens(
   answer: TokenEndpoint,
-  clock: Clock,
+  { clock, limits, addressOf }: TokenListening,
 ): (request: IncomingMessage, response: ServerResponse) => void {
   type Job = {
     readonly request: IncomingMessage
@@ -174,6 +191,13 @@ function listenForTokens(
       )
       return
     }
+    const address = addressOf(request)
+    const tooOften = limits.forAddress(address, clock())
+    if (tooOften !== undefined) {
+      request.resume()
+      send(request, response, { ...refusalReply(tooOften), about: { outcome: tooOften.error } })
+      return
+    }
     readBody(request, maxBodyBytes, (body) => {
       if (body === 'oversize') {
         const refusal = refuse('invalid_request', `the body is longer than ${maxBodyBytes} bytes`, {
@@ -186,11 +210,32 @@ function listenForTokens(
         contentType: request.headers['content-type'],
         authorization: authorizationOf(request),
         body,
-        address: request.socket.remoteAddress ?? '',
+        rawHeaders: request.rawHeaders,
+        peer: request.socket as RequestPeer,
+        address,
         nowMs: clock(),
       }
       enqueue({ request, response, token })
     })
+  }
+}
+
+type TokenListening = {
+  readonly clock: Clock
+  readonly limits: TokenLimits
+  readonly addressOf: (request: IncomingMessage) => string
+}
+
+/** Whose request it is: the peer's, or whom a proxy of ours speaks for. */
+function clientAddressOf({ trustedProxies = [] }: Trust): (request: IncomingMessage) => string {
+  const proxies = createTrustedProxies(trustedProxies)
+  return ({ socket, headers }) => {
+    const forwardedFor = headers['x-forwarded-for']
+    return proxies.clientAddress(
+      socket.remoteAddress ?? '',
+      // Node joins several of them; the types know it of known names only.
+      Array.isArray(forwardedFor) ? forwardedFor.join() : forwardedFor,
+    )
   }
 }
 

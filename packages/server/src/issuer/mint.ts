@@ -1,5 +1,6 @@
 import { randomFillSync } from 'node:crypto'
 import type { Signer } from '@countersign/sdk/jwt'
+import type { ConfirmationClaim } from './binding.ts'
 import type { Granted } from './grants/rights.ts'
 
 /** What is minted: the token and what the records of issuer, gateway and guard are joined by. */
@@ -18,7 +19,15 @@ export type Minted = {
  * @example
  * mint({ signer, issuer: 'https://issuer.example', clientId: 'orders', granted, nowMs, lifetimeSeconds: 300 })
  */
-export function mint({ signer, issuer, clientId, granted, nowMs, lifetimeSeconds }: MintRequest): Minted {
+export function mint({
+  signer,
+  issuer,
+  clientId,
+  granted,
+  nowMs,
+  lifetimeSeconds,
+  confirmation,
+}: MintRequest): Minted {
   const iat = Math.floor(nowMs / 1000)
   const jti = randomTokenId()
   const { delegation } = granted
@@ -35,6 +44,7 @@ export function mint({ signer, issuer, clientId, granted, nowMs, lifetimeSeconds
     ...(granted.scopes.length === 0 ? undefined : { scope: granted.scopes.join(' ') }),
     ...(granted.roles.length === 0 ? undefined : { roles: granted.roles }),
     ...delegation?.claims,
+    ...(confirmation === undefined ? undefined : { cnf: confirmation }),
   })
   return { token, tokenId: jti, lifetimeSeconds: exp - iat }
 }
@@ -47,6 +57,8 @@ export type MintRequest = {
   readonly granted: Granted
   readonly nowMs: number
   readonly lifetimeSeconds: number
+  /** The `cnf` claim (RFC 7800 §3); undefined: whoever holds the token may use it. */
+  readonly confirmation?: ConfirmationClaim | undefined
 }
 
 /** 128 random bits. They are drawn for many tokens at once: one call to the generator costs as much as 256. */

@@ -12,6 +12,8 @@ export type Refusal = {
   /** Whether the answer names the authentication scheme that would have been accepted (401 only). */
   readonly challenge: boolean
   readonly retryAfterSeconds: number | undefined
+  /** More headers, names and values in turn. */
+  readonly headers?: readonly string[]
   /** What exactly is wrong with a token or an assertion; for the operator, never for the caller. */
   readonly denial?: Denial
 }
@@ -26,6 +28,9 @@ export type TokenErrorCode =
   | 'invalid_scope'
   // RFC 8707 §2
   | 'invalid_target'
+  // RFC 9449 §5, §8
+  | 'invalid_dpop_proof'
+  | 'use_dpop_nonce'
   // RFC 6749 §4.1.2.1 has these two for what is not the client's fault; §5.2 has no word of its own for it.
   | 'temporarily_unavailable'
   | 'server_error'

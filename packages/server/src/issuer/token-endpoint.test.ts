@@ -20,6 +20,7 @@ const rules = {
   clientCredentials: createClientCredentials(clients.values(), services),
   tokenExchange: async () => refuse('unauthorized_client', 'nobody'),
 }
+const unbound = () => ({ claim: undefined, nextNonce: undefined })
 const signer = createSigner({ key: generateSigningKey('ES256') })
 const answer = endpoint(() => signer)
 const asOrders = basic('orders', ordersSecret).Authorization
@@ -67,6 +68,7 @@ test('a client that shows an assertion is answered later, and a store that is do
       ring: { signerAt: () => signer },
       issuer: 'https://issuer.example',
       lifetimeSeconds: 300,
+      bind: unbound,
       log: silentLog,
     })(request(fields))
   assert.equal((await asked(async () => clients.get('orders')!)).status, 200)
@@ -148,6 +150,7 @@ function endpoint(signerAt: () => typeof signer, log = silentLog): (request: Tok
     ring: { signerAt },
     issuer: 'https://issuer.example',
     lifetimeSeconds: 300,
+    bind: unbound,
     log,
   })
   return (token) => {

@@ -2,6 +2,7 @@ import { isProblem } from '@countersign/sdk/core'
 import type { Log } from '../log.ts'
 import type { Client } from '../trust/trust.ts'
 import type { AuthRefusal, ClientAuth } from './client-auth.ts'
+import type { Binding, Bound, Showing } from './binding.ts'
 import { readForm } from './form.ts'
 import type { Form } from './form.ts'
 import type { ClientCredentials } from './grants/client-credentials.ts'
@@ -14,7 +15,9 @@ import type { Minted } from './mint.ts'
 import { isRefusal, refuse } from './refusal.ts'
 import type { Refusal } from './refusal.ts'
 import { asciiJson } from './reply.ts'
-import type { Reply } from './reply.ts'
+import type { AboutReply, Reply } from './reply.ts'
+import { tokenKind } from './token-kind.ts'
+import type { TokenLimits } from './token-limits.ts'
 
 /** A request to the token endpoint, read to its end. */
 export type TokenRequest = {
@@ -24,7 +27,7 @@ export type TokenRequest = {
   readonly body: Buffer
   readonly address: string
   readonly nowMs: number
-}
+} & Showing
 
 /** Answers token requests; at once, unless something has to be waited for. Never throws and never rejects. */
 export type TokenEndpoint = (request: TokenRequest) => Reply | Promise<Reply>
@@ -36,6 +39,10 @@ export type TokenEndpointOptions = {
   /** The `iss` claim. */
   readonly issuer: string
   readonly lifetimeSeconds: number
+  /** Says what tokens are bound to. */
+  readonly bind: Binding
+  /** What is too often; nothing unless given. */
+  readonly limits?: Pick<TokenLimits, 'forClient'>
   readonly log: Log
 }
 
@@ -56,12 +63,15 @@ export function createTokenEndpoint({
   ring,
   issuer,
   lifetimeSeconds,
+  bind,
+  limits,
   log,
 }: TokenEndpointOptions): TokenEndpoint {
   return (request) => {
     try {
       const form = readForm(request.contentType, request.body)
-      if (isRefusal(form)) return refused(form, undefined)
+      const kind = tokenKind(isRefusal(form) ? undefined : form, request.authorization)
+      if (isRefusal(form)) return withAbout(refused(form, undefined), { kind })
 
       const { authorization, address, nowMs } = request
       // Taken once: a trust file that is replaced half-way must not be mixed with the one before.
@@ -70,9 +80,11 @@ export function createTokenEndpoint({
       // A client with a secret waits for nothing, not even for a microtask.
       const reply =
         client instanceof Promise
-          ? client.then((found) => answerClient(found, form, current, nowMs))
-          : answerClient(client, form, current, nowMs)
-      return reply instanceof Promise ? reply.catch(failed) : reply
+          ? client.then((found) => answerClient(found, form, current, request))
+          : answerClient(client, form, current, request)
+      return reply instanceof Promise
+        ? reply.catch(failed).then((later) => withAbout(later, { kind }))
+        : withAbout(reply, { kind })
     } catch (error) {
       return failed(error)
     }
@@ -82,24 +94,42 @@ export function createTokenEndpoint({
     client: Client | AuthRefusal,
     form: Form,
     { clientCredentials, tokenExchange }: TokenRules,
-    nowMs: number,
+    request: TokenRequest,
   ): Reply | Promise<Reply> {
     if (isRefusal(client)) return refused(client, client.clientId)
+    const tooOften = limits?.forClient(client.id, request.nowMs)
+    if (tooOften !== undefined) return refused(tooOften, client.id)
 
     const grantType = form.values.get('grant_type')
     if (grantType === undefined) return refused(refuse('invalid_request', 'grant_type is missing'), client.id)
     if (grantType === 'client_credentials')
-      return answerGrant(client.id, clientCredentials(client.id, form), nowMs)
+      return answerGrant(client, clientCredentials(client.id, form), request)
     if (grantType === tokenExchangeGrant) {
-      return tokenExchange(client.id, form, nowMs).then((granted) => answerGrant(client.id, granted, nowMs))
+      return tokenExchange(client.id, form, request.nowMs).then((granted) =>
+        answerGrant(client, granted, request),
+      )
     }
     return refused(refuse('unsupported_grant_type', `known: ${grantTypes.join(', ')}`), client.id)
   }
 
-  function answerGrant(clientId: string, granted: Granted | Refusal, nowMs: number): Reply {
-    if (isRefusal(granted)) return refused(granted, clientId)
+  function answerGrant(
+    client: Client,
+    granted: Granted | Refusal,
+    request: TokenRequest,
+  ): Reply | Promise<Reply> {
+    if (isRefusal(granted)) return refused(granted, client.id)
+    // Last, so that a proof that was sent with a mistaken request is not used up by it.
+    const bound = bind(client, granted, request)
+    return bound instanceof Promise
+      ? bound.then((known) => issue(client.id, granted, known, request.nowMs))
+      : issue(client.id, granted, bound, request.nowMs)
+  }
+
+  function issue(clientId: string, granted: Granted, bound: Bound | Refusal, nowMs: number): Reply {
+    if (isRefusal(bound)) return refused(bound, clientId)
     const signer = ring.signerAt(nowMs)
-    const minted = mint({ signer, issuer, clientId, granted, nowMs, lifetimeSeconds })
+    const confirmation = bound.claim
+    const minted = mint({ signer, issuer, clientId, granted, nowMs, lifetimeSeconds, confirmation })
     log.info('token.issued', {
       client: clientId,
       service: granted.service,
@@ -108,37 +138,53 @@ export function createTokenEndpoint({
       // Joins the records of a chain; absent for a client that acts for itself.
       parentId: granted.delegation?.claims.lineage?.[0]?.jti,
     })
-    return issued(minted, granted)
+    return withAbout(issued(minted, granted, bound), {
+      outcome: 'issued',
+      client: clientId,
+      service: granted.service,
+      tokenId: minted.tokenId,
+    })
   }
 
   function refused(refusal: Refusal, client: string | undefined): Reply {
     const { denial } = refusal
     const detail = denial === undefined ? refusal.description : `${denial.reason}: ${denial.detail}`
     log.warn('token.refused', { client, reason: refusal.error, detail })
-    return refusalReply(refusal)
+    return withAbout(refusalReply(refusal), { outcome: refusal.error, client })
   }
 
   function failed(error: unknown): Reply {
     if (isProblem(error)) {
       log.error('token.failed', { code: error.code, message: error.message })
-      return refusalReply(
-        refuse('temporarily_unavailable', 'no token can be issued at the moment', {
-          status: 503,
-          retryAfterSeconds: error.retryAfterSeconds ?? 5,
-        }),
+      return withAbout(
+        refusalReply(
+          refuse('temporarily_unavailable', 'no token can be issued at the moment', {
+            status: 503,
+            retryAfterSeconds: error.retryAfterSeconds ?? 5,
+          }),
+        ),
+        { outcome: 'unavailable' },
       )
     }
     log.error('token.failed', {
       code: 'unexpected',
       message: error instanceof Error ? error.message : 'unknown',
     })
-    return refusalReply(refuse('server_error', 'the request could not be handled', { status: 500 }))
+    return withAbout(
+      refusalReply(refuse('server_error', 'the request could not be handled', { status: 500 })),
+      { outcome: 'server_error' },
+    )
   }
 }
 
+function withAbout(reply: Reply, about: AboutReply): Reply {
+  return { ...reply, about: { ...reply.about, ...about } }
+}
+
 /** A refusal on the wire (RFC 6749 §5.2). */
-export function refusalReply({ error, description, status, challenge, retryAfterSeconds }: Refusal): Reply {
-  const headers: string[] = [...tokenHeaders]
+export function refusalReply(refusal: Refusal): Reply {
+  const { error, description, status, challenge, retryAfterSeconds } = refusal
+  const headers: string[] = [...tokenHeaders, ...(refusal.headers ?? [])]
   if (challenge) headers.push('WWW-Authenticate', 'Basic realm="token endpoint", charset="UTF-8"')
   if (retryAfterSeconds !== undefined) headers.push('Retry-After', String(retryAfterSeconds))
   // What was not read to its end cannot be told from the next request.
@@ -150,15 +196,21 @@ export function refusalReply({ error, description, status, challenge, retryAfter
 export const grantTypes = ['client_credentials', tokenExchangeGrant] as const
 
 /** A token on the wire (RFC 6749 §5.1). `scope` is always said: it may be more than the client asked for by name. */
-function issued({ token, lifetimeSeconds }: Minted, { scopes, delegation }: Granted): Reply {
+function issued(
+  { token, lifetimeSeconds }: Minted,
+  { scopes, delegation }: Granted,
+  { claim, nextNonce }: Bound,
+): Reply {
   const scope = scopes.length === 0 ? '' : `,"scope":${asciiJson(scopes.join(' '))}`
   // RFC 8693 §2.2.1
   const type = delegation === undefined ? '' : `,"issued_token_type":"${accessTokenType}"`
+  // RFC 9449 §5: a token that is bound to a certificate alone is a bearer token by its type (RFC 8705 §3).
+  const scheme = claim?.jkt === undefined ? 'Bearer' : 'DPoP'
   return {
     status: 200,
-    headers: tokenHeaders,
+    headers: nextNonce === undefined ? tokenHeaders : [...tokenHeaders, 'DPoP-Nonce', nextNonce],
     // A token is base64url and dots: there is nothing in it to look at or escape.
-    body: `{"access_token":"${token}","token_type":"Bearer","expires_in":${lifetimeSeconds}${scope}${type}}`,
+    body: `{"access_token":"${token}","token_type":"${scheme}","expires_in":${lifetimeSeconds}${scope}${type}}`,
   }
 }
 

@@ -1,7 +1,8 @@
 import { authenticateSection, resolveAuthenticate } from './authenticate-section.ts'
+import { clientBind } from './dpop-section.ts'
 import { mistake, unknownName } from './reading.ts'
 import type { Located, Reading } from './reading.ts'
-import { fields, located, named, oneOrMany, optional, required, text } from './shape.ts'
+import { fields, located, named, oneOrMany, onlyTrue, optional, required, text } from './shape.ts'
 import type { KeyShape, Shape } from './shape.ts'
 import { clientIdKey, scopeToken } from './scalars.ts'
 import type { Declared } from './route-section.ts'
@@ -31,11 +32,19 @@ export const clientsSection = named(
       ),
       'Which services it may call, and as what; none unless said.',
     ),
+    bind: optional(
+      clientBind(),
+      'Binds its tokens to it, so that nobody else can use them: dpop (RFC 9449) or certificate (RFC 8705).',
+    ),
     mayExchange: optional(
       oneOrMany(located(text((value) => ({ value }), {}, { overridable: false, expected: 'a service' })), {
         what: 'services',
       }),
       'Services, usually its own, whose callers’ tokens it may exchange to act for them; none unless said.',
+    ),
+    mayExchangeBound: optional(
+      located(onlyTrue()),
+      'Also those that are bound to their caller (cnf), which its guard has checked; else it must show the proof itself.',
     ),
   }),
 )
@@ -68,16 +77,22 @@ export function resolveClient(
     })
   }
   const mayExchange = resolveExchange(draft, services, reading)
-  return proof === undefined ? undefined : { id, ...proof, may, ...mayExchange }
+  const { bind } = draft.value
+  const bound = bind === undefined ? {} : { bind }
+  return proof === undefined ? undefined : { id, ...proof, may, ...mayExchange, ...bound }
 }
 
 function resolveExchange(
   draft: ClientDraft,
   services: ReadonlyMap<string, Declared>,
   reading: Reading,
-): Pick<Client, 'mayExchange'> {
-  const names = draft.value.mayExchange
-  if (names === undefined) return {}
+): Pick<Client, 'mayExchange' | 'mayExchangeBound'> {
+  const { mayExchange: names, mayExchangeBound } = draft.value
+  if (names === undefined) {
+    if (mayExchangeBound !== undefined)
+      mistake(reading, mayExchangeBound, 'it may exchange nothing', 'write mayExchange')
+    return {}
+  }
   for (const name of names) {
     if (!services.has(name.value)) unknownName(reading, name, 'service', name.value, [...services.keys()])
   }
@@ -85,7 +100,10 @@ function resolveExchange(
   if (first !== undefined && (draft.value.may ?? new Map()).size === 0) {
     mistake(reading, first, 'there is nothing to exchange tokens for', 'say in may which services it calls')
   }
-  return { mayExchange: [...new Set(names.map(({ value }) => value))] }
+  return {
+    mayExchange: [...new Set(names.map(({ value }) => value))],
+    ...(mayExchangeBound === undefined ? {} : { mayExchangeBound: true }),
+  }
 }
 
 /** The names granted, once each, all of them known to the service. */

@@ -1,24 +1,16 @@
-import { fields, located, optional, required } from './shape.ts'
+import { fields, optional } from './shape.ts'
 import type { Shape } from './shape.ts'
 import { clientsSection } from './client-section.ts'
+import { gatewaySection } from './gateway-section.ts'
 import { issuerSection } from './issuer-section.ts'
 import { operationsSection, trustedProxies } from './operations-section.ts'
-import { listenAddress, realmText } from './scalars.ts'
 import { servicesSection } from './service-section.ts'
 import { trustedSection } from './trusted-section.ts'
 
 /** The whole trust file: what may stand in it. Reader, environment overrides and JSON Schema come from this table. */
 export const trustFile = fields({
   issuer: optional(issuerSection, 'Our own issuer: signs tokens.'),
-  gateway: optional(
-    located(
-      fields({
-        listen: required(listenAddress(), 'Where it listens, host:port.'),
-        realm: optional(realmText(), 'The realm of its challenges; countersign unless said otherwise.'),
-      }),
-    ),
-    'The gateway: lets through what the services’ routes allow.',
-  ),
+  gateway: optional(gatewaySection, 'The gateway: lets through what the services’ routes allow.'),
   trusted: optional(trustedSection, 'Issuers other than ours whose tokens services may accept, by name.'),
   services: optional(servicesSection, 'What is called, by name.'),
   clients: optional(clientsSection, 'Registered callers, by client id.'),

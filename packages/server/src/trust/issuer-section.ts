@@ -5,6 +5,7 @@ import { adminSection, resolveAdmin } from './admin-section.ts'
 import { fields, located, onlyTrue, optional, required, text } from './shape.ts'
 import type { Shape } from './shape.ts'
 import { rateLimit } from './rate-limit.ts'
+import { dpopSection, resolveDpop } from './dpop-section.ts'
 import { duration, listenAddress, word } from './scalars.ts'
 import { issuerUrl } from './urls.ts'
 import { loadSecret, secretReference, strongEnough } from './secret-reference.ts'
@@ -43,6 +44,7 @@ export const issuerSection = located(
       }),
       'The tokens it signs.',
     ),
+    dpop: optional(dpopSection, 'How DPoP proofs (RFC 9449) are checked.'),
     admin: optional(adminSection, 'The admin API; none unless given, and {} is enough.'),
     limits: optional(
       fields({
@@ -80,9 +82,10 @@ export type IssuerDraft = typeof issuerSection extends Shape<infer T> ? T : neve
 
 /** The settings the issuer runs on; undefined when something in it was mistaken. */
 export function resolveIssuer(draft: IssuerDraft, reading: Reading): IssuerSettings | undefined {
-  const { url, listen, store, keys, tokens, limits } = draft.value
+  const { url, listen, store, keys, tokens, limits, dpop } = draft.value
   const storeSettings = store === undefined ? undefined : resolveStore(store, reading)
   const seal = resolveSeal(draft, reading)
+  checkNonces(draft, reading)
   if (url === undefined || listen === undefined || storeSettings === undefined) return undefined
   return {
     url: url.value,
@@ -95,9 +98,25 @@ export function resolveIssuer(draft: IssuerDraft, reading: Reading): IssuerSetti
       dangerouslyUnsealed: keys?.dangerouslyUnsealed ?? false,
     },
     tokens: { lifetimeSeconds: tokens?.lifetime ?? 5 * 60 },
+    ...resolveDpop(dpop, loads(reading), reading),
     ...(limits === undefined ? {} : { limits }),
     ...(draft.value.admin === undefined ? {} : { admin: resolveAdmin(draft.value.admin, reading) }),
   }
+}
+
+/** Replicas share a PostgreSQL store; a nonce that each makes for itself would be refused by all the others. */
+function checkNonces(draft: IssuerDraft, reading: Reading): void {
+  const { dpop, keys, store } = draft.value
+  if (dpop?.nonces !== true || dpop.nonceSecret !== undefined || keys?.dangerouslyUnsealed !== true) return
+  const shared = store?.value.kind === 'reference' || store?.value.settings.kind === 'postgres'
+  if (!shared) return
+  const spot = { tree: draft.tree, path: [...draft.path, 'dpop', 'nonceSecret'] }
+  mistake(
+    reading,
+    { ...spot, tree: atKey(draft.tree) },
+    'missing: there is no seal to make nonces from',
+    'name one',
+  )
 }
 
 /** Whoever reads the store's file or a backup of it could sign tokens: so keys at rest are sealed. */

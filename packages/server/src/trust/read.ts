@@ -6,6 +6,7 @@ import type { Mistake } from './mistake.ts'
 import { resolveClient } from './client-section.ts'
 import { checkPlatforms } from './federated-section.ts'
 import { trustFile } from './file-shape.ts'
+import { checkBindings, resolveGateway } from './gateway-section.ts'
 import type { TrustFileDraft } from './file-shape.ts'
 import { resolveIssuer } from './issuer-section.ts'
 import { resolveOperations } from './operations-section.ts'
@@ -73,11 +74,12 @@ function resolveTrust(draft: TrustFileDraft, file: string, reading: Reading): Tr
   checkServicesDiffer(draft, reading)
   checkClientsHaveIssuer(draft, reading)
   checkPlatforms(platformsOf(draft, clients), draft.issuer?.value.url?.value, reading)
-  const gateway = draft.gateway?.value
+  checkBindings(draft.services, draft.gateway, reading)
+  const gateway = draft.gateway && resolveGateway(draft.gateway, reading)
   return {
     file,
     issuer,
-    gateway: gateway?.listen && { listen: gateway.listen, realm: gateway.realm ?? 'countersign' },
+    gateway,
     trusted,
     services,
     clients,

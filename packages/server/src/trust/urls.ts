@@ -27,6 +27,21 @@ export function readIssuerUrl(value: string): { value: string } | Wrong {
   return { value }
 }
 
+/** The URL by which callers reach a listener, without path, query and fragment. */
+export function publicUrl(): Shape<string> {
+  return text(
+    (value) => {
+      const read = readUrl(value)
+      if ('message' in read) return read
+      const { origin } = read.url
+      if (value === origin) return { value }
+      return wrong(`expected scheme, host and port alone, got ${shown(value)}`, `write ${origin}`)
+    },
+    { format: 'uri' },
+    { expected: 'a URL such as https://api.acme.example' },
+  )
+}
+
 /** Where key sets are fetched from: https, or http on this machine only (RFC 8725 §3.10: keys must not be swapped). */
 export function keySetUrl(): Shape<string> {
   return text(

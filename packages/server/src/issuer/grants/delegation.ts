@@ -1,3 +1,4 @@
+import type { Confirmation } from '@countersign/sdk/jwt'
 import type { Actor } from '@countersign/sdk/policy'
 
 /** For whom a client acts, and by whose leave: what an exchanged token says beside its rights. */
@@ -7,6 +8,8 @@ export type Delegation = {
   /** The token dies no later than those it was exchanged for, seconds since the epoch. */
   readonly expiresAtSeconds: number
   readonly claims: DelegationClaims
+  /** What the exchanged token was bound to; the new one is bound to the same. */
+  readonly boundTo?: Confirmation
 }
 
 export type DelegationClaims = {

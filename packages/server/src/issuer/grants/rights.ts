@@ -11,6 +11,8 @@ export type Granted = {
   readonly audience: string
   readonly scopes: readonly string[]
   readonly roles: readonly string[]
+  /** How the service wants its callers' tokens bound. */
+  readonly bind?: Service['bind']
   /** For whom the client acts; undefined: for itself. */
   readonly delegation?: Delegation
 }
@@ -27,8 +29,9 @@ export function compileRights(client: Client, services: ReadonlyMap<string, Serv
   const all = client.may.flatMap(({ service: name, scopes, roles }): Granted[] => {
     const service = services.get(name)
     if (service === undefined) return []
-    const granted = { kind: 'granted', service: name, audience: service.audience, scopes, roles } as const
-    return [Object.freeze(granted)]
+    const { audience, bind } = service
+    const granted = { kind: 'granted', service: name, audience, scopes, roles } as const
+    return [Object.freeze(bind === undefined ? granted : { ...granted, bind })]
   })
   return {
     all,

@@ -50,7 +50,8 @@ export function createShownTokens(
   if (issuers.length === 0) return undefined
 
   const shared = { cache: { entries: 1000 }, clock }
-  const subjects = createVerifier({ issuers, ...shared })
+  // Whether the client is the one it is bound to is checked where the new token is bound.
+  const subjects = createVerifier({ issuers, confirmation: 'checked-by-caller', ...shared })
   // A token the client got for itself, for whichever service: it only says who the client is.
   const audiences = audiencesOf(services)
   const actors = createVerifier({ ...own, audience: audiences, ...shared })

@@ -1,5 +1,6 @@
 import type { Clock, Denial } from '@countersign/sdk/core'
 import { deny } from '@countersign/sdk/core'
+import type { Confirmation } from '@countersign/sdk/jwt'
 import type { Trust } from '../../trust/trust.ts'
 import type { Form } from '../form.ts'
 import { isRefusal, refuse } from '../refusal.ts'
@@ -42,12 +43,13 @@ export function createTokenExchange({ trust, own, remoteKeys, clock }: TokenExch
       {
         rights: compileRights(client, trust.services),
         shown: createShownTokens(client, trust, { own, remoteKeys, clock }),
+        mayExchangeBound: client.mayExchangeBound,
       },
     ]),
   )
 
   return async (clientId, form, nowMs) => {
-    const { rights, shown } = compiled.get(clientId) ?? {}
+    const { rights, shown, mayExchangeBound } = compiled.get(clientId) ?? {}
     if (rights === undefined || shown === undefined || rights.all.length === 0) {
       return refuse('unauthorized_client', 'the trust file does not let this client exchange tokens')
     }
@@ -71,9 +73,16 @@ export function createTokenExchange({ trust, own, remoteKeys, clock }: TokenExch
     if (isRefusal(scopes)) return scopes
     const roles = narrow(shared(target.roles, subject.principal.roles), form.values.get('roles'), 'role')
     if (isRefusal(roles)) return roles
+    const boundTo = readBinding(subject, mayExchangeBound)
+    if (boundTo !== undefined && 'reason' in boundTo) return refusedToken('subject_token', boundTo)
     const delegation = delegate(subject, { sub: clientId, iss: own.issuer }, actor.expiresAtSeconds)
     if ('reason' in delegation) return refusedToken('subject_token', delegation)
-    return { ...target, scopes, roles, delegation }
+    return {
+      ...target,
+      scopes,
+      roles,
+      delegation: boundTo === undefined ? delegation : { ...delegation, boundTo },
+    }
   }
 }
 
@@ -122,6 +131,19 @@ function readActor(shown: ShownToken | Denial, clientId: string): { expiresAtSec
   }
   if (principal.actor !== undefined) return deny('claim-refused', 'somebody else acts for the client in it')
   return token
+}
+
+/** What the new token must be bound to as well. A stolen token must not become a good one by being exchanged. */
+function readBinding(
+  { token }: ShownToken,
+  mayExchangeBound: boolean | undefined,
+): Confirmation | Denial | undefined {
+  const { confirmation } = token
+  // Its own guard has seen the proof, and the trust file takes its word for that.
+  if (confirmation === undefined || mayExchangeBound === true) return undefined
+  if (confirmation.keyThumbprint !== undefined || confirmation.certificateThumbprint !== undefined)
+    return confirmation
+  return deny('proof-required', 'it is bound in a way (cnf) that is not known here')
 }
 
 function delegate(

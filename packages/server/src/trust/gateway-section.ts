@@ -1,0 +1,61 @@
+import { dpopSection, resolveDpop } from './dpop-section.ts'
+import { mistake } from './reading.ts'
+import type { Reading } from './reading.ts'
+import { listenAddress, realmText } from './scalars.ts'
+import { fields, located, optional, required } from './shape.ts'
+import type { Shape } from './shape.ts'
+import type { ServiceDrafts } from './service-section.ts'
+import type { GatewaySettings } from './trust.ts'
+import { publicUrl } from './urls.ts'
+
+/** The `gateway` section. */
+export const gatewaySection = located(
+  fields({
+    listen: required(listenAddress(), 'Where it listens, host:port.'),
+    realm: optional(realmText(), 'The realm of its challenges; countersign unless said otherwise.'),
+    url: optional(
+      publicUrl(),
+      'The URL by which callers reach it: what DPoP proofs are for. Without it no bound token is taken.',
+    ),
+    dpop: optional(dpopSection, 'How DPoP proofs (RFC 9449) are checked.'),
+  }),
+)
+
+export type GatewayDraft = typeof gatewaySection extends Shape<infer T> ? T : never
+
+/** The settings the gateway runs on; undefined when something in it was mistaken. */
+export function resolveGateway(draft: GatewayDraft, reading: Reading): GatewaySettings | undefined {
+  const { listen, realm = 'countersign', url, dpop } = draft.value
+  const loads = reading.secretsFor === 'all' || reading.secretsFor === 'gateway'
+  const proofs = resolveDpop(dpop, loads, reading)
+  if (listen === undefined) return undefined
+  return { listen, realm, ...(url === undefined ? {} : { url }), ...proofs }
+}
+
+/** A binding that the gateway cannot check would refuse everybody. */
+export function checkBindings(
+  services: ServiceDrafts | undefined,
+  gateway: GatewayDraft | undefined,
+  reading: Reading,
+): void {
+  for (const { value } of services?.values() ?? []) {
+    const { bind, upstream, tokenFrom } = value
+    if (bind === undefined) continue
+    if (upstream !== undefined && gateway !== undefined && gateway.value.url === undefined) {
+      mistake(
+        reading,
+        bind,
+        'the gateway does not know by which URL it is called',
+        'write `url: https://…` in gateway',
+      )
+    }
+    if (bind.value === 'certificate' || tokenFrom === undefined) continue
+    if (tokenFrom.some(({ kind }) => kind === 'bearer')) continue
+    mistake(
+      reading,
+      bind,
+      'a token that is bound to a DPoP key stands in Authorization',
+      'add bearer to tokenFrom',
+    )
+  }
+}
