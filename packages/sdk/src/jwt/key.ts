@@ -2,7 +2,7 @@ import { constants, sign, verify } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { algorithmRow } from './algorithms.ts'
 import type { Algorithm, AlgorithmRow } from './algorithms.ts'
-import { decodeBase64url } from '../core/base64url.ts'
+import { decodeBase64urlInto } from '../core/base64url.ts'
 import { derFromRaw, rawFromDer } from './ecdsa.ts'
 import { Hmac } from './hmac.ts'
 
@@ -19,7 +19,8 @@ export class VerificationKey {
   readonly #row: AlgorithmRow
   readonly #material: KeyObject
   readonly #argument: CryptoKeyArgument
-  readonly #signatureBytes: number
+  // What is verified at the moment: verification waits for nothing, so one buffer serves every call.
+  readonly #signature: Buffer
   readonly #hmac: Hmac | undefined
 
   constructor(algorithm: Algorithm, keyId: string | undefined, material: KeyObject) {
@@ -28,7 +29,7 @@ export class VerificationKey {
     this.#row = algorithmRow(algorithm)
     this.#material = material
     this.#argument = cryptoArgument(this.#row, material)
-    this.#signatureBytes = signatureBytes(this.#row, material)
+    this.#signature = Buffer.alloc(signatureBytes(this.#row, material))
     this.#hmac = hmacOf(this.#row, material)
     Object.freeze(this)
   }
@@ -60,8 +61,8 @@ export class VerificationKey {
   verifies(input: string | Uint8Array, signature: string): boolean {
     const row = this.#row
     if (this.#hmac !== undefined) return this.#hmac.verifies(input, signature)
-    const bytes = decodeBase64url(signature)
-    if (bytes === undefined || bytes.length !== this.#signatureBytes) return false
+    const bytes = this.#signature
+    if (decodeBase64urlInto(signature, bytes) !== bytes.length) return false
     return verify(
       row.hash,
       typeof input === 'string' ? asciiBytes(input) : input,
@@ -98,7 +99,7 @@ export class SigningKey {
   signs(input: string | Uint8Array): string {
     const row = this.#row
     if (this.#hmac !== undefined) return this.#hmac.mac(input)
-    const message = typeof input === 'string' ? Buffer.from(input, 'latin1') : input
+    const message = typeof input === 'string' ? asciiBytes(input) : input
     const bytes = sign(row.hash, message, this.#argument)
     return row.family === 'ecdsa'
       ? rawFromDer(bytes, row.signatureBytes >> 1).toString('base64url')
@@ -130,7 +131,7 @@ function signatureBytes(row: AlgorithmRow, key: KeyObject): number {
   return key.asymmetricKeyType === 'ed448' ? 114 : 64
 }
 
-// Verification is synchronous from here to OpenSSL, so one buffer serves every call without an allocation per token.
+// Everything is synchronous from here to OpenSSL, so one buffer serves every call without an allocation per token.
 const scratch = Buffer.alloc(16 * 1024)
 
 function asciiBytes(text: string): Buffer {
