@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, globSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { joinModules } from './join-modules.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const tsc = join(root, 'node_modules/typescript/bin/tsc')
@@ -15,6 +16,7 @@ for (const name of ['sdk', 'server']) {
   rmSync(join(folder, 'dist'), { recursive: true, force: true })
   compile(folder)
   renameDeclarationImports(folder)
+  await joinModules(join(folder, 'dist'), entriesOf(folder))
   mistakes.push(...inspect(folder))
 }
 for (const mistake of mistakes) console.error(`build: ${mistake}`)
@@ -27,6 +29,13 @@ function compile(folder) {
   if (done.status === 0) return
   console.error(`build: the type checker refused ${relative(root, folder)}`)
   process.exit(1)
+}
+
+/** The modules that somebody loads by name: the doors of the sdk, the command line of the server. */
+function entriesOf(folder) {
+  const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
+  const targets = publishedTargets(manifest).filter((path) => /^\.\/dist\/.*\.js$/.test(path))
+  return targets.map((path) => path.slice('./dist/'.length))
 }
 
 /** tsc writes `.js` into the imports of code but leaves `.ts` in those of declarations, which not every compiler takes. */

@@ -1,0 +1,1 @@
+export function joinModules(folder: string, entries: readonly string[]): Promise<void>
