@@ -3,6 +3,8 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { typesModule } from '../../packages/server/src/cli/types-module.ts'
+import { readTrust } from '../../packages/server/src/trust/read.ts'
 import { root } from './demo-process.ts'
 
 // The README's code is run (walkthrough.test.ts); the code of the other pages has to compile, each block by itself.
@@ -19,6 +21,7 @@ test('the code shown in the documents compiles', () => {
       writeFileSync(join(folder, `${page.replaceAll(/[/.]/g, '-')}-${index + 1}.ts`), `${code}export {}\n`)
     }
   }
+  writeFileSync(join(folder, 'countersign.ts'), moduleOfReadme())
   writeFileSync(
     join(folder, 'tsconfig.json'),
     JSON.stringify({
@@ -32,3 +35,16 @@ test('the code shown in the documents compiles', () => {
   assert.equal(compiled.status, 0, compiled.stdout)
   rmSync(folder, { recursive: true })
 })
+
+/** What `countersign types` writes for the trust file that the README shows. */
+function moduleOfReadme(): string {
+  const text = /^```yaml\n([\s\S]*?)^```$/m.exec(readFileSync(join(root, 'README.md'), 'utf8'))![1]!
+  const reading = readTrust(text, {
+    file: 'countersign.yaml',
+    env: {},
+    readFile: () => '',
+    secretsFor: 'none',
+  })
+  assert.ok(reading.kind === 'trust')
+  return typesModule(reading.trust, [...reading.trust.services.values()], 'countersign.yaml')
+}

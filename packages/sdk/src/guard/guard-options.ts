@@ -126,6 +126,11 @@ function verifierOf(options: GuardOptions): Verifier {
   const confirmation = options.senderConstraint === undefined ? 'refused' : 'checked-by-caller'
   const shared = { ...picked(options, verifierNames), confirmation } as const
   if ('service' in options) {
+    if (options.service.bind !== undefined && options.senderConstraint !== 'required') {
+      throw new Problem('option-invalid', `createGuard: ${options.service.name} takes bound tokens only`, {
+        next: "set senderConstraint: 'required' and publicUrl",
+      })
+    }
     const issuers = issuersOf(options.service, options.keySets ?? {}, options.clock)
     return createVerifier({ ...shared, issuers })
   }

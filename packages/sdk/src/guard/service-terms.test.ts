@@ -60,6 +60,19 @@ test('a secret that is not given stops the service, and so does a key set that i
   })
 })
 
+test('a service of bound tokens has no guard that takes others', () => {
+  for (const options of [
+    {},
+    { senderConstraint: 'accepted', publicUrl: 'https://billing.example' },
+  ] as const) {
+    const service = { ...billing, bind: 'dpop' } as const
+    assert.throws(() => createGuard({ service, keySets, ...options }), {
+      code: 'option-invalid',
+      message: /bound/,
+    })
+  }
+})
+
 test('a service that takes nobody’s tokens has no guard', () => {
   assert.throws(() => createGuard({ service: { ...billing, issuers: [] } }), { code: 'option-invalid' })
 })

@@ -20,9 +20,12 @@ export type ServiceTerms<Role extends string = string, Scope extends string = st
   /** Whose tokens it takes. */
   readonly issuers: readonly ServiceIssuer[]
   readonly tokenFrom: readonly TokenPlaceOption[]
+  /** It takes only tokens that are bound to their client: its guard needs `senderConstraint: 'required'`. */
+  readonly bind?: 'dpop' | 'certificate' | 'any'
   readonly routes: Readonly<Record<string, Requirement<NoInfer<Role>, NoInfer<Scope>>>>
 }
 
+/** An issuer whose tokens a service takes, and what it is trusted with. */
 export type ServiceIssuer = {
   readonly issuer: string
   readonly audience: string

@@ -85,6 +85,15 @@ export function createProgram(terminal: Terminal, end: (code: number) => void): 
     'read the trust file and report every mistake',
     () => import('./commands/check.ts'),
   ).option('--without-secrets', 'do not look for the secrets, as in a pull request')
+  command(
+    program,
+    'types [file]',
+    'write the services of the trust file as a typed module',
+    () => import('./commands/types.ts'),
+  )
+    .option('--service <names...>', 'only these services')
+    .option('--check', 'change nothing; say whether the module there is up to date')
+    .option('--force', 'replace a file that is none of ours')
   command(program, 'serve', 'run what the trust file declares', () => import('./commands/serve.ts'))
     .addOption(new Option('--only <part>', 'only this part').choices(['issuer', 'gateway']))
     .addOption(
