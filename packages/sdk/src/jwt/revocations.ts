@@ -3,6 +3,8 @@ import { deny } from '../core/denial.ts'
 import type { Denial } from '../core/denial.ts'
 import { refuseUnknownOptions } from '../core/options.ts'
 import { Problem } from '../core/problem.ts'
+import { PolledSource } from './revocation-source.ts'
+import type { RevocationSource } from './revocation-source.ts'
 import type { VerifiedToken } from './verified-token.ts'
 
 /** One thing that is no longer trusted, of one issuer. */
@@ -24,9 +26,13 @@ export class Revocations {
   generation = 0
   readonly #limit: number
   readonly #entries = new Map<string, { issuedBefore: number; until: number }>()
+  readonly #sources: readonly PolledSource[]
 
-  constructor(limit: number) {
+  constructor(limit: number, sources: readonly RevocationSource[] = []) {
     this.#limit = limit
+    this.#sources = sources.map(
+      (source) => new PolledSource(source, (revocation, nowMs) => this.revoke(revocation, nowMs)),
+    )
   }
 
   /** How many revocations are in force or not yet forgotten. */
@@ -49,11 +55,35 @@ export class Revocations {
         next: 'revoke the client or the signing key instead of single tokens, or raise the limit',
       })
     }
+    const until = revocation.untilSeconds
+    // What says nothing new must not make every cached token be looked at again.
+    if (known !== undefined && known.issuedBefore >= issuedBefore && known.until >= until) return
     this.#entries.set(key, {
       issuedBefore: Math.max(issuedBefore, known?.issuedBefore ?? 0),
-      until: Math.max(revocation.untilSeconds, known?.until ?? 0),
+      until: Math.max(until, known?.until ?? 0),
     })
     this.generation++
+  }
+
+  /**
+   * Whether what is known may be decided by at `nowMs`; asks the sources anew in the background when it is time.
+   * False: wait for {@link Revocations.load} first. Always true without sources.
+   */
+  usable(nowMs: number): boolean {
+    let usable = true
+    for (const source of this.#sources) {
+      if (nowMs >= source.checkAfterMs && !source.usable(nowMs)) usable = false
+    }
+    return usable
+  }
+
+  /**
+   * Asks the sources whose answer has become old. One that fails is done without, until its `staleAfterSeconds` are over.
+   *
+   * @throws Problem `revocations-unavailable` when they are: answer 503, never 401.
+   */
+  async load(nowMs: number): Promise<void> {
+    await Promise.all(this.#sources.map((source) => source.load(nowMs)))
   }
 
   /** Why this token is refused, if it is. */
@@ -72,6 +102,22 @@ export class Revocations {
     if (keyId !== undefined && this.#hits('kid', issuer, keyId, token)) {
       return deny('token-revoked', 'the key that signed it is revoked')
     }
+    return this.#refusesAncestor(token.claims['lineage'])
+  }
+
+  /**
+   * Whoever revokes a token revokes what was exchanged for it, and what was exchanged for that. A `lineage` of another
+   * form is somebody else's claim of this name.
+   */
+  #refusesAncestor(lineage: unknown): Denial | undefined {
+    if (!Array.isArray(lineage)) return undefined
+    for (const ancestor of lineage as readonly unknown[]) {
+      const { iss, jti } = (ancestor ?? {}) as { readonly iss?: unknown; readonly jti?: unknown }
+      if (typeof iss !== 'string' || typeof jti !== 'string') continue
+      if (this.#entries.has(entryKey('jti', iss, jti))) {
+        return deny('token-revoked', 'a token it descends from is revoked')
+      }
+    }
     return undefined
   }
 
@@ -89,21 +135,30 @@ export class Revocations {
 
 /**
  * A bounded list of revoked tokens, subjects, clients and keys that a verifier consults on every check, cached tokens
- * included.
+ * included. A revoked token takes those with it that were exchanged for it.
  *
  * @param options.limit how many revocations may be in force; 100,000 unless given.
+ * @param options.sources where to learn of more, such as `createRevocationFeed`; what they say is added and never taken
+ *   back.
  * @example
  * const revocations = createRevocations()
  * const verifier = createVerifier({ issuer, audience, keySet, revocations })
  * revocations.revoke({ issuer, tokenId: 'e1b2…', untilSeconds: 1_767_225_600 })
  */
-export function createRevocations(options: { readonly limit?: number } = {}): Revocations {
-  refuseUnknownOptions('createRevocations', options, ['limit'])
-  const limit = options.limit ?? 100_000
+export function createRevocations(options: RevocationsOptions = {}): Revocations {
+  refuseUnknownOptions('createRevocations', options, ['limit', 'sources'])
+  const { limit = 100_000, sources = [] } = options
   if (!Number.isSafeInteger(limit) || limit < 1) {
     throw new Problem('option-invalid', 'createRevocations: limit must be a whole number of at least 1')
   }
-  return new Revocations(limit)
+  if (!Array.isArray(sources))
+    throw new Problem('option-invalid', 'createRevocations: sources must be a list')
+  return new Revocations(limit, sources)
+}
+
+export type RevocationsOptions = {
+  readonly limit?: number
+  readonly sources?: readonly RevocationSource[]
 }
 
 /** A revocation with a slip in it would refuse nothing, and nobody would notice: so it is read strictly. */

@@ -27,12 +27,13 @@ export type Verifier = {
   /**
    * Verifies a token, fetching keys where that is needed.
    *
-   * @throws Problem `keys-unavailable` when the keys to decide with cannot be had: answer 503, never 401.
+   * @throws Problem `keys-unavailable` or `revocations-unavailable` when what to decide with cannot be had: answer 503,
+   *   never 401.
    */
   verify(token: string): Promise<Verification>
   /**
-   * Verifies a token with the keys at hand. Undefined: a key must be fetched first, so call {@link Verifier.verify}.
-   * Never undefined with `createKeySet`.
+   * Verifies a token with the keys at hand. Undefined: a key or a list of revocations must be fetched first, so call
+   * {@link Verifier.verify}. Never undefined with `createKeySet` and without sources of revocations.
    *
    * @param nowMs the time to verify at, milliseconds since the epoch; the clock's unless given.
    */
@@ -98,6 +99,7 @@ class TokenVerifier implements Verifier {
     // Every comparison with NaN is false, so a broken clock would make each token eternal.
     if (!Number.isFinite(nowMs))
       throw new Problem('option-invalid', 'createVerifier: the clock gives no number')
+    if (this.#revocations !== undefined && !this.#revocations.usable(nowMs)) return undefined
     const entry = this.#cache?.find(token)
     if (entry === undefined) return this.#verify(token, nowMs)
     const { keySet } = entry.rules
@@ -115,6 +117,7 @@ class TokenVerifier implements Verifier {
 
   async verify(token: string): Promise<Verification> {
     for (let loads = 0; ; loads++) {
+      if (this.#revocations !== undefined) await this.#revocations.load(this.#clock())
       const verification = this.verifyNow(token)
       if (verification !== undefined) return verification
       // A first load may have joined a fetch that began before the key was published; a second one has not.
@@ -134,7 +137,7 @@ class TokenVerifier implements Verifier {
   async warm(): Promise<void> {
     const nowMs = this.#clock()
     const wanting = [...this.#issuers.values()].filter(({ keySet }) => keySet.checkAfterMs <= nowMs)
-    await Promise.all(wanting.map(({ keySet }) => keySet.load(nowMs)))
+    await Promise.all([...wanting.map(({ keySet }) => keySet.load(nowMs)), this.#revocations?.load(nowMs)])
   }
 
   /**
