@@ -1,6 +1,12 @@
 export { challenge, denialWire, prefersJson, problemResponse } from './policy/challenge.ts'
 export type { Challenge, ChallengeOptions, DpopTerms, WireForm } from './policy/challenge.ts'
-export type { CertificateHeader, RequestPeer } from './policy/client-certificate.ts'
+export { createCertificateReader } from './policy/client-certificate.ts'
+export type {
+  CertificateHeader,
+  CertificateReader,
+  RequestPeer,
+  ShownCertificate,
+} from './policy/client-certificate.ts'
 export { compilePolicy, explainPolicy, requiredScopes } from './policy/compile.ts'
 export type { Explanation } from './policy/compile.ts'
 export type { Decision } from './policy/decide.ts'

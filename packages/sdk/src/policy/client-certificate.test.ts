@@ -19,6 +19,18 @@ test('the certificate of the connection, asked for once', () => {
   assert.equal(asked, 1)
 })
 
+test('the certificate itself, and who has shown it', () => {
+  const own = { remoteAddress: '10.9.9.9', getPeerX509Certificate: () => ({ raw: der }) }
+  const reader = make({ encoding: 'der' })
+  assert.deepEqual(reader.certificateOf([], own), { thumbprint: expected, der, byProxy: false })
+  assert.deepEqual(reader.certificateOf(['Client-Cert', base64], proxy), {
+    thumbprint: expected,
+    der,
+    byProxy: true,
+  })
+  assert.equal(reader.certificateOf(['Client-Cert', base64], { remoteAddress: '10.9.9.9' }), undefined)
+})
+
 test('no connection, one without TLS, one without a certificate', () => {
   const reader = createCertificateReader()
   assert.equal(reader.thumbprintOf([], undefined), undefined)

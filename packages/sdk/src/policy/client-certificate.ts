@@ -26,6 +26,18 @@ export type CertificateHeader = {
 export type CertificateReader = {
   /** The SHA-256 of the client's certificate, base64url (RFC 8705 §3.1); undefined when none was shown. */
   thumbprintOf(rawHeaders: readonly string[], peer: RequestPeer | undefined): string | undefined
+  /** The certificate itself; undefined when none was shown. */
+  certificateOf(rawHeaders: readonly string[], peer: RequestPeer | undefined): ShownCertificate | undefined
+}
+
+/** A client's certificate. That its sender holds the key is known; who signed it, and whether it is still good, is not. */
+export type ShownCertificate = {
+  /** The SHA-256, base64url. */
+  readonly thumbprint: string
+  /** As DER. */
+  readonly der: Uint8Array
+  /** Whether a proxy wrote it down, so that what the connection knows is about the proxy. */
+  readonly byProxy: boolean
 }
 
 /**
@@ -43,25 +55,30 @@ export type CertificateReader = {
 export function createCertificateReader(from?: CertificateHeader): CertificateReader {
   const header = from === undefined ? undefined : readHeader(from)
   // A connection shows its certificate once, however many requests it carries.
-  const known = new WeakMap<object, { readonly thumbprint: string | undefined }>()
-  return Object.freeze({ thumbprintOf })
+  const known = new WeakMap<object, { readonly certificate: ShownCertificate | undefined }>()
+  const thumbprintOf: CertificateReader['thumbprintOf'] = (rawHeaders, peer) =>
+    certificateOf(rawHeaders, peer)?.thumbprint
+  return Object.freeze({ thumbprintOf, certificateOf })
 
-  function thumbprintOf(rawHeaders: readonly string[], peer: RequestPeer | undefined): string | undefined {
+  function certificateOf(
+    rawHeaders: readonly string[],
+    peer: RequestPeer | undefined,
+  ): ShownCertificate | undefined {
     if (peer === undefined) return undefined
-    if (header?.isProxy(peer.remoteAddress) === true) return header.thumbprintIn(rawHeaders)
+    if (header?.isProxy(peer.remoteAddress) === true) return header.certificateIn(rawHeaders)
     let remembered = known.get(peer)
     if (remembered === undefined) {
       const certificate = peer.getPeerX509Certificate?.()
-      remembered = { thumbprint: certificate === undefined ? undefined : thumbprint(certificate.raw) }
+      remembered = { certificate: certificate === undefined ? undefined : shown(certificate.raw, false) }
       known.set(peer, remembered)
     }
-    return remembered.thumbprint
+    return remembered.certificate
   }
 }
 
 type TrustedHeader = {
   isProxy(address: string | undefined): boolean
-  thumbprintIn(rawHeaders: readonly string[]): string | undefined
+  certificateIn(rawHeaders: readonly string[]): ShownCertificate | undefined
 }
 
 function readHeader(from: CertificateHeader): TrustedHeader {
@@ -74,10 +91,10 @@ function readHeader(from: CertificateHeader): TrustedHeader {
   const proxies = readProxies(from.proxies)
   return {
     isProxy: (address) => address !== undefined && isListed(proxies, address),
-    thumbprintIn: (rawHeaders) => {
+    certificateIn: (rawHeaders) => {
       const value = onlyValue(rawHeaders, name)
       const certificate = value === undefined ? undefined : decode(value)
-      return certificate === undefined ? undefined : thumbprint(certificate)
+      return certificate === undefined ? undefined : shown(certificate, true)
     },
   }
 }
@@ -151,8 +168,8 @@ function fromBase64(text: string): Uint8Array | undefined {
   return bytes.length > 0 && bytes.toString('base64') === text ? bytes : undefined
 }
 
-function thumbprint(certificate: Uint8Array): string {
-  return createHash('sha256').update(certificate).digest('base64url')
+function shown(der: Uint8Array, byProxy: boolean): ShownCertificate {
+  return Object.freeze({ thumbprint: createHash('sha256').update(der).digest('base64url'), der, byProxy })
 }
 
 function invalid(message: string, next?: string): Problem {
