@@ -111,7 +111,7 @@ const rooms: Record<string, Record<string, readonly string[]>> = {
   server: {
     trust: [],
     metrics: [],
-    store: ['trust/trust.ts'],
+    store: ['trust/trust.ts', 'metrics'],
     issuer: ['trust', 'metrics', 'store/store.ts'],
     gateway: ['trust', 'metrics'],
     serve: ['trust', 'metrics', 'store', 'issuer', 'gateway'],

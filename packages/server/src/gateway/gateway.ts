@@ -2,6 +2,8 @@ import { randomBytes } from 'node:crypto'
 import type { Server } from 'node:http'
 import { refuseUnknownOptions, systemClock } from '@countersign/sdk/core'
 import type { Clock } from '@countersign/sdk/core'
+import { createAuthzEndpoints } from './authz-endpoints.ts'
+import type { AuthzEndpoint } from './authz-endpoints.ts'
 import type { DecisionRecord } from './decision.ts'
 import { FailureLog } from './failure-log.ts'
 import { KeySets } from './key-sets.ts'
@@ -42,8 +44,12 @@ export type GatewayOptions = {
 export type Gateway = {
   /** Not listening yet: call `listen` on it. Its parser and its limits are part of the gateway. */
   readonly server: Server
+  /** Where other proxies ask for decisions; not listening yet either. */
+  readonly authz: readonly AuthzEndpoint[]
   /** Works by another trust file from the next request on. @throws Problem, and goes on with the file it has */
   replace(trust: Trust): void
+  /** Whether to send it requests: it is not closing, and has keys to decide with. Asks for some if it has none. */
+  isReady(): boolean
   /**
    * Stops listening, lets the requests at hand finish for as long as the limits allow, then closes everything.
    *
@@ -98,17 +104,20 @@ export function createGateway(options: GatewayOptions): Gateway {
   const front = createFrontServer(limits, createServe(state))
   state.observer?.watch(front.server)
   if (metrics !== undefined) countPools(metrics, upstreams, keySets)
+  const authz = createAuthzEndpoints(state, options.trust.gateway?.authz)
   let closing: Promise<void> | undefined
 
   const close = async (announceMs: number): Promise<void> => {
     state.draining = true
     if (announceMs > 0) await wait(announceMs)
-    await front.close()
+    await Promise.all([front, ...authz].map((part) => part.close()))
     upstreams.close()
     ticker.stop()
   }
   return {
     server: front.server,
+    authz,
+    isReady: state.isReady,
     replace(trust) {
       let routing = state.routing
       try {

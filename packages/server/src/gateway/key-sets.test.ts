@@ -1,7 +1,17 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { Secret, systemClock } from '@countersign/sdk/core'
-import { createKeySet, createVerifier, readSecretSigningKey, createSigner } from '@countersign/sdk/jwt'
+import {
+  createKeySet,
+  createSigner,
+  createVerifier,
+  generateSigningKey,
+  publicJwk,
+  readSecretSigningKey,
+} from '@countersign/sdk/jwt'
 import { KeySets } from './key-sets.ts'
 import { silentLog } from '../log.ts'
 import type { TrustedIssuer, Trust } from '../trust/trust.ts'
@@ -52,6 +62,39 @@ test('a shared secret verifies what was signed with it', () => {
     exp: Math.floor(Date.now() / 1000) + 60,
   })
   assert.equal(verifier.verifyNow(token)?.kind, 'verified')
+})
+
+test('ready is who has keys to decide with; who has none asks for some, in moderation', async (t) => {
+  const sets = keySets()
+  assert.equal(sets.ready(), true, 'nothing has to be fetched')
+  let asked = 0
+  let document: object | undefined
+  const server = createServer((request, response) => {
+    asked += 1
+    const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const metadata = { issuer: origin, jwks_uri: `${origin}/jwks.json` }
+    if (document === undefined) response.writeHead(500).end()
+    else response.end(JSON.stringify(request.url === '/jwks.json' ? document : metadata))
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const issuer = issuerAt(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  sets.issuersOf(standService('http://a'), { ...standTrust('http://a'), issuer }, undefined)
+  for (let count = 0; count < 50; count++) {
+    assert.equal(sets.ready(), false)
+    await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+  assert.ok(asked > 0 && asked <= 4, `${asked}`)
+  assert.deepEqual(sets.ages(), [])
+  document = { keys: [publicJwk(generateSigningKey('ES256', { keyId: 'a' }))] }
+  for (let count = 0; count < 100 && !sets.ready(); count++)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  assert.equal(sets.ready(), true)
+  assert.equal(sets.ages()[0]?.[0], issuer.url)
 })
 
 function keySets(): KeySets {

@@ -1,5 +1,5 @@
 import { createKeySet, createRemoteKeySet, readSecretKey } from '@countersign/sdk/jwt'
-import type { KeySet, RemoteKeySetEvent, TrustedIssuerOptions } from '@countersign/sdk/jwt'
+import type { KeySet, RemoteKeySet, RemoteKeySetEvent, TrustedIssuerOptions } from '@countersign/sdk/jwt'
 import type { Clock } from '@countersign/sdk/core'
 import type { Log } from '../log.ts'
 import type { Service, Trust, TrustedIssuer } from '../trust/trust.ts'
@@ -14,7 +14,11 @@ export type OwnIssuer = { readonly issuer: string; readonly keySet: KeySet }
 export class KeySets {
   readonly #clock: Clock
   readonly #log: Log
-  readonly #byMeaning = new Map<string, KeySet>()
+  readonly #byMeaning = new Map<string, RemoteKeySet>()
+  /** Ours, when it has to be fetched. */
+  #own: RemoteKeySet | undefined
+  /** When each issuer's keys last came, milliseconds since the epoch. */
+  readonly #fetchedAtMs = new Map<string, number>()
 
   constructor(clock: Clock, log: Log) {
     this.#clock = clock
@@ -24,8 +28,8 @@ export class KeySets {
   /** What a service's verifier expects of each issuer whose tokens the service accepts. */
   issuersOf(service: Service, trust: Trust, ownIssuer: OwnIssuer | undefined): TrustedIssuerOptions[] {
     const issuers: TrustedIssuerOptions[] = []
-    const own = ownIssuer ?? this.#ownByNetwork(trust)
-    if (service.acceptsOwn && own !== undefined) {
+    const own = service.acceptsOwn ? (ownIssuer ?? this.#ownByNetwork(trust)) : undefined
+    if (own !== undefined) {
       issuers.push({ issuer: own.issuer, audience: service.audience, keySet: own.keySet })
     }
     for (const name of service.accepts) {
@@ -37,6 +41,25 @@ export class KeySets {
     return issuers
   }
 
+  /**
+   * Whether there are keys to decide with: those of our own issuer, or where there is none, those of any other. Not
+   * those of all: what a partner's outage means for its callers is no reason to send nobody to us.
+   *
+   * While there are none they are asked for, since whoever is not ready gets no requests that would.
+   */
+  ready(): boolean {
+    const needed = this.#own === undefined ? [...this.#byMeaning.values()] : [this.#own]
+    if (needed.length === 0 || needed.some(({ issuer }) => this.#fetchedAtMs.has(issuer))) return true
+    for (const keySet of needed) keySet.load(this.#clock()).catch(() => undefined)
+    return false
+  }
+
+  /** How old the keys of each issuer are that has been asked for some, in seconds; for metrics. */
+  ages(): (readonly [issuer: string, seconds: number])[] {
+    const nowMs = this.#clock()
+    return [...this.#fetchedAtMs].map(([issuer, atMs]) => [issuer, Math.max(0, nowMs - atMs) / 1000])
+  }
+
   #ownByNetwork(trust: Trust): OwnIssuer | undefined {
     if (trust.issuer === undefined) return undefined
     const { url } = trust.issuer
@@ -44,6 +67,7 @@ export class KeySets {
       // Ours, by our own file: it may well be inside our network.
       createRemoteKeySet({ issuer: url, allowPrivateAddresses: true, ...this.#shared() }),
     )
+    this.#own = keySet
     return { issuer: url, keySet }
   }
 
@@ -66,7 +90,7 @@ export class KeySets {
     }
   }
 
-  #once(meaning: string, create: () => KeySet): KeySet {
+  #once(meaning: string, create: () => RemoteKeySet): RemoteKeySet {
     const known = this.#byMeaning.get(meaning)
     if (known !== undefined) return known
     const keySet = create()
@@ -79,6 +103,7 @@ export class KeySets {
   }
 
   #tell(event: RemoteKeySetEvent): void {
+    if (event.kind !== 'failed') this.#fetchedAtMs.set(event.issuer, this.#clock())
     if (event.kind === 'failed') {
       const { issuer, problem, stale } = event
       this.#log.warn('keys not refreshed', { issuer, problem: problem.message, stillServing: stale })

@@ -1,10 +1,10 @@
+import type { UpstreamSecurity } from './dial.ts'
 import type { GatewayLimits } from './limits.ts'
 import type { Log } from '../log.ts'
 import { TlsFiles } from './tls-files.ts'
 import type { Ticker } from './ticker.ts'
 import type { Service, UpstreamSettings } from '../trust/trust.ts'
 import { Upstream } from './upstream.ts'
-import type { UpstreamSecurity } from './upstream-connection.ts'
 import { readOrigin } from './upstream-origin.ts'
 import { UpstreamPool } from './upstream-pool.ts'
 

@@ -10,25 +10,21 @@ import type { Store } from '../store/store.ts'
 import type { IssuerSettings, Trust } from '../trust/trust.ts'
 import { readBody } from './body.ts'
 import { inBursts } from './burst.ts'
-import { createAssertionAuth } from './client-assertion.ts'
 import { createBinding } from './binding.ts'
-import { createClientAuth } from './client-auth.ts'
 import { createDiscovery, issuerPaths } from './discovery.ts'
-import { createFailureLimit } from './failure-limit.ts'
-import { createClientCredentials } from './grants/client-credentials.ts'
-import { createTokenExchange } from './grants/token-exchange.ts'
 import { issuerTiming, openIssuerKeys } from './issuer-keys.ts'
 import type { KeyRing } from './key-ring.ts'
 import { createIssuerProofs } from './proofs.ts'
 import { refuse } from './refusal.ts'
-import { createRemoteKeys } from './remote-keys.ts'
 import { problemReply, send } from './reply.ts'
 import type { Reply } from './reply.ts'
 import { startSweeping } from './sweep.ts'
 import { createTokenLimits } from './token-limits.ts'
 import type { TokenLimits } from './token-limits.ts'
 import { createTokenEndpoint, refusalReply } from './token-endpoint.ts'
-import type { TokenEndpoint, TokenRequest, TokenRules } from './token-endpoint.ts'
+import type { TokenEndpoint, TokenRequest } from './token-endpoint.ts'
+import { openTokenRules } from './token-rules.ts'
+import type { OpenTokenRules } from './token-rules.ts'
 
 /** An issuer, ready to answer. */
 export type Issuer = {
@@ -38,6 +34,12 @@ export type Issuer = {
   readonly keySet: KeySet
   /** The keys themselves: describe, rotate, remove. */
   readonly keyRing: KeyRing
+  /** The clients that the store keeps. */
+  readonly managed: OpenTokenRules['managed']
+  /** Whether to send it requests: it can sign. It needs no store for that while the ring it has read is young enough. */
+  isReady(): boolean
+  /** Whose request it is: the peer's, or whom a trusted proxy speaks for. */
+  addressOf(request: IncomingMessage): string
   /** Goes by another trust file's clients and services from the next request on. */
   replace(trust: Trust): void
   /** Stops the rotation of keys and the sweeping of the store. The store stays open: who opened it closes it. */
@@ -73,32 +75,26 @@ export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
   const issuer = settings.url
   const { token: tokenPath } = issuerPaths(issuer)
   const tokenEndpointUrl = new URL(issuer).origin + tokenPath
-  const limit = createFailureLimit()
-  const remoteKeys = createRemoteKeys({ clock, log })
-  const compile = (trust: Trust): TokenRules => ({
-    clientAuth: createClientAuth(
-      trust.clients.values(),
-      limit,
-      createAssertionAuth({
-        clients: trust.clients.values(),
-        issuer,
-        tokenEndpoint: tokenEndpointUrl,
-        store,
-        remoteKeys,
-        clock,
-      }),
-    ),
-    clientCredentials: createClientCredentials(trust.clients.values(), trust.services),
-    tokenExchange: createTokenExchange({ trust, own: { issuer, keySet: keyRing.keySet }, remoteKeys, clock }),
+  const { keySet } = keyRing
+  const rules = await openTokenRules({
+    issuer,
+    tokenEndpoint: tokenEndpointUrl,
+    trust: options.trust,
+    store,
+    keySet,
+    clock,
+    log,
+  }).catch(async (error: unknown) => {
+    await keyRing.close()
+    throw error
   })
-  let rules = compile(options.trust)
   const stopSweeping = startSweeping({ store, clock, log })
 
   const limits = createTokenLimits(settings.limits)
   const proofs = createIssuerProofs({ settings, store })
   const lifetimeSeconds = settings.tokens.lifetimeSeconds
   const tokenEndpoint = createTokenEndpoint({
-    rules: () => rules,
+    rules: rules.current,
     ring: keyRing,
     issuer,
     lifetimeSeconds,
@@ -120,6 +116,14 @@ export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
     proofAlgorithms: proofs.algorithms,
   })
 
+  const isReady = (): boolean => {
+    try {
+      keyRing.signerAt(clock())
+      return true
+    } catch {
+      return false
+    }
+  }
   const answer = (request: IncomingMessage): Reply => {
     const document = discovery.get(pathOf(request))
     if (document !== undefined) return document(request, clock())
@@ -152,12 +156,16 @@ export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
     },
     keySet: keyRing.keySet,
     keyRing,
+    managed: rules.managed,
+    isReady,
+    addressOf: (request) => addressOf(request),
     replace(trust) {
-      rules = compile(trust)
+      rules.replace(trust)
       addressOf = clientAddressOf(trust)
     },
     async close() {
       await stopSweeping()
+      await rules.close()
       await keyRing.close()
     },
   }

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { TokenKind } from './token-kind.ts'
 
 /** An answer, complete before its first byte is written. */
 export type Reply = {
@@ -7,12 +8,24 @@ export type Reply = {
   readonly headers: readonly string[]
   /** ASCII, so that head and body leave in one write and its length is its byte length. */
   readonly body: string
+  /** What is known about the request, for those who run the issuer; never sent. */
+  readonly about?: AboutReply
+}
+
+/** Names and words of ours; never a token or a secret. */
+export type AboutReply = {
+  readonly outcome?: string
+  readonly client?: string | undefined
+  readonly service?: string
+  readonly tokenId?: string
+  readonly kind?: TokenKind
 }
 
 /** Writes a reply at once. A request for the head gets exactly that. */
 export function send(request: IncomingMessage, response: ServerResponse, reply: Reply): void {
   // A client that has gone away is not an error, and nobody is there to be told.
   if (response.destroyed || response.headersSent) return
+  if (reply.about !== undefined) known.set(response, reply.about)
   const bodiless = reply.status === 304
   response.writeHead(
     reply.status,
@@ -20,6 +33,13 @@ export function send(request: IncomingMessage, response: ServerResponse, reply: 
   )
   response.end(bodiless || request.method === 'HEAD' ? '' : reply.body, 'latin1')
 }
+
+/** What was said about the reply that was sent with `response`. */
+export function aboutReply(response: ServerResponse): AboutReply | undefined {
+  return known.get(response)
+}
+
+const known = new WeakMap<ServerResponse, AboutReply>()
 
 /** JSON with every character outside ASCII escaped; the same document to every reader. */
 export function asciiJson(value: unknown): string {

@@ -21,5 +21,8 @@ const frozen: readonly { readonly name: string; readonly of: (trust: Trust) => u
     of: ({ issuer }) => issuer && { ...issuer.keys, seal: issuer.keys.seal === undefined },
   },
   { name: 'issuer.tokens', of: ({ issuer }) => issuer?.tokens },
+  { name: 'issuer.limits', of: ({ issuer }) => issuer?.limits },
+  { name: 'operations', of: ({ operations }) => operations },
   { name: 'gateway.listen', of: ({ gateway }) => gateway?.listen },
+  { name: 'gateway.authz', of: ({ gateway }) => gateway?.authz },
 ]

@@ -80,6 +80,8 @@ export const logFields: ReadonlySet<string> = new Set([
   'problem',
   'reason',
   'stack',
+  'durationMs',
+  'traceId',
   'status',
   // To which request
   'line',

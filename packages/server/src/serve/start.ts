@@ -1,20 +1,26 @@
 import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import { Problem, refuseUnknownOptions } from '@countersign/sdk/core'
+import { Problem, refuseUnknownOptions, systemClock } from '@countersign/sdk/core'
 import type { Clock } from '@countersign/sdk/core'
+import { createAccessLog } from '../access-log.ts'
 import { createGateway } from '../gateway/gateway.ts'
 import type { Gateway } from '../gateway/gateway.ts'
+import { observeIssuer } from '../issuer/issuer-metrics.ts'
 import { createIssuer } from '../issuer/issuer.ts'
 import type { Issuer } from '../issuer/issuer.ts'
 import { issuerServerOptions, protectServer } from '../issuer/server-options.ts'
+import { observeProcess } from '../metrics/process-metrics.ts'
+import { createMetrics } from '../metrics/registry.ts'
 import { silentLog } from '../log.ts'
 import type { Log } from '../log.ts'
+import { measuredStore } from '../store/measured.ts'
 import { openStore } from '../store/open.ts'
 import type { Store } from '../store/store.ts'
 import type { ListenAddress, Trust } from '../trust/trust.ts'
 import { logDecision } from './decision-log.ts'
 import { addressText, drain, listen } from './listen.ts'
 import { frozenChanges } from './frozen-changes.ts'
+import { createOperationsServer } from './operations.ts'
 
 export type ServerPart = 'issuer' | 'gateway'
 
@@ -32,7 +38,12 @@ export type ServeOptions = {
 
 export type RunningServers = {
   /** Where each part listens, with the real port. */
-  readonly addresses: { readonly issuer?: ListenAddress; readonly gateway?: ListenAddress }
+  readonly addresses: {
+    readonly issuer?: ListenAddress
+    readonly gateway?: ListenAddress
+    readonly authz?: Readonly<Partial<Record<AuthzProxy, ListenAddress>>>
+    readonly operations?: ListenAddress
+  }
   /**
    * Works by another trust file from the next request on: all of it, or nothing of it.
    *
@@ -62,14 +73,28 @@ export async function startServers(options: ServeOptions): Promise<RunningServer
   const { trust, only, log = silentLog, clock, beforeIssuer, drainMs = 10_000 } = options
   const shared = { log, ...(clock === undefined ? {} : { clock }) }
   checkParts(trust, only)
+  const metrics = trust.operations?.listen === undefined ? undefined : createMetrics()
+  const accessLog = createAccessLog(log, trust.operations?.accessLogShare ?? 0)
   const undo: (() => Promise<void>)[] = []
   try {
     let issuer: IssuerServer | undefined
     if (trust.issuer !== undefined && only !== 'gateway') {
-      const store = await openStore(trust.issuer.store)
+      const opened = await openStore(trust.issuer.store)
+      const store = metrics === undefined ? opened : measuredStore(opened, metrics)
       undo.push(() => store.close())
       const created = await createIssuer({ settings: trust.issuer, trust, store, ...shared })
-      const server = issuerServer(created, store, beforeIssuer, drainMs)
+      const observe =
+        metrics === undefined && accessLog === undefined
+          ? undefined
+          : observeIssuer({
+              issuer: trust.issuer.url,
+              keyRing: created.keyRing,
+              clock: clock ?? systemClock,
+              metrics: metrics ?? createMetrics(),
+              accessLog,
+              addressOf: created.addressOf,
+            })
+      const server = issuerServer(created, store, beforeIssuer, drainMs, observe)
       undo.push(() => server.close(0))
       issuer = server
     }
@@ -82,22 +107,39 @@ export async function startServers(options: ServeOptions): Promise<RunningServer
         ...(own === undefined ? {} : { ownIssuer: own }),
         onDecision: logDecision(log),
         limits: { drainMs },
+        ...(metrics === undefined ? {} : { metrics }),
+        ...(accessLog === undefined ? {} : { accessLog }),
         ...shared,
       })
       const created = gateway
       undo.push(() => created.close())
     }
     // Compiled before anything listens: a mistake must not show for a moment as a server that is there.
-    const addresses: { issuer?: ListenAddress; gateway?: ListenAddress } = {}
+    const addresses: { -readonly [part in keyof RunningServers['addresses']]: ListenAddress } = {}
     if (issuer !== undefined)
       addresses.issuer = await listen(issuer.server, trust.issuer!.listen, 'issuer.listen')
     if (gateway !== undefined)
       addresses.gateway = await listen(gateway.server, trust.gateway!.listen, 'gateway.listen')
-    for (const part of ['issuer', 'gateway'] as const) {
+    if (gateway !== undefined && gateway.authz.length > 0) addresses.authz = await listenAuthz(gateway, log)
+    let closeOperations: (() => void) | undefined
+    if (metrics !== undefined) {
+      const server = createOperationsServer(
+        metrics,
+        () => (issuer?.isReady() ?? true) && (gateway?.isReady() ?? true),
+      )
+      addresses.operations = await listen(server, trust.operations!.listen!, 'operations.listen')
+      const stopObserving = observeProcess(metrics)
+      closeOperations = () => {
+        stopObserving()
+        server.close()
+        server.closeAllConnections()
+      }
+    }
+    for (const part of ['issuer', 'gateway', 'operations'] as const) {
       const address = addresses[part]
       if (address !== undefined) log.info('serve.listening', { part, address: addressText(address) })
     }
-    return running(trust, { issuer, gateway }, addresses, log)
+    return running(trust, { issuer, gateway, closeOperations }, addresses, log)
   } catch (error) {
     for (const step of undo.reverse()) await step().catch(() => undefined)
     throw error
@@ -106,7 +148,15 @@ export async function startServers(options: ServeOptions): Promise<RunningServer
 
 function running(
   started: Trust,
-  { issuer, gateway }: { issuer: IssuerServer | undefined; gateway: Gateway | undefined },
+  {
+    issuer,
+    gateway,
+    closeOperations,
+  }: {
+    issuer: IssuerServer | undefined
+    gateway: Gateway | undefined
+    closeOperations: (() => void) | undefined
+  },
   addresses: RunningServers['addresses'],
   log: Log,
 ): RunningServers {
@@ -128,11 +178,28 @@ function running(
           gateway === undefined ? undefined : closeGateway(gateway, announceMs),
           issuer?.close(announceMs),
         ])
+        // Last, so that the numbers of the end can be seen too.
+        closeOperations?.()
         log.info('serve.stopped')
       })()
       return closing
     },
   }
+}
+
+/** Each kind of proxy asks at an address of its own. */
+async function listenAuthz(
+  { authz }: Gateway,
+  log: Log,
+): Promise<Partial<Record<AuthzProxy, ListenAddress>>> {
+  const addresses: Partial<Record<AuthzProxy, ListenAddress>> = {}
+  for (const { settings, server } of authz) {
+    const { proxy } = settings
+    const address = await listen(server, settings.listen, `gateway.authz.${proxy}.listen`)
+    addresses[proxy] = address
+    log.info('serve.listening', { part: `authz ${proxy}`, address: addressText(address) })
+  }
+  return addresses
 }
 
 /** A connection whose request was under way when the drain began is idle after it, and would be waited for in vain. */
@@ -147,6 +214,7 @@ async function closeGateway(gateway: Gateway, announceMs: number): Promise<void>
 type IssuerServer = {
   readonly server: Server
   readonly issuer: Issuer
+  isReady(): boolean
   close(announceMs: number): Promise<void>
 }
 
@@ -155,9 +223,11 @@ function issuerServer(
   store: Store,
   beforeIssuer: ServeOptions['beforeIssuer'],
   drainMs: number,
+  observe: ReturnType<typeof observeIssuer> | undefined,
 ): IssuerServer {
   let stopping = false
   const server = createServer(issuerServerOptions, (request, response) => {
+    observe?.(request, response)
     if (stopping) {
       response.shouldKeepAlive = false
       if (request.url === '/readyz')
@@ -169,6 +239,7 @@ function issuerServer(
   return {
     server,
     issuer,
+    isReady: () => !stopping && issuer.isReady(),
     async close(announceMs) {
       stopping = true
       if (announceMs > 0) await new Promise((resolve) => setTimeout(resolve, announceMs))

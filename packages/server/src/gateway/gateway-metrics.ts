@@ -1,0 +1,211 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { VerifiedToken } from '@countersign/sdk/jwt'
+import { denialWire } from '@countersign/sdk/policy'
+import type { AccessLog } from '../access-log.ts'
+import { createGrid, statusClass, statusClasses } from '../metrics/grid.ts'
+import type { Grid } from '../metrics/grid.ts'
+import type { Metrics } from '../metrics/registry.ts'
+import { failureStatus } from './failures.ts'
+import type { ExchangeFailure } from './failures.ts'
+import type { KeySets } from './key-sets.ts'
+import type { ReadyRoute, ReadyService } from './routes.ts'
+import type { Upstreams } from './upstreams.ts'
+
+/** Told what the gateway does; changes nothing of it. */
+export type GatewayObserver = {
+  /** A request begins. What becomes of it stands in `call` by the time its response is closed. */
+  begin(call: ObservedCall): void
+  upstreamFailed(service: string, failure: ExchangeFailure): void
+  /** What goes over the wire is counted by connection, so that no request pays for it. */
+  watch(server: Server): void
+}
+
+/** The parts of a call that are observed; most of them only known at its end. */
+export type ObservedCall = {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly client: { readonly address: string }
+  readonly path: { readonly path: string } | undefined
+  readonly service: ReadyService | undefined
+  readonly route: ReadyRoute | undefined
+  readonly token: VerifiedToken | undefined
+  readonly reason: string | undefined
+  readonly failure: string | undefined
+  readonly requestId: string | undefined
+}
+
+/**
+ * Counts what a gateway does, by service, route, status class and reason. All of these are words of the trust file or of
+ * ours, and all series are found by the route, so that a request pays for a few additions and nothing else.
+ *
+ * @param accessLog told each request that it wants, at its end
+ */
+export function observeGateway(metrics: Metrics, accessLog: AccessLog | undefined): GatewayObserver {
+  const count = countRequests(metrics)
+  const failures = new Map<string, Grid>()
+  const failed = metrics.counter(
+    'countersign_gateway_upstream_failures_total',
+    'Exchanges with an upstream that failed.',
+    ['service', 'failure'],
+  )
+  let active = 0
+  metrics.gauge('countersign_gateway_active_requests', 'Requests under way.', () => active)
+
+  const ended = (call: ObservedCall, startedMs: number): void => {
+    active -= 1
+    const { request, response, service, route, token } = call
+    const durationMs = performance.now() - startedMs
+    // Who left before the head had gone out got nothing.
+    const status = response.headersSent ? response.statusCode : 0
+    const reason = call.reason ?? 'none'
+    count(service, route, status, reason, durationMs)
+    if (accessLog?.wants(status) !== true) return
+    accessLog.write({
+      part: 'gateway',
+      method: request.method,
+      path: call.path?.path,
+      status,
+      durationMs,
+      address: call.client.address,
+      requestId: call.requestId,
+      service: service?.name,
+      route: route?.name,
+      client: token?.clientId,
+      tokenId: token?.tokenId,
+      reason,
+      failure: call.failure,
+    })
+  }
+  return {
+    begin(call) {
+      const startedMs = performance.now()
+      active += 1
+      call.response.on('close', () => ended(call, startedMs))
+    },
+    upstreamFailed(service, failure) {
+      let grid = failures.get(service)
+      if (grid === undefined) {
+        grid = createGrid(failed, [Object.keys(failureStatus)], [service])
+        failures.set(service, grid)
+      }
+      grid.add(failure)
+    },
+    watch: (server) => countConnections(server, metrics),
+  }
+}
+
+/** What has come and gone, by route; a route that is in the file no more keeps its numbers. */
+function countRequests(
+  metrics: Metrics,
+): (
+  service: ReadyService | undefined,
+  route: ReadyRoute | undefined,
+  status: number,
+  reason: string,
+  durationMs: number,
+) => void {
+  const requests = metrics.counter('countersign_gateway_requests_total', 'Requests answered.', [
+    'service',
+    'route',
+    'status',
+    'reason',
+  ])
+  const durations = metrics.histogram(
+    'countersign_gateway_request_duration_seconds',
+    'From the end of a request’s head to the end of its reply.',
+    ['service', 'route'],
+  )
+  type Numbers = { readonly requests: Grid; readonly duration: number }
+  const numbersFor = (service: string, route: string): Numbers => ({
+    requests: createGrid(requests, [statusClasses, reasons], [service, route]),
+    duration: durations.series(service, route),
+  })
+  const byRoute = new WeakMap<ReadyRoute, Numbers>()
+  const byService = new WeakMap<ReadyService, Numbers>()
+  const nowhere = numbersFor('none', 'none')
+
+  return (service, route, status, reason, durationMs) => {
+    let numbers = nowhere
+    if (route !== undefined && service !== undefined) {
+      numbers = byRoute.get(route) ?? numbersFor(service.name, route.name)
+      byRoute.set(route, numbers)
+    } else if (service !== undefined) {
+      numbers = byService.get(service) ?? numbersFor(service.name, 'none')
+      byService.set(service, numbers)
+    }
+    numbers.requests.add(statusClass(status), reason)
+    durations.observe(numbers.duration, durationMs / 1000)
+  }
+}
+
+/** What is open towards the upstreams, and how old the keys are. */
+export function countPools(
+  metrics: Metrics,
+  upstreams: Pick<Upstreams, 'states'>,
+  keySets: Pick<KeySets, 'ages'>,
+): void {
+  metrics.gauge(
+    'countersign_gateway_upstream_connections',
+    'Connections to each upstream by state, and requests that wait for one.',
+    () =>
+      upstreams
+        .states()
+        .flatMap(([upstream, { connections, idle, waiting }]) => [
+          [[upstream, 'busy'], connections - idle] as const,
+          [[upstream, 'idle'], idle] as const,
+          [[upstream, 'waiting'], waiting] as const,
+        ]),
+    ['upstream', 'state'],
+  )
+  metrics.gauge(
+    'countersign_gateway_key_set_age_seconds',
+    'How long ago the keys of each issuer last came.',
+    () => keySets.ages().map(([issuer, seconds]) => [[issuer], seconds] as const),
+    ['issuer'],
+  )
+}
+
+function countConnections(server: Server, metrics: Metrics): void {
+  const open = new Set<Socket>()
+  const closed = { connections: 0, bytesIn: 0, bytesOut: 0 }
+  server.on('connection', (socket: Socket) => {
+    open.add(socket)
+    socket.on('close', () => {
+      open.delete(socket)
+      closed.connections += 1
+      closed.bytesIn += socket.bytesRead
+      closed.bytesOut += socket.bytesWritten
+    })
+  })
+  let malformed = 0
+  server.on('clientError', () => void malformed++)
+  const sum = (of: (socket: Socket) => number): number => {
+    let total = 0
+    for (const socket of open) total += of(socket)
+    return total
+  }
+  metrics.gauge('countersign_gateway_connections', 'Connections of clients.', () => open.size)
+  metrics.gauge(
+    'countersign_gateway_connections_total',
+    'Connections that clients have opened.',
+    () => closed.connections + open.size,
+  )
+  metrics.gauge(
+    'countersign_gateway_bytes_in_total',
+    'Bytes from clients.',
+    () => closed.bytesIn + sum(({ bytesRead }) => bytesRead),
+  )
+  metrics.gauge(
+    'countersign_gateway_bytes_out_total',
+    'Bytes to clients.',
+    () => closed.bytesOut + sum(({ bytesWritten }) => bytesWritten),
+  )
+  metrics.gauge(
+    'countersign_gateway_connection_errors_total',
+    'Connections that ended with what is no request, or with none in time.',
+    () => malformed,
+  )
+}
+
+const reasons = ['allowed', 'none', 'keys-unavailable', ...Object.keys(denialWire)]

@@ -1,0 +1,153 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Clock } from '@countersign/sdk/core'
+import type { AccessLog } from '../access-log.ts'
+import { createGrid, statusClass, statusClasses } from '../metrics/grid.ts'
+import type { Metrics } from '../metrics/registry.ts'
+import { issuerPaths } from './discovery.ts'
+import type { KeyRing } from './key-ring.ts'
+import type { TokenErrorCode } from './refusal.ts'
+import { aboutReply } from './reply.ts'
+import { tokenAuths, tokenGrants } from './token-kind.ts'
+
+export type IssuerMetricsOptions = {
+  /** The `iss` claim. */
+  readonly issuer: string
+  readonly keyRing: Pick<KeyRing, 'describe'>
+  readonly clock: Clock
+  readonly metrics: Metrics
+  readonly accessLog?: AccessLog | undefined
+  readonly addressOf: (request: IncomingMessage) => string
+}
+
+/**
+ * Counts and logs what an issuer answers.
+ *
+ * @returns to be called with each request before it is answered
+ *
+ * @example
+ * const observe = observeIssuer({ issuer, keyRing, clock, metrics, addressOf })
+ * createServer((request, response) => {
+ *   observe(request, response)
+ *   issuer.listener(request, response)
+ * })
+ */
+export function observeIssuer(
+  options: IssuerMetricsOptions,
+): (request: IncomingMessage, response: ServerResponse) => void {
+  const { issuer, metrics, accessLog, addressOf } = options
+  const endpoints = new Map(
+    Object.entries(issuerPaths(issuer)).map(([endpoint, path]) => [path, endpoint] as const),
+  )
+  for (const endpoint of ['livez', 'readyz']) endpoints.set(`/${endpoint}`, endpoint)
+  const names = [...endpoints.values()]
+  const requests = createGrid(
+    metrics.counter('countersign_issuer_requests_total', 'Requests answered.', ['endpoint', 'status']),
+    [names, statusClasses],
+  )
+  const durations = metrics.histogram(
+    'countersign_issuer_request_duration_seconds',
+    'From the end of a request’s head to the end of its answer.',
+    ['endpoint'],
+  )
+  const duration = new Map([...names, 'other'].map((name) => [name, durations.series(name)]))
+  const tokens = createGrid(
+    metrics.counter('countersign_issuer_tokens_total', 'Token requests answered.', [
+      'grant',
+      'auth',
+      'outcome',
+    ]),
+    [tokenGrants, tokenAuths, outcomes],
+  )
+  let active = 0
+  metrics.gauge('countersign_issuer_active_requests', 'Requests being answered.', () => active)
+  observeRing(options)
+
+  const answered = (request: IncomingMessage, response: ServerResponse, startedMs: number): void => {
+    active -= 1
+    const durationMs = performance.now() - startedMs
+    // Who left before the head had gone out got nothing.
+    const status = response.headersSent ? response.statusCode : 0
+    const path = pathOf(request)
+    const endpoint = endpoints.get(path) ?? 'other'
+    requests.add(endpoint, statusClass(status))
+    durations.observe(duration.get(endpoint)!, durationMs / 1000)
+    const about = aboutReply(response)
+    if (endpoint === 'token') {
+      const { grant = 'none', auth = 'none' } = about?.kind ?? {}
+      tokens.add(grant, auth, about?.outcome)
+    }
+    if (accessLog?.wants(status) !== true) return
+    accessLog.write({
+      part: 'issuer',
+      method: request.method,
+      path,
+      status,
+      durationMs,
+      address: addressOf(request),
+      client: about?.client,
+      service: about?.service,
+      tokenId: about?.tokenId,
+      outcome: about?.outcome,
+    })
+  }
+  return (request, response) => {
+    const startedMs = performance.now()
+    active += 1
+    response.on('close', () => answered(request, response, startedMs))
+  }
+}
+
+/** Alerts are made of these: a key that signs for too long, or a next one that does not come. */
+function observeRing({ metrics, keyRing, clock }: IssuerMetricsOptions): void {
+  const keys = () => keyRing.describe(clock())
+  metrics.gauge(
+    'countersign_issuer_keys',
+    'Keys of the ring, by state.',
+    () => {
+      const counts = new Map(['announced', 'active', 'retiring'].map((state) => [state, 0]))
+      for (const { state } of keys()) {
+        const count = counts.get(state)
+        if (count !== undefined) counts.set(state, count + 1)
+      }
+      return [...counts].map(([state, count]) => [[state], count] as const)
+    },
+    ['state'],
+  )
+  const signing = () => keys().find(({ state }) => state === 'active')
+  metrics.gauge('countersign_issuer_signing_key_age_seconds', 'For how long the key signs.', () => {
+    const key = signing()
+    if (key === undefined) throw new Error('there is no key')
+    return Math.max(0, (clock() - key.activeFromMs) / 1000)
+  })
+  metrics.gauge(
+    'countersign_issuer_next_rotation_seconds',
+    'Until another key signs, or until one is due; negative: overdue.',
+    () => {
+      const untilMs = signing()?.untilMs
+      if (untilMs === undefined) throw new Error('nothing is planned')
+      return (untilMs - clock()) / 1000
+    },
+  )
+}
+
+/** The path as it was sent, without the query, which may hold what belongs in no log. */
+function pathOf({ url = '' }: IncomingMessage): string {
+  const query = url.indexOf('?')
+  return query === -1 ? url : url.slice(0, query)
+}
+
+/** A table, so that no code can be forgotten. */
+const errorCodes: Readonly<Record<TokenErrorCode, true>> = {
+  invalid_request: true,
+  invalid_client: true,
+  invalid_grant: true,
+  unauthorized_client: true,
+  unsupported_grant_type: true,
+  invalid_scope: true,
+  invalid_target: true,
+  invalid_dpop_proof: true,
+  use_dpop_nonce: true,
+  temporarily_unavailable: true,
+  server_error: true,
+}
+const outcomes = ['issued', 'unavailable', ...Object.keys(errorCodes)]
