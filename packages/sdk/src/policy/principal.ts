@@ -73,8 +73,8 @@ export function principalOf(token: VerifiedToken, roles: Pointer): Principal | D
     subject: token.subject,
     clientId: token.clientId,
     actor,
-    scopes: frozenSet(token.scopes),
-    roles: frozenSet(readRoles(lookUp(claims, roles))),
+    scopes: new FrozenSet(token.scopes),
+    roles: new FrozenSet(readRoles(lookUp(claims, roles))),
     tokenId: token.tokenId,
     expiresAtSeconds: token.expiresAtSeconds,
     claims,
@@ -110,18 +110,28 @@ function readActor(act: unknown, depth: number): Actor | Denial | undefined {
 }
 
 /** A principal is shared by all requests with its token, so a role added for one would be a role for all. */
-function frozenSet(values: readonly string[]): ReadonlySet<string> {
-  return Object.freeze(Object.defineProperties(new Set(values), refusedChanges))
+class FrozenSet extends Set<string> {
+  constructor(values: readonly string[]) {
+    super()
+    for (let index = 0; index < values.length; index++) super.add(values[index]!)
+    Object.freeze(this)
+  }
+
+  override add(): never {
+    return refuseChange()
+  }
+
+  override delete(): never {
+    return refuseChange()
+  }
+
+  override clear(): never {
+    return refuseChange()
+  }
 }
 
 function refuseChange(): never {
   throw new TypeError('the roles and scopes of a principal cannot be changed')
-}
-
-const refusedChanges = {
-  add: { value: refuseChange },
-  delete: { value: refuseChange },
-  clear: { value: refuseChange },
 }
 
 const defaultRoles: Pointer = ['roles']
