@@ -38,6 +38,7 @@ export type AuthRefusal = Refusal & {
  * slow. All of a client's secrets are compared, in constant time, and an unknown client is compared against nobody's:
  * the time tells neither which secret fits nor whether the client exists.
  *
+ * @param managed finds those that the store keeps, with two digests each (`padDigests`).
  * @param limit counts failures; refused for too many, a right secret does not help either.
  *
  * @example
@@ -48,14 +49,15 @@ export function createClientAuth(
   clients: Iterable<Client>,
   limit: FailureLimit,
   assertions: AssertionAuth = noAssertions,
+  managed: (clientId: string, nowMs: number) => KnownClient | undefined = () => undefined,
 ): ClientAuth {
   const known = [...clients]
   // Everybody has equally many digests, so that equally many are compared.
   const width = Math.max(2, ...known.map((client) => client.secrets.length))
-  const entries = new Map(
-    known.map((client) => [client.id, { client, digests: pad(client.secrets.map(digestOf), width) }]),
+  const entries = new Map<string, KnownClient>(
+    known.map((client) => [client.id, { client, digests: padDigests(client.secrets.map(digestOf), width) }]),
   )
-  const nobody = { client: undefined, digests: pad([], width) }
+  const nobody = { client: undefined, digests: padDigests([], width) }
 
   return {
     authenticate({ authorization, form, address, nowMs }) {
@@ -65,7 +67,8 @@ export function createClientAuth(
       if ('assertion' in presented) return assertions.authenticate(presented, nowMs)
       const waitSeconds = limit.waitSeconds(presented.clientId, address, nowMs)
       if (waitSeconds > 0) return tooManyFailures(waitSeconds)
-      const { client, digests } = entries.get(presented.clientId) ?? nobody
+      const { client, digests } =
+        entries.get(presented.clientId) ?? managed(presented.clientId, nowMs) ?? nobody
       const digest = hash('sha256', presented.secret, 'buffer')
       let fits = false
       for (const candidate of digests) if (timingSafeEqual(digest, candidate)) fits = true
@@ -82,6 +85,9 @@ export function createClientAuth(
 
 /** What `token_endpoint_auth_methods_supported` lists. */
 export const authMethods = ['client_secret_basic', 'client_secret_post', 'private_key_jwt'] as const
+
+/** A client and the digests of its secrets. */
+export type KnownClient = { readonly client: Client; readonly digests: readonly Buffer[] }
 
 type Credentials = { readonly clientId: string; readonly secret: string; readonly byHeader: boolean }
 
@@ -173,8 +179,8 @@ const noAssertions: AssertionAuth = {
   authenticate: async () => refuse('invalid_client', 'no client here shows assertions'),
 }
 
-/** Random digests fit no secret that anybody could send. */
-function pad(digests: readonly Buffer[], width: number): readonly Buffer[] {
+/** Equally many digests for everybody: random ones fit no secret that anybody could send. */
+export function padDigests(digests: readonly Buffer[], width: number = 2): readonly Buffer[] {
   const missing = Array.from({ length: width - digests.length }, () => randomBytes(32))
   return [...digests, ...missing]
 }

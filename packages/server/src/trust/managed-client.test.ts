@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { adminScopes, adminService } from './admin-service.ts'
-import { readClientSettings } from './managed-client.ts'
+import { readClientSettings, withoutUnknown } from './managed-client.ts'
 import type { ClientSettings } from './managed-client.ts'
 import type { Service } from './trust.ts'
 
@@ -26,6 +26,25 @@ test('rights are read as in the trust file', () => {
 test('a client may show assertions instead of secrets', () => {
   const federated = { issuer: 'https://ci.acme.example', subject: 'repo:acme/shop' }
   assert.equal(read({ authenticate: { federated } }).assertion?.kind, 'federated')
+})
+
+test('what the services no longer have is left out, and nothing else', () => {
+  const settings = {
+    may: {
+      gone: { roles: ['reader'] },
+      billing: { roles: ['reader', 'gone'], scopes: 'gone' },
+      countersign: { scopes: 'keys:read' },
+    },
+    mayExchange: ['gone', 'billing'],
+  }
+  const client = read(withoutUnknown(settings, services))
+  assert.deepEqual(client.may, [
+    { service: 'billing', roles: ['reader'], scopes: [] },
+    { service: 'countersign', roles: [], scopes: ['keys:read'] },
+  ])
+  assert.deepEqual(client.mayExchange, ['billing'])
+  assert.deepEqual(read(withoutUnknown(settings, new Map())).may, [])
+  assert.deepEqual(read(withoutUnknown({}, services)), read({}))
 })
 
 const mistaken: [what: string, settings: ClientSettings, path: string, message: RegExp][] = [

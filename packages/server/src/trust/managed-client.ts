@@ -46,10 +46,49 @@ export function readClientSettings(
   return { kind: 'mistakes', mistakes }
 }
 
+/**
+ * The same settings without what the services no longer have: a service, role or scope that left the trust file must not
+ * take a client's other rights along. What is left out can only narrow.
+ */
+export function withoutUnknown(
+  settings: ClientSettings,
+  services: ReadonlyMap<string, Service>,
+): ClientSettings {
+  const { may, mayExchange } = settings
+  const known = isObject(may)
+    ? Object.entries(may).flatMap(([name, grant]) => {
+        const service = services.get(name)
+        if (service === undefined || !isObject(grant)) return []
+        const { roles, scopes, ...rest } = grant
+        const kept = [
+          name,
+          { ...rest, ...among('roles', roles, service), ...among('scopes', scopes, service) },
+        ]
+        return [kept as [string, object]]
+      })
+    : []
+  const exchanged = listOf(mayExchange).filter((name) => services.has(String(name)))
+  return {
+    ...settings,
+    ...(may === undefined ? {} : { may: Object.fromEntries(known) }),
+    mayExchange: known.length === 0 || exchanged.length === 0 ? undefined : exchanged,
+  }
+}
+
+function among(what: 'roles' | 'scopes', names: unknown, service: Service): Record<string, unknown> {
+  const kept = listOf(names).filter((name) => service[what].includes(String(name)))
+  return kept.length === 0 ? {} : { [what]: kept }
+}
+
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : value === undefined ? [] : [value]
+}
+
 function treeOf(value: unknown): Tree {
   if (Array.isArray(value)) return { ...nowhere, kind: 'list', items: value.map(treeOf) }
   if (isObject(value)) {
-    const entries = Object.entries(value).map(([key, inner]): [string, Tree] => [key, treeOf(inner)])
+    const present = Object.entries(value).filter(([, inner]) => inner !== undefined)
+    const entries = present.map(([key, inner]): [string, Tree] => [key, treeOf(inner)])
     return { ...nowhere, kind: 'map', entries: new Map(entries) }
   }
   return { ...nowhere, kind: 'scalar', value: value as string | number | boolean | null }

@@ -18,6 +18,8 @@ export type TokenExchange = (clientId: string, form: Form, nowMs: number) => Pro
 
 export type TokenExchangeOptions = {
   readonly trust: Pick<Trust, 'clients' | 'services' | 'trusted'>
+  /** Whether there is a client with this id, wherever it is kept; those of `trust` unless given. */
+  readonly isClient?: (id: string) => boolean
   /** Our issuer and its keys. */
   readonly own: OwnTokens
   readonly remoteKeys: RemoteKeys
@@ -36,7 +38,8 @@ export type TokenExchangeOptions = {
  * const exchange = createTokenExchange({ trust, own: { issuer, keySet }, remoteKeys, clock })
  * await exchange('billing-api', form, nowMs) // { kind: 'granted', service: 'stock', delegation: { … } }
  */
-export function createTokenExchange({ trust, own, remoteKeys, clock }: TokenExchangeOptions): TokenExchange {
+export function createTokenExchange(options: TokenExchangeOptions): TokenExchange {
+  const { trust, own, remoteKeys, clock, isClient = (id: string) => trust.clients.has(id) } = options
   const compiled = new Map(
     [...trust.clients.values()].map((client) => [
       client.id,
@@ -60,7 +63,7 @@ export function createTokenExchange({ trust, own, remoteKeys, clock }: TokenExch
 
     const subject = await shown.subject(asked.subjectToken, nowMs)
     if ('reason' in subject) return refusedToken('subject_token', subject)
-    const collision = !subject.own && trust.clients.has(subject.principal.subject)
+    const collision = !subject.own && isClient(subject.principal.subject)
     // RFC 9700 §4.15: nobody's account elsewhere may become a client here by having its name.
     if (collision)
       return refusedToken('subject_token', deny('claim-refused', 'its sub is the id of a client'))

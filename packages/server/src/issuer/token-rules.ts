@@ -1,0 +1,127 @@
+import type { Clock } from '@countersign/sdk/core'
+import { inspectToken } from '@countersign/sdk/jwt'
+import type { KeySet } from '@countersign/sdk/jwt'
+import type { Log } from '../log.ts'
+import type { Store } from '../store/store.ts'
+import type { Client, Trust } from '../trust/trust.ts'
+import { createAssertionAuth } from './client-assertion.ts'
+import type { AssertionAuth } from './client-assertion.ts'
+import { createClientAuth } from './client-auth.ts'
+import { createFailureLimit } from './failure-limit.ts'
+import { createClientCredentials } from './grants/client-credentials.ts'
+import type { ClientCredentials } from './grants/client-credentials.ts'
+import { createTokenExchange } from './grants/token-exchange.ts'
+import type { TokenExchange } from './grants/token-exchange.ts'
+import { openManagedClients, servicesOf } from './managed-clients.ts'
+import type { ManagedClients } from './managed-clients.ts'
+import { createRemoteKeys } from './remote-keys.ts'
+import type { TokenRules } from './token-endpoint.ts'
+
+/** Who may ask for what: the trust file's clients, and the store's. */
+export type OpenTokenRules = {
+  /** The rules of this moment. */
+  current(): TokenRules
+  readonly managed: ManagedClients<ClientRules>
+  /** Goes by another trust file from the next request on. */
+  replace(trust: Trust): void
+  close(): Promise<void>
+}
+
+/** What is worked out for one client. */
+export type ClientRules = {
+  readonly assertions: AssertionAuth
+  readonly clientCredentials: ClientCredentials
+  readonly tokenExchange: TokenExchange
+}
+
+export type TokenRulesOptions = {
+  /** The `iss` claim. */
+  readonly issuer: string
+  readonly tokenEndpoint: string
+  readonly trust: Trust
+  readonly store: Store
+  readonly keySet: KeySet
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/**
+ * Compiles the trust file's clients at once and the store's one by one, by the same rules. A client of the trust file
+ * goes before one of the store with its id.
+ *
+ * @throws Problem `store-unavailable`
+ */
+export async function openTokenRules(options: TokenRulesOptions): Promise<OpenTokenRules> {
+  const { issuer, tokenEndpoint, store, keySet, clock, log } = options
+  const limit = createFailureLimit()
+  const remoteKeys = createRemoteKeys({ clock, log })
+  const assertionsOf = (clients: Iterable<Client>): AssertionAuth =>
+    createAssertionAuth({ clients, issuer, tokenEndpoint, store, remoteKeys, clock })
+  const grantsOf = (
+    clients: Trust['clients'],
+    trust: Trust,
+  ): Pick<ClientRules, 'clientCredentials' | 'tokenExchange'> => {
+    const services = servicesOf(trust)
+    return {
+      clientCredentials: createClientCredentials(clients.values(), services),
+      tokenExchange: createTokenExchange({
+        trust: { ...trust, services, clients },
+        isClient: (id) => trust.clients.has(id) || managed.has(id),
+        own: { issuer, keySet },
+        remoteKeys,
+        clock,
+      }),
+    }
+  }
+  const managed = await openManagedClients<ClientRules>({
+    store,
+    trust: options.trust,
+    compile: (client, trust) => ({
+      assertions: assertionsOf([client]),
+      ...grantsOf(new Map([[client.id, client]]), trust),
+    }),
+    clock,
+    log,
+  })
+
+  const compile = (trust: Trust): TokenRules => {
+    const declared = grantsOf(trust.clients, trust)
+    const assertions = assertionsOf(trust.clients.values())
+    return {
+      clientAuth: createClientAuth(
+        trust.clients.values(),
+        limit,
+        {
+          authenticate(presented, nowMs) {
+            // Each of the store's clients is asked alone: none can bring keys that would count for another.
+            const id = presented.clientId ?? claimedIssuer(presented.assertion)
+            const rules = id === undefined ? undefined : managed.find(id, nowMs)?.rules
+            return (rules?.assertions ?? assertions).authenticate(presented, nowMs)
+          },
+        },
+        managed.find,
+      ),
+      clientCredentials: (id, form) =>
+        (managed.find(id, clock())?.rules ?? declared).clientCredentials(id, form),
+      tokenExchange: (id, form, nowMs) =>
+        (managed.find(id, nowMs)?.rules ?? declared).tokenExchange(id, form, nowMs),
+    }
+  }
+  let rules = compile(options.trust)
+
+  return {
+    current: () => rules,
+    managed,
+    replace(trust) {
+      rules = compile(trust)
+      managed.replace(trust)
+    },
+    close: () => managed.close(),
+  }
+}
+
+/** Whom an assertion says it is from, to find whose keys to try; nothing is believed yet. */
+function claimedIssuer(assertion: string): string | undefined {
+  const issuer = inspectToken(assertion).claims?.['iss']
+  return typeof issuer === 'string' ? issuer : undefined
+}
