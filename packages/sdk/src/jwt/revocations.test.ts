@@ -194,3 +194,24 @@ test('a lineage of another form is somebody else’s claim', () => {
     assert.equal(revocations.refuses(tokenOf({ lineage })), undefined)
   }
 })
+
+test('a revoked client takes what it has a part in with it', () => {
+  const revocations = createRevocations()
+  revocations.revoke({ ...until, clientId: 'front', issuedBeforeSeconds: 2000 })
+  const chain = (act: unknown, iat = 1000): VerifiedToken => tokenOf({ client_id: 'billing', iat, act })
+  const front = { sub: 'front', iss: issuer }
+  for (const act of [front, { sub: 'front' }, { sub: 'billing', iss: issuer, act: front }]) {
+    assert.equal(revocations.refuses(chain(act))?.reason, 'token-revoked')
+    assert.equal(revocations.refuses(chain(act, 2000)), undefined, 'issued later')
+  }
+  for (const act of [
+    'front',
+    null,
+    7,
+    [front],
+    { sub: 'front', iss: 'https://login.example' },
+    { client: 'front' },
+  ]) {
+    assert.equal(revocations.refuses(chain(act)), undefined)
+  }
+})

@@ -102,7 +102,19 @@ export class Revocations {
     if (keyId !== undefined && this.#hits('kid', issuer, keyId, token)) {
       return deny('token-revoked', 'the key that signed it is revoked')
     }
-    return this.#refusesAncestor(token.claims['lineage'])
+    const { act, lineage } = token.claims
+    return this.#refusesActor(act, token) ?? this.#refusesAncestor(lineage)
+  }
+
+  /** A client that is revoked has no part in anything: neither by itself nor on behalf of somebody (RFC 8693 §4.1). */
+  #refusesActor(act: unknown, token: VerifiedToken): Denial | undefined {
+    for (let actor = act as Actor; typeof actor === 'object' && actor !== null; actor = actor.act as Actor) {
+      const { sub, iss = token.issuer } = actor
+      if (typeof sub === 'string' && typeof iss === 'string' && this.#hits('client', iss, sub, token)) {
+        return deny('token-revoked', 'tokens of an actor in it issued by then are revoked')
+      }
+    }
+    return undefined
   }
 
   /**
@@ -191,6 +203,8 @@ function entryOf(revocation: Revocation): { key: string; issuedBefore: number } 
   const issuedBefore = dated ? (issuedBeforeSeconds as number) : Number.POSITIVE_INFINITY
   return { key: entryKey(kindNames[name]!, issuer, value), issuedBefore }
 }
+
+type Actor = { readonly sub?: unknown; readonly iss?: unknown; readonly act?: unknown } | null | undefined
 
 function invalid(message: string): Problem {
   return new Problem('option-invalid', `revoke: ${message}`)
