@@ -16,6 +16,10 @@ import { issuerTiming, openIssuerKeys } from './issuer-keys.ts'
 import type { KeyRing } from './key-ring.ts'
 import { createIssuerProofs } from './proofs.ts'
 import { refuse } from './refusal.ts'
+import { createRevocationList } from './revocation-list.ts'
+import type { RevocationList } from './revocation-list.ts'
+import { createRevoke } from './revoke.ts'
+import type { Revoke } from './revoke.ts'
 import { problemReply, send } from './reply.ts'
 import type { Reply } from './reply.ts'
 import { startSweeping } from './sweep.ts'
@@ -36,6 +40,10 @@ export type Issuer = {
   readonly keyRing: KeyRing
   /** The clients that the store keeps. */
   readonly managed: OpenTokenRules['managed']
+  /** Revokes a token, a subject, a client or a key of ours. */
+  readonly revoke: Revoke
+  /** What is revoked, for verifying in this process. */
+  readonly revocations: RevocationList
   /** Whether to send it requests: it can sign. It needs no store for that while the ring it has read is young enough. */
   isReady(): boolean
   /** Whose request it is: the peer's, or whom a trusted proxy speaks for. */
@@ -76,12 +84,14 @@ export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
   const { token: tokenPath } = issuerPaths(issuer)
   const tokenEndpointUrl = new URL(issuer).origin + tokenPath
   const { keySet } = keyRing
+  const revocations = createRevocationList({ issuer, store, clock, log })
   const rules = await openTokenRules({
     issuer,
     tokenEndpoint: tokenEndpointUrl,
     trust: options.trust,
     store,
     keySet,
+    revocations: revocations.revocations,
     clock,
     log,
   }).catch(async (error: unknown) => {
@@ -157,6 +167,8 @@ export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
     keySet: keyRing.keySet,
     keyRing,
     managed: rules.managed,
+    revoke: createRevoke({ list: revocations, keyRing, log }),
+    revocations,
     isReady,
     addressOf: (request) => addressOf(request),
     replace(trust) {

@@ -1,6 +1,6 @@
 import type { Clock } from '@countersign/sdk/core'
 import { inspectToken } from '@countersign/sdk/jwt'
-import type { KeySet } from '@countersign/sdk/jwt'
+import type { KeySet, Revocations } from '@countersign/sdk/jwt'
 import type { Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
 import type { Client, Trust } from '../trust/trust.ts'
@@ -41,6 +41,7 @@ export type TokenRulesOptions = {
   readonly trust: Trust
   readonly store: Store
   readonly keySet: KeySet
+  readonly revocations: Revocations
   readonly clock: Clock
   readonly log: Log
 }
@@ -52,7 +53,7 @@ export type TokenRulesOptions = {
  * @throws Problem `store-unavailable`
  */
 export async function openTokenRules(options: TokenRulesOptions): Promise<OpenTokenRules> {
-  const { issuer, tokenEndpoint, store, keySet, clock, log } = options
+  const { issuer, tokenEndpoint, store, keySet, revocations, clock, log } = options
   const limit = createFailureLimit()
   const remoteKeys = createRemoteKeys({ clock, log })
   const assertionsOf = (clients: Iterable<Client>): AssertionAuth =>
@@ -67,7 +68,7 @@ export async function openTokenRules(options: TokenRulesOptions): Promise<OpenTo
       tokenExchange: createTokenExchange({
         trust: { ...trust, services, clients },
         isClient: (id) => trust.clients.has(id) || managed.has(id),
-        own: { issuer, keySet },
+        own: { issuer, keySet, revocations },
         remoteKeys,
         clock,
       }),

@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createKeySet, generateSigningKey, readSecretSigningKey, verificationKey } from '@countersign/sdk/jwt'
+import {
+  createKeySet,
+  createRevocations,
+  generateSigningKey,
+  readSecretSigningKey,
+  verificationKey,
+} from '@countersign/sdk/jwt'
 import { silentLog } from '../../log.ts'
 import { createRemoteKeys } from '../remote-keys.ts'
 import { createShownTokens } from './subject-tokens.ts'
@@ -8,7 +14,8 @@ import { caller, chainTrust, login, loginSecret, sign } from '../../../../../tes
 
 const issuer = 'https://issuer.example'
 const key = generateSigningKey('ES256')
-const own = { issuer, keySet: createKeySet([verificationKey(key)]) }
+const revocations = createRevocations()
+const own = { issuer, keySet: createKeySet([verificationKey(key)]), revocations }
 const nowMs = 1_800_000_000_000
 const exp = nowMs / 1000 + 60
 const clock = (): number => nowMs
@@ -60,6 +67,20 @@ test('a token within the tolerance of its end, and one without a subject', async
   assert.ok('reason' in dying && dying.reason === 'token-expired')
   const nobody = await shown.subject(mine({ aud, sub: '' }), nowMs)
   assert.ok('reason' in nobody && nobody.reason === 'claim-missing')
+})
+
+test('what is revoked may not be shown, nor what descends from it', async () => {
+  const shown = createShownTokens({ ...caller('c', []), mayExchange: ['billing'] }, trust, context)!
+  const aud = 'https://billing.acme.example'
+  const child = mine({ aud, jti: 'child', lineage: [{ iss: issuer, jti: 'parent' }] })
+  assert.ok('kind' in (await shown.subject(child, nowMs)))
+  revocations.revoke({ issuer, tokenId: 'parent', untilSeconds: exp }, nowMs)
+  for (const token of [child, mine({ aud, jti: 'parent' })]) {
+    for (const read of [shown.subject, shown.actor]) {
+      const answer = await read(token, nowMs)
+      assert.equal('reason' in answer && answer.reason, 'token-revoked')
+    }
+  }
 })
 
 function mine(changes: Record<string, unknown>): string {

@@ -1,7 +1,7 @@
 import type { Clock, Denial } from '@countersign/sdk/core'
 import { deny } from '@countersign/sdk/core'
 import { createVerifier } from '@countersign/sdk/jwt'
-import type { KeySet, TrustedIssuerOptions, VerifiedToken, Verifier } from '@countersign/sdk/jwt'
+import type { KeySet, Revocations, TrustedIssuerOptions, VerifiedToken, Verifier } from '@countersign/sdk/jwt'
 import { readPrincipal } from '@countersign/sdk/policy'
 import type { Principal } from '@countersign/sdk/policy'
 import type { Client, Service, Trust } from '../../trust/trust.ts'
@@ -22,7 +22,12 @@ export type ShownTokens = {
   actor(token: string, nowMs: number): Promise<ShownToken | Denial>
 }
 
-export type OwnTokens = { readonly issuer: string; readonly keySet: KeySet }
+export type OwnTokens = {
+  readonly issuer: string
+  readonly keySet: KeySet
+  /** Nothing is exchanged for a token that is revoked. */
+  readonly revocations: Revocations
+}
 
 /**
  * What a client may show is exactly what the services it stands for would accept: our own tokens for their audience, and
@@ -39,7 +44,8 @@ export function createShownTokens(
   const ownAudiences = standsFor.filter(({ acceptsOwn }) => acceptsOwn).map(({ audience }) => audience)
   const issuers: TrustedIssuerOptions[] = []
   const roles = new Map<string, string>()
-  if (ownAudiences.length > 0) issuers.push({ ...own, audience: ownAudiences })
+  const { issuer: ownIssuer, keySet, revocations } = own
+  if (ownAudiences.length > 0) issuers.push({ issuer: ownIssuer, keySet, audience: ownAudiences })
   for (const name of new Set(standsFor.flatMap(({ accepts }) => accepts))) {
     const entry = trusted.get(name)
     if (entry === undefined) continue
@@ -49,13 +55,15 @@ export function createShownTokens(
   }
   if (issuers.length === 0) return undefined
 
-  const shared = { cache: { entries: 1000 }, clock }
+  const shared = { cache: { entries: 1000 }, revocations, clock }
   // Whether the client is the one it is bound to is checked where the new token is bound.
   const subjects = createVerifier({ issuers, confirmation: 'checked-by-caller', ...shared })
   // A token the client got for itself, for whichever service: it only says who the client is.
   const audiences = audiencesOf(services)
-  const actors = createVerifier({ ...own, audience: audiences, ...shared })
+  const actors = createVerifier({ issuer: ownIssuer, keySet, audience: audiences, ...shared })
   const read = async (verifier: Verifier, text: string, nowMs: number): Promise<ShownToken | Denial> => {
+    // What another replica has revoked a second ago counts.
+    await revocations.load(nowMs)
     const outcome = verifier.verifyNow(text, nowMs) ?? (await verifier.verify(text))
     if (outcome.kind === 'denied') return outcome.denial
     const { token } = outcome

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
 import {
   createKeySet,
+  createRevocations,
   createVerifier,
   generateSigningKey,
   inspectToken,
@@ -198,7 +199,7 @@ describe('the actor’s token', () => {
     const clock = (): number => fixture.clock.nowMs
     const grant = createTokenExchange({
       trust: chainTrust(),
-      own: { issuer: iss, keySet },
+      own: { issuer: iss, keySet, revocations: createRevocations() },
       remoteKeys: createRemoteKeys({ clock, log: silentLog }),
       clock,
     })

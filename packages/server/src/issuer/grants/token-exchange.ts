@@ -35,7 +35,7 @@ export type TokenExchangeOptions = {
  * subject's token have; it dies no later than what it was exchanged for; and it records what it descends from.
  *
  * @example
- * const exchange = createTokenExchange({ trust, own: { issuer, keySet }, remoteKeys, clock })
+ * const exchange = createTokenExchange({ trust, own: { issuer, keySet, revocations }, remoteKeys, clock })
  * await exchange('billing-api', form, nowMs) // { kind: 'granted', service: 'stock', delegation: { … } }
  */
 export function createTokenExchange(options: TokenExchangeOptions): TokenExchange {
