@@ -1,7 +1,6 @@
-import { connect as connectPlain } from 'node:net'
 import type { Socket } from 'node:net'
-import { connect as connectTls } from 'node:tls'
-import type { ConnectionOptions, SecureContext } from 'node:tls'
+import { dial, isTlsError, standsEvent } from './dial.ts'
+import type { UpstreamSecurity } from './dial.ts'
 import type { GatewayLimits } from './limits.ts'
 import type { ResponseHead } from './response-head.ts'
 import { ResponseParser } from './response-parser.ts'
@@ -55,28 +54,18 @@ export class UpstreamConnection implements ResponseSink {
     this.#ticker = ticker
     this.#deadlineMs = ticker.nowMs + limits.connectMs
     this.#parser = new ResponseParser(this, limits.replyHeadBytes)
-    const options = {
-      host: origin.host,
-      port: origin.port,
-      noDelay: true,
-      keepAlive: true,
-      keepAliveInitialDelay: 30_000,
-      onread: {
-        // One buffer is read into again and again, unless the writer to the client still holds it.
-        buffer: () => {
-          if (this.#bufferKept) {
-            this.#buffer = newBuffer()
-            this.#bufferKept = false
-          }
-          return this.#buffer
-        },
-        callback: (length: number) => this.#read(length),
+    const socket = dial(origin, 'http/1.1', security, ticker.nowMs, {
+      // One buffer is read into again and again, unless the writer to the client still holds it.
+      buffer: () => {
+        if (this.#bufferKept) {
+          this.#buffer = newBuffer()
+          this.#bufferKept = false
+        }
+        return this.#buffer
       },
-    }
-    const socket = origin.tls
-      ? connectTls({ ...options, ...tlsOptions(origin, security, ticker.nowMs), ALPNProtocols: ['http/1.1'] })
-      : connectPlain(options)
-    socket.once(origin.tls ? 'secureConnect' : 'connect', () => this.#connected())
+      callback: (length: number) => this.#read(length),
+    })
+    socket.once(standsEvent(origin), () => this.#connected())
     socket.on('drain', () => this.#exchange?.onUpstreamDrain())
     socket.on('end', () => this.#ended())
     socket.on('error', (error: NodeJS.ErrnoException) => this.#broken(error))
@@ -263,9 +252,9 @@ export class UpstreamConnection implements ResponseSink {
     else this.#fail('closed')
   }
 
-  #broken({ code = '' }: NodeJS.ErrnoException): void {
+  #broken(error: NodeJS.ErrnoException): void {
     // Of a certificate refused by the other side TLS 1.3 tells only after the handshake.
-    if (this.#tls && isTlsError(code)) this.#fail('tls-failed')
+    if (this.#tls && isTlsError(error)) this.#fail('tls-failed')
     else this.#fail(this.state === 'connecting' ? 'unreachable' : 'closed')
   }
 
@@ -303,32 +292,6 @@ export type UpstreamExchange = {
 export type ConnectionOwner = {
   onConnectionIdle(connection: UpstreamConnection): void
   onConnectionClosed(connection: UpstreamConnection): void
-}
-
-/** How a target proves who it is, and we to it. */
-export type UpstreamSecurity = {
-  /** The name its certificate must have; the host's unless given. */
-  readonly serverName: string | undefined
-  /** Trusted authorities and our certificate, as of now. */
-  context(nowMs: number): SecureContext | undefined
-}
-
-/** What is needed to be sure of the other side of a TLS connection, and for it to be sure of us. */
-export function tlsOptions(
-  origin: UpstreamOrigin,
-  security: UpstreamSecurity | undefined,
-  nowMs: number,
-): ConnectionOptions {
-  const secureContext = security?.context(nowMs)
-  return {
-    servername: security?.serverName ?? origin.serverName,
-    ...(secureContext === undefined ? {} : { secureContext }),
-  }
-}
-
-/** OpenSSL's codes have an underscore, and the system's have none but for the resolver's. */
-function isTlsError(code: string): boolean {
-  return (code.includes('_') && !code.startsWith('EAI_')) || code === 'EPROTO'
 }
 
 /** Why an exchange with an upstream failed. */

@@ -1,8 +1,9 @@
+import type { UpstreamSecurity } from './dial.ts'
 import type { GatewayLimits } from './limits.ts'
 import type { ResponseHead } from './response-head.ts'
 import type { Ticker } from './ticker.ts'
 import { UpstreamConnection } from './upstream-connection.ts'
-import type { UpstreamExchange, UpstreamSecurity } from './upstream-connection.ts'
+import type { UpstreamExchange } from './upstream-connection.ts'
 import type { UpstreamOrigin } from './upstream-origin.ts'
 
 /** How a target is asked whether it is well. Times in milliseconds. */

@@ -1,9 +1,12 @@
+import type { Socket } from 'node:net'
+import { dial } from './dial.ts'
+import type { UpstreamSecurity } from './dial.ts'
 import type { GatewayLimits } from './limits.ts'
 import type { Ticker } from './ticker.ts'
 import { TargetHealth } from './target-health.ts'
 import type { EjectionRule, HealthChange } from './target-health.ts'
 import { UpstreamConnection } from './upstream-connection.ts'
-import type { ConnectionOwner, UpstreamExchange, UpstreamSecurity } from './upstream-connection.ts'
+import type { ConnectionOwner, UpstreamExchange } from './upstream-connection.ts'
 import { UpstreamProbe } from './upstream-probe.ts'
 import type { ProbeRule } from './upstream-probe.ts'
 import type { UpstreamOrigin } from './upstream-origin.ts'
@@ -69,6 +72,11 @@ export class Upstream implements ConnectionOwner {
   cancel(waiter: UpstreamWaiter): void {
     const index = this.#waiting.findIndex((waiting) => waiting.waiter === waiter)
     if (index !== -1) this.#waiting.splice(index, 1)
+  }
+
+  /** A connection of its own, for what is no exchange; whoever asks for it looks after it. */
+  dial(protocol: 'http/1.1' | 'h2'): Socket {
+    return dial(this.origin, protocol, this.#security, this.#ticker.nowMs)
   }
 
   /** Exchanges under way and waiting. */
