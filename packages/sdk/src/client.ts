@@ -1,4 +1,5 @@
 export type { AuthenticationMethod } from './client/authenticate.ts'
+export type { Subject, SubjectContext } from './client/on-behalf-of.ts'
 export { createTokenSource } from './client/token-source.ts'
-export type { AccessToken, TokenSource } from './client/token-source.ts'
+export type { AccessToken, ClientTokenSource, TokenSource } from './client/token-source.ts'
 export type { TokenSourceEvent, TokenSourceOptions } from './client/token-source-options.ts'

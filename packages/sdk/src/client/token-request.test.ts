@@ -30,7 +30,7 @@ const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/token`
 
 test('a request is what RFC 6749 §4.4.2 says', async () => {
   const response = await ask(json(200, { ...granted, scope: 'a b' }), {
-    fields: { audience: 'billing', scope: 'a b' },
+    fields: { grant_type: 'client_credentials', audience: 'billing', scope: 'a b' },
   })
   assert.equal(response.token.revealText(), 'abc.def.ghi')
   assert.equal(response.lifetimeSeconds, 300)

@@ -13,7 +13,7 @@ export type TokenRequest = {
   readonly clientSecret: string
   /** Another assertion, when the request has to be sent twice: an issuer takes each once. */
   readonly another?: (() => string | Promise<string>) | undefined
-  /** What narrows the token: `scope`, `audience`, `resource`, `roles`. */
+  /** The grant, and what narrows the token: `scope`, `audience`, `resource`, `roles`. */
   readonly fields: Readonly<Record<string, string>>
   /** For the whole exchange, milliseconds. */
   readonly timeoutMs: number
@@ -34,7 +34,7 @@ export type TokenResponse = {
 }
 
 /**
- * Asks a token endpoint once for a token by client credentials (RFC 6749 §4.4). No redirect is followed: it would take
+ * Asks a token endpoint once for a token (RFC 6749 §4.4, RFC 8693 §2.1). No redirect is followed: it would take
  * the secret along.
  *
  * @throws Problem `token-refused` when the issuer said no and will say so again, `token-unavailable` for everything
@@ -73,7 +73,7 @@ async function ask(request: TokenRequest): Promise<Answer> {
         Accept: 'application/json',
         'Content-Type': 'application/x-www-form-urlencoded',
       },
-      body: new URLSearchParams({ grant_type: 'client_credentials', ...fields, ...credentials }).toString(),
+      body: new URLSearchParams({ ...fields, ...credentials }).toString(),
       redirect: 'manual',
       signal: AbortSignal.timeout(timeoutMs),
     })
@@ -159,7 +159,10 @@ function refusalOf(
  * A short text of visible ASCII and blanks, as RFC 6749 §5.2 allows in an error. Undefined for anything else, and for
  * one that repeats the credentials that were sent: it would carry the secret into logs.
  */
-function quotable(value: unknown, { endpoint, clientId, clientSecret }: TokenRequest): string | undefined {
+function quotable(
+  value: unknown,
+  { endpoint, clientId, clientSecret, fields }: TokenRequest,
+): string | undefined {
   if (typeof value !== 'string' || value === '' || value.length > maxErrorLength) return undefined
   for (let at = 0; at < value.length; at++) {
     const code = value.charCodeAt(at)
@@ -168,6 +171,7 @@ function quotable(value: unknown, { endpoint, clientId, clientSecret }: TokenReq
   const { headers } = authenticate(endpoint.method, clientId, clientSecret)
   const basic = headers['Authorization']?.slice('Basic '.length)
   const sent = [clientSecret, encodeURIComponent(clientSecret), ...(basic === undefined ? [] : [basic])]
+  if (fields['subject_token'] !== undefined) sent.push(fields['subject_token'])
   return sent.some((text) => value.includes(text)) ? undefined : value
 }
 

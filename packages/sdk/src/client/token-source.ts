@@ -1,17 +1,12 @@
-import { systemClock } from '../core/clock.ts'
-import type { Clock } from '../core/clock.ts'
-import { isProblem, Problem } from '../core/problem.ts'
 import type { Secret } from '../core/secret.ts'
-import { createDpopKey } from '../jwt/dpop-proof.ts'
-import { assertionFile, signedAssertions } from './assertion.ts'
-import type { AssertionSource } from './assertion.ts'
-import { checkSecretUrl, discoverTokenEndpoint } from './endpoint.ts'
-import type { TokenEndpoint } from './endpoint.ts'
+import { checkSecretUrl } from './endpoint.ts'
 import { createTokenFetch } from './fetch.ts'
-import { Prover } from './prover.ts'
-import { requestToken } from './token-request.ts'
+import { HeldToken } from './held-token.ts'
+import { IssuerAccess } from './issuer-access.ts'
+import { SubjectTokens } from './on-behalf-of.ts'
+import type { Subject, SubjectContext } from './on-behalf-of.ts'
 import { checkOptions, fieldsOf } from './token-source-options.ts'
-import type { TokenSourceEvent, TokenSourceOptions } from './token-source-options.ts'
+import type { TokenSourceOptions } from './token-source-options.ts'
 
 /** An access token as its issuer gave it. */
 export type AccessToken = {
@@ -56,6 +51,21 @@ export type TokenSource = {
   readonly fetch: typeof globalThis.fetch
 }
 
+/** A source for the client itself, and for those on whose behalf it acts. */
+export type ClientTokenSource = TokenSource & {
+  /**
+   * A source of tokens with which this client acts on behalf of its own caller (token exchange, RFC 8693): the service
+   * that is called sees both. What is got for one caller is never used for another, and never longer than the caller's
+   * own token.
+   *
+   * @param who `auth` as the guard gave it; or the guard's context, which is then asked at each call.
+   * @throws Problem `auth-missing` for anything else, such as a copy of `auth`.
+   * @example
+   * const response = await stock.onBehalfOf(auth).fetch('https://stock.acme.example/items/7')
+   */
+  onBehalfOf(who: Subject | SubjectContext): TokenSource
+}
+
 /**
  * Makes a source of tokens for one service, by client credentials (RFC 6749 §4.4).
  *
@@ -74,229 +84,66 @@ export type TokenSource = {
  * })
  * const response = await billing.fetch('https://billing.acme.example/invoices/7')
  */
-export function createTokenSource(options: TokenSourceOptions): TokenSource {
+export function createTokenSource(options: TokenSourceOptions): ClientTokenSource {
   checkOptions(options)
-  return new ClientCredentialsSource(options)
+  return new ClientSource(new IssuerAccess(options), fieldsOf(options))
 }
 
-type Held = {
-  readonly token: AccessToken
-  readonly header: string
-  readonly obtainedAtMs: number
-  readonly renewAtMs: number
-  readonly usableUntilMs: number
-}
-
-class ClientCredentialsSource implements TokenSource {
+class Source implements TokenSource {
   readonly fetch: typeof globalThis.fetch
-  readonly #options: TokenSourceOptions
-  readonly #fields: Readonly<Record<string, string>>
-  readonly #clock: Clock
-  readonly #timeoutMs: number
-  readonly #issuerProver: Prover | undefined
-  readonly #prover: Prover | undefined
-  readonly #assertion: AssertionSource | undefined
-  #endpoint: TokenEndpoint | undefined
-  #held: Held | undefined
-  #flight: Promise<Held> | undefined
-  #failure: Problem | undefined
-  #failures = 0
-  #retryAtMs = 0
+  readonly #access: IssuerAccess
+  readonly #find: () => HeldToken
 
-  constructor(options: TokenSourceOptions) {
-    this.#options = options
-    this.#fields = fieldsOf(options)
-    this.#clock = options.clock ?? systemClock
-    this.#timeoutMs = options.timeoutMs ?? 5000
-    this.#assertion = assertionsOf(options, this.#clock)
-    if (options.dpop === true) {
-      const key = createDpopKey()
-      this.#issuerProver = new Prover(key, this.#clock)
-      this.#prover = new Prover(key, this.#clock)
-    }
+  /** @param find the token to use, asked at each call. */
+  constructor(access: IssuerAccess, find: () => HeldToken) {
+    this.#access = access
+    this.#find = find
+    const { fetch, dangerouslyAllowInsecureServices } = access.options
     this.fetch = createTokenFetch(this, {
-      prover: this.#prover,
-      fetch: options.fetch ?? globalThis.fetch,
-      allowInsecure: options.dangerouslyAllowInsecureServices === true,
+      prover: access.prover,
+      fetch: fetch ?? globalThis.fetch,
+      allowInsecure: dangerouslyAllowInsecureServices === true,
     })
   }
 
   async token(): Promise<AccessToken> {
-    return (await this.#hold()).token
+    return (await this.#find().hold()).token
   }
 
   async authHeader(): Promise<string> {
-    return (await this.#hold()).header
+    return (await this.#find().hold()).header
   }
 
   async headersFor(method: string, url: string): Promise<Readonly<Record<string, string>>> {
-    const allowInsecure = this.#options.dangerouslyAllowInsecureServices === true
+    const allowInsecure = this.#access.options.dangerouslyAllowInsecureServices === true
     checkSecretUrl(url, 'headersFor', allowInsecure, 'dangerouslyAllowInsecureServices')
-    const { header, token } = await this.#hold()
-    if (this.#prover === undefined) return { Authorization: header }
-    const proof = this.#prover.proofFor(method, url, token.secret.revealText())
+    const { header, token } = await this.#find().hold()
+    const { prover } = this.#access
+    if (prover === undefined) return { Authorization: header }
+    const proof = prover.proofFor(method, url, token.secret.revealText())
     return { Authorization: header, DPoP: proof.header }
   }
 
   async renewed(refused: AccessToken): Promise<AccessToken | undefined> {
-    const nowMs = this.#clock()
-    const held = this.#held
-    if (held !== undefined && held.token !== refused) return (await this.#hold()).token
-    // A service that refuses every token must not make us ask the issuer each time.
-    if (held !== undefined && nowMs < held.obtainedAtMs + youngMs) return undefined
-    try {
-      return (await this.#obtain(nowMs)).token
-    } catch {
-      // Told through onEvent. The refused token stays: other replicas of the service may still take it.
-      return undefined
-    }
-  }
-
-  #hold(): Held | Promise<Held> {
-    const nowMs = this.#clock()
-    const held = this.#held
-    if (held === undefined || nowMs >= held.usableUntilMs) return this.#obtain(nowMs)
-    // Asked here as well as there: during an outage, a rejected promise for each request would be for nothing.
-    if (nowMs >= held.renewAtMs && this.#flight === undefined && nowMs >= this.#retryAtMs) {
-      this.#obtain(nowMs).catch(() => {
-        // Told through onEvent; the token at hand goes on serving.
-      })
-    }
-    return held
-  }
-
-  /** Everyone who asks meanwhile waits for the same request. */
-  #obtain(nowMs: number): Promise<Held> {
-    if (this.#flight !== undefined) return this.#flight
-    if (this.#failure !== undefined && nowMs < this.#retryAtMs)
-      return Promise.reject(this.#stillFailing(nowMs))
-    this.#flight = this.#request(nowMs).finally(() => {
-      this.#flight = undefined
-    })
-    return this.#flight
-  }
-
-  async #request(nowMs: number): Promise<Held> {
-    try {
-      const endpoint = (this.#endpoint ??= await this.#findEndpoint())
-      const { token, lifetimeSeconds, scopes } = await requestToken({
-        endpoint,
-        clientId: this.#options.clientId,
-        clientSecret: await this.#readSecret(),
-        another: this.#assertion,
-        fields: this.#fields,
-        timeoutMs: this.#timeoutMs,
-        fetch: this.#options.fetch ?? globalThis.fetch,
-        prover: this.#issuerProver,
-        nowMs,
-      })
-      return this.#keep(token, lifetimeSeconds, scopes, nowMs)
-    } catch (error) {
-      throw this.#failed(error)
-    }
-  }
-
-  /** Counted from before the request was sent: the token is at least that old. */
-  #keep(secret: Secret, lifetimeSeconds: number, scopes: readonly string[] | undefined, nowMs: number): Held {
-    const lifeMs = lifetimeSeconds * 1000
-    const expiresAtMs = nowMs + lifeMs
-    // Spread, so that replicas that were started together do not renew together.
-    const renewAfterMs = lifeMs * renewAt * (1 - spread * (this.#options.random ?? Math.random)())
-    this.#held = {
-      token: Object.freeze({ secret, expiresAtMs, scopes }),
-      header: `${this.#prover === undefined ? 'Bearer' : 'DPoP'} ${secret.revealText()}`,
-      obtainedAtMs: nowMs,
-      renewAtMs: nowMs + renewAfterMs,
-      // A request takes a while to arrive, and clocks differ.
-      usableUntilMs: expiresAtMs - Math.min(marginMs, lifeMs / 10),
-    }
-    this.#failure = undefined
-    this.#failures = 0
-    this.#retryAtMs = 0
-    this.#tell({ kind: 'obtained', expiresAtMs })
-    return this.#held
-  }
-
-  #failed(error: unknown): Problem {
-    const problem = asTokenProblem(error)
-    const nowMs = this.#clock()
-    const backOffMs = Math.min(maxBackOffMs, firstBackOffMs * 2 ** this.#failures)
-    const waitMs =
-      problem.retryAfterSeconds === undefined
-        ? backOffMs * (1 - (this.#options.random ?? Math.random)() / 2)
-        : Math.max(problem.retryAfterSeconds * 1000, firstBackOffMs)
-    this.#failures++
-    this.#failure = problem
-    this.#retryAtMs = nowMs + waitMs
-    // The endpoint may have moved; a refusal shows that it has not.
-    if (problem.code !== 'token-refused') this.#endpoint = undefined
-    const stale = this.#held !== undefined && nowMs < this.#held.usableUntilMs
-    this.#tell({ kind: 'failed', problem, stale })
-    return this.#stillFailing(nowMs)
-  }
-
-  /** A problem of its own for each who asks, with the time that is left by now. */
-  #stillFailing(nowMs: number): Problem {
-    const { code, message, next } = this.#failure!
-    const options = {
-      ...(next === undefined ? {} : { next }),
-      retryAfterSeconds: Math.max(0, (this.#retryAtMs - nowMs) / 1000),
-    }
-    return code === 'token-refused'
-      ? new Problem('token-refused', message, options)
-      : new Problem('token-unavailable', message, options)
-  }
-
-  async #findEndpoint(): Promise<TokenEndpoint> {
-    const { issuer, tokenEndpoint, authentication } = this.#options
-    const method = this.#assertion === undefined ? authentication : 'assertion'
-    if (tokenEndpoint !== undefined) return { url: tokenEndpoint, method: method ?? 'client_secret_basic' }
-    const allowInsecure = this.#options.dangerouslyAllowInsecureIssuer === true
-    return discoverTokenEndpoint(issuer!, { timeoutMs: this.#timeoutMs, allowInsecure, method })
-  }
-
-  async #readSecret(): Promise<string> {
-    if (this.#assertion !== undefined) return this.#assertion()
-    const { clientSecret } = this.#options
-    let secret: Secret | string
-    try {
-      // With no assertion there is a secret: the options were checked.
-      secret = typeof clientSecret === 'function' ? await clientSecret() : clientSecret!
-    } catch (error) {
-      // Its message may quote what was read.
-      const code = (error as { code?: unknown } | null)?.code
-      throw new Problem(
-        'token-unavailable',
-        `the client's secret cannot be read${typeof code === 'string' ? ` (${code})` : ''}`,
-      )
-    }
-    return typeof secret === 'string' ? secret : secret.revealText()
-  }
-
-  #tell(event: TokenSourceEvent): void {
-    try {
-      this.#options.onEvent?.(event)
-    } catch {
-      // Told in the option's description: a full log must not stop calls between services.
-    }
+    return this.#find().renewed(refused)
   }
 }
 
-function assertionsOf(options: TokenSourceOptions, clock: Clock): AssertionSource | undefined {
-  const { privateKey: key, assertionFile: path, clientId, issuer } = options
-  if (key !== undefined) return signedAssertions({ key, clientId, issuer: issuer!, clock })
-  return path === undefined ? undefined : assertionFile(path)
-}
+class ClientSource extends Source implements ClientTokenSource {
+  readonly #access: IssuerAccess
+  readonly #subjects: SubjectTokens
 
-function asTokenProblem(error: unknown): Problem {
-  if (!isProblem(error)) return new Problem('token-unavailable', 'an unexpected failure')
-  if (error.code === 'token-refused' || error.code === 'token-unavailable') return error
-  return new Problem('token-unavailable', error.message, error.next === undefined ? {} : { next: error.next })
-}
+  constructor(access: IssuerAccess, fields: Readonly<Record<string, string>>) {
+    const own = new HeldToken(access, { ...fields, grant_type: 'client_credentials' })
+    super(access, () => own)
+    this.#access = access
+    this.#subjects = new SubjectTokens(access, fields)
+  }
 
-const renewAt = 0.8
-const spread = 0.1
-const marginMs = 10_000
-const youngMs = 5000
-const firstBackOffMs = 1000
-const maxBackOffMs = 60_000
+  onBehalfOf(who: Subject | SubjectContext): TokenSource {
+    if ('auth' in who) return new Source(this.#access, () => this.#subjects.of(who.auth()))
+    // Asked now: a mistake shows where it was made.
+    const held = this.#subjects.of(who)
+    return new Source(this.#access, () => held)
+  }
+}

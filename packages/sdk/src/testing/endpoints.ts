@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Jwk } from '../jwt/jwk.ts'
+import type { Verifier } from '../jwt/verifier.ts'
 import { answerTokenRequest } from './token-endpoint.ts'
 import type { TestIssuer } from './memory-issuer.ts'
 
@@ -25,6 +26,8 @@ export type TestClient =
 /** What the endpoints answer from. */
 export type Endpoints = {
   readonly issuer: TestIssuer
+  /** Verifies what is exchanged: any token of this issuer. */
+  readonly subjects: Verifier
   readonly clients: Readonly<Record<string, TestClient>>
   readonly keysMaxAgeSeconds: number
   readonly faults: Faults
@@ -54,7 +57,7 @@ function answerMetadata(_: IncomingMessage, response: ServerResponse, { issuer: 
     issuer: url,
     jwks_uri: `${url}/.well-known/jwks.json`,
     token_endpoint: `${url}/token`,
-    grant_types_supported: ['client_credentials'],
+    grant_types_supported: ['client_credentials', 'urn:ietf:params:oauth:grant-type:token-exchange'],
     response_types_supported: [],
     token_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post'],
   })

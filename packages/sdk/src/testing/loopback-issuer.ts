@@ -6,6 +6,8 @@ import { Problem } from '../core/problem.ts'
 import type { Clock } from '../core/clock.ts'
 import type { KeySet } from '../jwt/key-set.ts'
 import { createRemoteKeySet } from '../jwt/remote-key-set.ts'
+import { createVerifier } from '../jwt/verifier.ts'
+import { dangerouslyAnyAudience } from '../jwt/verifier-options.ts'
 import { answerIssuerRequest } from './endpoints.ts'
 import type { Faults, IssuerRequests, TestClient } from './endpoints.ts'
 import { issuerNames, MemoryIssuer } from './memory-issuer.ts'
@@ -83,10 +85,21 @@ class LoopbackIssuer extends MemoryIssuer implements StartedTestIssuer {
     super(options)
     this.#server = server
     this.#clients = clients
+    const { clock, revocations } = this
+    // The keys themselves: its own endpoint may be made to fail.
+    const keySet = super.keySet()
+    const subjects = createVerifier({
+      issuer: this.url,
+      audience: dangerouslyAnyAudience,
+      keySet,
+      clock,
+      revocations,
+    })
     server.on('request', (request, response) => {
       const answer = (): void =>
         answerIssuerRequest(request, response, {
           issuer: this,
+          subjects,
           clients,
           keysMaxAgeSeconds,
           faults: this.#faults,

@@ -38,6 +38,44 @@ test('all a client may have, less on request, never more', async () => {
   }
 })
 
+test('an exchange: who it is about, who acts, and no more or longer than both have', async () => {
+  const form = { grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange', audience: 'shipping' }
+  const exchange = (subject_token: string, other: Record<string, string> = {}) =>
+    ask({ ...form, subject_token, subject_token_type, ...other }, 'orders:p%3As')
+  const shown = {
+    subject: 'alice',
+    clientId: 'web',
+    actor: 'gate',
+    roles: ['reader', 'admin'],
+    lifetimeSeconds: 60,
+  }
+  const good = await exchange(issuer.token(shown))
+  assert.equal(good.status, 200)
+  assert.equal(good.reply['issued_token_type'], subject_token_type)
+  assert.ok(Number(good.reply['expires_in']) <= 60)
+  const { sub, client_id, act, aud, roles } = claimsOf(good)!
+  assert.deepEqual(
+    { sub, client_id, act, aud, roles },
+    {
+      sub: 'alice',
+      client_id: 'orders',
+      act: { sub: 'orders', act: { sub: 'gate' } },
+      aud: 'shipping',
+      roles: ['reader'],
+    },
+  )
+  const broken = issuer.token({ dangerouslySignature: 'foreign' })
+  for (const refused of [
+    await exchange(broken),
+    await exchange(issuer.token({ lifetimeSeconds: -60 })),
+    await exchange(''),
+    await exchange(issuer.token(), { subject_token_type: 'urn:ietf:params:oauth:token-type:id_token' }),
+  ]) {
+    assert.deepEqual([refused.status, refused.reply['error']], [400, 'invalid_request'])
+  }
+  assert.equal((await exchange(issuer.token(), { roles: 'reader' })).reply['error'], 'invalid_scope')
+})
+
 test('who is not known gets nothing', async () => {
   for (const credentials of [
     'orders:wrong',
@@ -53,6 +91,8 @@ test('who is not known gets nothing', async () => {
   const other = await ask({ grant_type: 'password' }, 'orders:p%3As')
   assert.deepEqual([other.status, other.reply['error']], [400, 'unsupported_grant_type'])
 })
+
+const subject_token_type = 'urn:ietf:params:oauth:token-type:access_token'
 
 type Answer = { readonly status: number; readonly reply: Record<string, unknown> }
 

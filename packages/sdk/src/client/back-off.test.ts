@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Problem } from '../core/problem.ts'
+import { BackOff } from './back-off.ts'
+
+test('a second that doubles, up to a minute; a success starts it anew', () => {
+  const backOff = new BackOff(() => 0)
+  let now = 0
+  for (const seconds of [1, 2, 4, 8, 16, 32, 60, 60]) {
+    backOff.failed(new Problem('token-unavailable', 'x'), now)
+    assert.equal(backOff.failing(now)?.retryAfterSeconds, seconds)
+    now += seconds * 1000
+    assert.equal(backOff.failing(now), undefined)
+  }
+  backOff.succeeded()
+  backOff.failed(new Problem('token-refused', 'y', { next: 'z' }), now)
+  const { code, message, next, retryAfterSeconds } = backOff.failing(now)!
+  assert.deepEqual([code, message, next, retryAfterSeconds], ['token-refused', 'y', 'z', 1])
+})
+
+test('what the issuer says counts, but a second at least; chance takes off up to half of our own', () => {
+  const backOff = new BackOff(() => 1)
+  for (const [said, seconds] of [
+    [20, 20],
+    [0, 1],
+    [undefined, 2],
+  ] as const) {
+    backOff.failed(
+      new Problem('token-unavailable', 'x', said === undefined ? {} : { retryAfterSeconds: said }),
+      0,
+    )
+    assert.equal(backOff.failing(0)?.retryAfterSeconds, seconds)
+  }
+})

@@ -1,0 +1,47 @@
+import { Problem } from '../core/problem.ts'
+
+/** Leaves an issuer alone after a failure: for as long as it says, or for a second that doubles up to a minute. */
+export class BackOff {
+  readonly #random: () => number
+  #failure: Problem | undefined
+  #failures = 0
+  #untilMs = 0
+
+  /** @param random from 0 to 1, so that replicas that fail together do not come back together. */
+  constructor(random: () => number) {
+    this.#random = random
+  }
+
+  failed(problem: Problem, nowMs: number): void {
+    const backOffMs = Math.min(maxBackOffMs, firstBackOffMs * 2 ** this.#failures)
+    const waitMs =
+      problem.retryAfterSeconds === undefined
+        ? backOffMs * (1 - this.#random() / 2)
+        : Math.max(problem.retryAfterSeconds * 1000, firstBackOffMs)
+    this.#failures++
+    this.#failure = problem
+    this.#untilMs = nowMs + waitMs
+  }
+
+  succeeded(): void {
+    this.#failure = undefined
+    this.#failures = 0
+    this.#untilMs = 0
+  }
+
+  /** What failed, while nobody is to be asked: a problem of its own for each who wants to, with the time that is left. */
+  failing(nowMs: number): Problem | undefined {
+    if (this.#failure === undefined || nowMs >= this.#untilMs) return undefined
+    const { code, message, next } = this.#failure
+    const options = {
+      ...(next === undefined ? {} : { next }),
+      retryAfterSeconds: (this.#untilMs - nowMs) / 1000,
+    }
+    return code === 'token-refused'
+      ? new Problem('token-refused', message, options)
+      : new Problem('token-unavailable', message, options)
+  }
+}
+
+const firstBackOffMs = 1000
+const maxBackOffMs = 60_000

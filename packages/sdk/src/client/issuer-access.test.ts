@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { startTestIssuer } from '../testing/loopback-issuer.ts'
+import { IssuerAccess } from './issuer-access.ts'
+
+const grant = { grant_type: 'client_credentials' }
+
+test('the endpoint is looked up once, and again after a failure that is no refusal', async () => {
+  await using issuer = await startTestIssuer()
+  const access = new IssuerAccess(issuer.credentials())
+  for (let time = 0; time < 3; time++) await access.ask(grant, issuer.clock())
+  assert.equal(issuer.requests.metadata, 1)
+  await assert.rejects(access.ask({ grant_type: 'password' }, issuer.clock()), { code: 'token-refused' })
+  await access.ask(grant, issuer.clock())
+  assert.equal(issuer.requests.metadata, 1)
+  issuer.fail({ token: 503 })
+  await assert.rejects(access.ask(grant, issuer.clock()), { code: 'token-unavailable' })
+  issuer.recover()
+  await access.ask(grant, issuer.clock())
+  assert.equal(issuer.requests.metadata, 2)
+})
+
+test('whatever goes wrong, it is one of two problems', async () => {
+  const fails = new IssuerAccess({
+    tokenEndpoint: 'http://127.0.0.1:1/token',
+    clientId: 'orders',
+    clientSecret: () => {
+      throw new TypeError('s3cr3t')
+    },
+  })
+  await assert.rejects(fails.ask(grant, 0), { code: 'token-unavailable', message: /cannot be read$/ })
+})
+
+test('one key for all tokens of a client with dpop', () => {
+  const access = new IssuerAccess({
+    tokenEndpoint: 'https://x/token',
+    clientId: 'a',
+    clientSecret: 'b',
+    dpop: true,
+  })
+  assert.ok(access.prover?.proofFor('GET', 'https://y/').header)
+  assert.equal(
+    new IssuerAccess({ tokenEndpoint: 'https://x/', clientId: 'a', clientSecret: 'b' }).prover,
+    undefined,
+  )
+})
