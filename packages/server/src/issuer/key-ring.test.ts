@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { after, test } from 'node:test'
 import { isProblem, Problem, Secret } from '@countersign/sdk/core'
-import { createVerifier } from '@countersign/sdk/jwt'
+import { createVerifier, generateSigningKey } from '@countersign/sdk/jwt'
 import { createMemoryStore } from '../store/memory.ts'
 import { openSqliteStore } from '../store/sqlite.ts'
 import type { Store } from '../store/store.ts'
@@ -197,6 +197,48 @@ test('removing the signing key takes effect at once, here and in the other repli
   await one.ring.remove(keyId)
   assert.deepEqual(states(one.ring, start), ['retired', 'active'])
   await assert.rejects(one.ring.remove('no such key'), { code: 'ring-key-unknown' })
+})
+
+test('the audit log tells what became of each key, and who wanted it', async () => {
+  const store = createMemoryStore()
+  const { ring, clock } = await openRing({ store })
+  await ring.rotate('client ops')
+  await ring.rotate('client ops')
+  clock.nowMs = start + 1000 * (timing.leadSeconds + 3600)
+  await ring.refresh()
+  await ring.remove(ring.signerAt(clock.nowMs).keyId, 'client ops')
+  const records = await store.readAudit(0, 10)
+  assert.deepEqual(
+    records.map(({ actor, action }) => `${actor}: ${action}`),
+    ['issuer: key.announced', 'client ops: key.announced', 'issuer: key.retired', 'client ops: key.removed'],
+  )
+  assert.equal(JSON.parse(records[1]!.detail)['because'], 'asked')
+})
+
+test('a key that was made elsewhere is announced first, and signs after the usual lead', async () => {
+  const { ring, clock } = await openRing()
+  const key = generateSigningKey('ES256')
+  await ring.import(key, 'client ops')
+  assert.deepEqual(states(ring, start), ['active', 'announced'])
+  assert.notEqual(ring.signerAt(start).keyId, key.keyId)
+  assert.ok(ring.publishedAt(start).some((jwk) => jwk['kid'] === key.keyId))
+  clock.nowMs = start + 1000 * timing.leadSeconds
+  await ring.refresh()
+  assert.equal(ring.signerAt(clock.nowMs).keyId, key.keyId)
+  assert.equal(await verify(ring, clock.nowMs), 'verified')
+})
+
+test('a key is imported once, for the ring’s algorithm, and not while another one is announced', async () => {
+  const { ring, clock } = await openRing()
+  await assert.rejects(ring.import(generateSigningKey('EdDSA')), { code: 'ring-key-refused' })
+  const key = generateSigningKey('ES256')
+  await ring.import(key)
+  await assert.rejects(ring.import(key), { code: 'ring-key-refused' })
+  await assert.rejects(ring.import(generateSigningKey('ES256')), { code: 'ring-key-refused' })
+  await ring.remove(key.keyId)
+  // Whoever took it out did not want it back.
+  await assert.rejects(ring.import(key), { code: 'ring-key-refused' })
+  assert.equal(await verify(ring, clock.nowMs), 'verified')
 })
 
 test('a failed turn does not stop the next one', async () => {

@@ -1,13 +1,15 @@
 import { isProblem, Problem } from '@countersign/sdk/core'
 import type { Clock } from '@countersign/sdk/core'
 import { createKeySet, supportedAlgorithms } from '@countersign/sdk/jwt'
-import type { Algorithm, Jwk, KeySet, Signer } from '@countersign/sdk/jwt'
+import type { Algorithm, Jwk, KeySet, Signer, SigningKey } from '@countersign/sdk/jwt'
 import type { Log } from '../log.ts'
-import type { KeyRecord, Store } from '../store/store.ts'
+import type { AuditEntry, KeyRecord, Store } from '../store/store.ts'
+import { auditEntry } from './audit.ts'
+import type { AuditActor } from './audit.ts'
 import type { KeySeal } from './key-seal.ts'
 import { OpenKeys } from './open-keys.ts'
 import { applyPlan, planRing, removeKey, viewRing } from './rotate.ts'
-import type { KeyState, RingView } from './rotate.ts'
+import type { Announcement, FreshKey, KeyState, RingView } from './rotate.ts'
 import type { RotationTiming } from './rotation-timing.ts'
 
 /** The issuer's own keys, turning by themselves. Nothing on the token path waits for the store. */
@@ -22,13 +24,24 @@ export type KeyRing = {
   describe(nowMs: number): readonly KeyDescription[]
   /** Reads the ring from the store and does what is due. Called by itself every `refreshSeconds`. */
   refresh(): Promise<void>
-  /** Announces a new key now instead of when it is due; it signs after the usual lead. */
-  rotate(): Promise<void>
+  /**
+   * Announces a new key now instead of when it is due; it signs after the usual lead.
+   *
+   * @param by who wants it, for the audit log.
+   */
+  rotate(by?: AuditActor): Promise<void>
+  /**
+   * Announces a key that was made elsewhere; like every key it signs after the usual lead.
+   *
+   * @throws Problem `ring-key-refused` for one that is in the ring already or has another algorithm, and while another one
+   * is announced.
+   */
+  import(key: SigningKey, by?: AuditActor): Promise<void>
   /**
    * Takes a key out at once, because it may be in wrong hands: its tokens are refused by whoever has fetched the
    * key set since. @throws Problem `ring-key-unknown`
    */
-  remove(keyId: string): Promise<void>
+  remove(keyId: string, by?: AuditActor): Promise<void>
   /** Stops turning; resolves when no use of the store is under way any more. */
   close(): Promise<void>
 }
@@ -98,7 +111,7 @@ export async function openKeyRing(options: KeyRingOptions): Promise<KeyRing> {
     queue = turn.catch(() => {})
     return turn
   }
-  const refresh = (asked = false): Promise<void> => inTurn(() => turnRing(options, keys, { asked }))
+  const refresh = (): Promise<void> => inTurn(() => turnRing(options, keys, { asked: false }))
 
   let closed = false
   let refreshing = false
@@ -153,9 +166,10 @@ export async function openKeyRing(options: KeyRingOptions): Promise<KeyRing> {
         retired: record.retired,
       }))
     },
-    refresh: () => refresh(),
-    rotate: () => refresh(true),
-    remove: (keyId) => inTurn(() => removeFromRing(options, keys, keyId)),
+    refresh,
+    rotate: (by) => inTurn(() => turnRing(options, keys, { asked: true, by })),
+    import: (key, by) => inTurn(() => importIntoRing(options, keys, key, by)),
+    remove: (keyId, by) => inTurn(() => removeFromRing(options, keys, keyId, by)),
     async close() {
       closed = true
       clearInterval(timer)
@@ -174,7 +188,7 @@ type KnownRing = {
 async function turnRing(
   options: KeyRingOptions,
   keys: OpenKeys,
-  wish: { asked: boolean },
+  wish: { readonly asked: boolean; readonly by?: AuditActor | undefined },
 ): Promise<KnownRing> {
   const { timing, algorithm, log } = options
   return writeRing(options, keys, (records, nowMs) => {
@@ -183,6 +197,12 @@ async function turnRing(
     const fresh = plan.announce === undefined ? undefined : keys.fresh(algorithm)
     return {
       next: applyPlan(records, plan, { nowMs, timing, ...(fresh === undefined ? {} : { fresh }) }),
+      audit: [
+        ...plan.retire.map((subject) => auditEntry({ nowMs, action: 'key.retired', subject })),
+        ...(plan.announce === undefined || fresh === undefined
+          ? []
+          : [announcedEntry('key.announced', { nowMs, by: wish.by, fresh, announcement: plan.announce })]),
+      ],
       report() {
         for (const keyId of plan.retire) log.info('keys.retired', { keyId })
         if (plan.announce === undefined) return
@@ -194,7 +214,62 @@ async function turnRing(
   })
 }
 
-async function removeFromRing(options: KeyRingOptions, keys: OpenKeys, keyId: string): Promise<KnownRing> {
+async function importIntoRing(
+  options: KeyRingOptions,
+  keys: OpenKeys,
+  key: SigningKey,
+  by: AuditActor | undefined,
+): Promise<KnownRing> {
+  const { timing, algorithm, log } = options
+  const { keyId } = key
+  if (key.algorithm !== algorithm) {
+    throw new Problem(
+      'ring-key-refused',
+      `the ring signs with ${algorithm}, and this key is for ${key.algorithm}`,
+      {
+        next: 'set issuer.keys.algorithm first, or bring a key for it',
+      },
+    )
+  }
+  return writeRing(options, keys, (records, nowMs) => {
+    if (records.some((record) => record.keyId === keyId)) {
+      throw new Problem('ring-key-refused', `the ring has or had a key ${keyId}: none comes back`)
+    }
+    const plan = planRing(records, { nowMs, timing, algorithm, asked: true })
+    if (plan?.announce === undefined) {
+      throw new Problem('ring-key-refused', 'another key is announced already', {
+        next: 'wait until it signs, or remove it: countersign keys',
+      })
+    }
+    const announcement = plan.announce
+    const fresh = keys.seal(key)
+    return {
+      next: applyPlan(records, plan, { nowMs, timing, fresh }),
+      audit: [announcedEntry('key.imported', { nowMs, by, fresh, announcement })],
+      report() {
+        const activeFrom = new Date(announcement.activeFromMs).toISOString()
+        log.info('keys.announced', { keyId, algorithm, because: 'imported', activeFrom })
+      },
+    }
+  })
+}
+
+function announcedEntry(
+  action: 'key.announced' | 'key.imported',
+  about: { nowMs: number; by: AuditActor | undefined; fresh: FreshKey; announcement: Announcement },
+): AuditEntry {
+  const { nowMs, by, fresh, announcement } = about
+  const activeFrom = new Date(announcement.activeFromMs).toISOString()
+  const detail = { algorithm: fresh.algorithm, because: announcement.because, activeFrom }
+  return auditEntry({ nowMs, actor: by, action, subject: fresh.keyId, detail })
+}
+
+async function removeFromRing(
+  options: KeyRingOptions,
+  keys: OpenKeys,
+  keyId: string,
+  by: AuditActor | undefined,
+): Promise<KnownRing> {
   const { timing, algorithm, log } = options
   return writeRing(options, keys, (records, nowMs) => {
     const record = records.find((candidate) => candidate.keyId === keyId)
@@ -206,12 +281,18 @@ async function removeFromRing(options: KeyRingOptions, keys: OpenKeys, keyId: st
     if (record.retired !== undefined) return undefined
     return {
       next: removeKey(records, keyId, { nowMs, timing, fresh: keys.fresh(algorithm) }),
+      audit: [auditEntry({ nowMs, actor: by, action: 'key.removed', subject: keyId })],
       report: () => log.warn('keys.removed', { keyId }),
     }
   })
 }
 
-type RingChange = { readonly next: readonly KeyRecord[]; report(): void }
+type RingChange = {
+  readonly next: readonly KeyRecord[]
+  /** Written together with it. */
+  readonly audit: readonly AuditEntry[]
+  report(): void
+}
 
 async function writeRing(
   { store, clock }: KeyRingOptions,
@@ -224,7 +305,7 @@ async function writeRing(
     keys.open(records)
     const changed = change(records, clock())
     if (changed === undefined) return { records, readAtMs }
-    if (await store.replaceRing(version, changed.next)) {
+    if (await store.replaceRing(version, changed.next, changed.audit)) {
       keys.open(changed.next)
       changed.report()
       return { records: changed.next, readAtMs }

@@ -45,10 +45,15 @@ export class OpenKeys {
   fresh(algorithm: Algorithm): FreshKey {
     if (this.#spare === undefined) {
       const key = generateSigningKey(algorithm)
-      const label = { keyId: key.keyId, algorithm }
-      this.#spare = { key, fresh: { ...label, sealedKey: this.#seal.seal(privateJwk(key), label) } }
+      this.#spare = { key, fresh: this.seal(key) }
     }
     return this.#spare.fresh
+  }
+
+  /** A key that was made elsewhere, sealed for the store. */
+  seal(key: SigningKey): FreshKey {
+    const label = { keyId: key.keyId, algorithm: key.algorithm }
+    return { ...label, sealedKey: this.#seal.seal(privateJwk(key), label) }
   }
 
   signer(record: KeyRecord): Signer {

@@ -47,7 +47,7 @@ export function createRevoke({ list, keyRing, log }: RevokeParts): Revoke {
       if (!(await list.add(one, bounds, one === record ? audit : []))) throw full(bounds)
     }
     // After the list, by which everybody hears of it first: the key set may be cached for minutes.
-    if (record.kind === 'key') await keyRing.remove(record.id)
+    if (record.kind === 'key') await keyRing.remove(record.id, by === undefined ? 'operator' : `client ${by}`)
     log.info('revoked', {
       client: by,
       ...(record.kind === 'token' ? { tokenId: record.id } : {}),
