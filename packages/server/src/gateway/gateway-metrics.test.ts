@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { EventEmitter } from 'node:events'
 import { createServer } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
 import { test } from 'node:test'
 import { createMetrics } from '../metrics/registry.ts'
 import { countPools, observeGateway } from './gateway-metrics.ts'
@@ -38,12 +39,18 @@ test('requests by service, route, status class and reason', async (t) => {
 
 test('a client that leaves before its answer, and an exchange that fails', () => {
   const metrics = createMetrics()
-  const observer = observeGateway(metrics, undefined)
+  const observer = observeGateway({
+    metrics,
+    accessLog: undefined,
+    tracing: undefined,
+    proxies: () => undefined,
+  })
   const response = Object.assign(new EventEmitter(), { headersSent: false, statusCode: 200 })
   const call: ObservedCall = {
     request: {} as IncomingMessage,
     response: response as unknown as ServerResponse,
-    client: { address: '192.0.2.1' },
+    span: undefined,
+    client: { address: '192.0.2.1', socket: new Socket() },
     path: undefined,
     service: undefined,
     route: undefined,

@@ -8,8 +8,12 @@ import type { Grid } from '../metrics/grid.ts'
 import type { Metrics } from '../metrics/registry.ts'
 import { failureStatus } from './failures.ts'
 import type { ExchangeFailure } from './failures.ts'
+import { senderOf } from './forwarded.ts'
 import type { KeySets } from './key-sets.ts'
 import type { ReadyRoute, ReadyService } from './routes.ts'
+import type { TrustedProxies } from '../address.ts'
+import { readTraceContext } from '../trace-context.ts'
+import type { TracedRequest, Tracing } from '../tracing.ts'
 import type { Upstreams } from './upstreams.ts'
 
 /** Told what the gateway does; changes nothing of it. */
@@ -23,9 +27,11 @@ export type GatewayObserver = {
 
 /** The parts of a call that are observed; most of them only known at its end. */
 export type ObservedCall = {
+  /** Set here, when somebody traces. */
+  span: TracedRequest | undefined
   readonly request: IncomingMessage
   readonly response: ServerResponse
-  readonly client: { readonly address: string }
+  readonly client: { readonly address: string; readonly socket: Socket }
   readonly path: { readonly path: string } | undefined
   readonly service: ReadyService | undefined
   readonly route: ReadyRoute | undefined
@@ -39,9 +45,10 @@ export type ObservedCall = {
  * Counts what a gateway does, by service, route, status class and reason. All of these are words of the trust file or of
  * ours, and all series are found by the route, so that a request pays for a few additions and nothing else.
  *
- * @param accessLog told each request that it wants, at its end
+ * @param options.accessLog told each request that it wants, at its end
+ * @param options.proxies asked for whose request it is
  */
-export function observeGateway(metrics: Metrics, accessLog: AccessLog | undefined): GatewayObserver {
+export function observeGateway({ metrics, accessLog, tracing, proxies }: ObserveOptions): GatewayObserver {
   const count = countRequests(metrics)
   const failures = new Map<string, Grid>()
   const failed = metrics.counter(
@@ -59,6 +66,7 @@ export function observeGateway(metrics: Metrics, accessLog: AccessLog | undefine
     // Who left before the head had gone out got nothing.
     const status = response.headersSent ? response.statusCode : 0
     const reason = call.reason ?? 'none'
+    call.span?.end(status, endAttributes(call, status))
     count(service, route, status, reason, durationMs)
     if (accessLog?.wants(status) !== true) return
     accessLog.write({
@@ -67,7 +75,7 @@ export function observeGateway(metrics: Metrics, accessLog: AccessLog | undefine
       path: call.path?.path,
       status,
       durationMs,
-      address: call.client.address,
+      address: senderOf(proxies(), call.client, request.rawHeaders).address,
       requestId: call.requestId,
       service: service?.name,
       route: route?.name,
@@ -75,12 +83,14 @@ export function observeGateway(metrics: Metrics, accessLog: AccessLog | undefine
       tokenId: token?.tokenId,
       reason,
       failure: call.failure,
+      traceId: call.span?.traceId ?? readTraceContext(request.rawHeaders)?.traceId,
     })
   }
   return {
     begin(call) {
       const startedMs = performance.now()
       active += 1
+      if (tracing !== undefined) beginSpan(tracing, call, proxies())
       call.response.on('close', () => ended(call, startedMs))
     },
     upstreamFailed(service, failure) {
@@ -93,6 +103,39 @@ export function observeGateway(metrics: Metrics, accessLog: AccessLog | undefine
     },
     watch: (server) => countConnections(server, metrics),
   }
+}
+
+export type ObserveOptions = {
+  readonly metrics: Metrics
+  readonly accessLog: AccessLog | undefined
+  readonly tracing: Tracing | undefined
+  readonly proxies: () => TrustedProxies | undefined
+}
+
+function beginSpan(tracing: Tracing, call: ObservedCall, proxies: TrustedProxies | undefined): void {
+  const { request, client } = call
+  const { address, protocol } = senderOf(proxies, client, request.rawHeaders)
+  call.span = tracing.begin('gateway.proxy', readTraceContext(request.rawHeaders), {
+    'http.request.method': request.method,
+    'url.path': pathOf(request),
+    'url.scheme': protocol,
+    'client.address': address,
+    'network.peer.address': client.address,
+  })
+}
+
+function endAttributes({ service, route, reason, failure }: ObservedCall, status: number) {
+  return {
+    'http.route': route?.name,
+    'countersign.service': service?.name,
+    'countersign.reason': reason,
+    'error.type': failure ?? (status >= 500 ? String(status) : undefined),
+  }
+}
+
+function pathOf({ url = '' }: IncomingMessage): string {
+  const query = url.indexOf('?')
+  return query === -1 ? url : url.slice(0, query)
 }
 
 /** What has come and gone, by route; a route that is in the file no more keeps its numbers. */

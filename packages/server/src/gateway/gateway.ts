@@ -22,6 +22,9 @@ import type { Routing } from './routes.ts'
 import { createServe } from './serve-request.ts'
 import type { GatewayState } from './serve-request.ts'
 import { startTicker } from './ticker.ts'
+import { createTrustedProxies } from '../address.ts'
+import type { TrustedProxies } from '../address.ts'
+import type { Tracing } from '../tracing.ts'
 import type { Trust } from '../trust/trust.ts'
 import { Upstreams } from './upstreams.ts'
 
@@ -38,6 +41,8 @@ export type GatewayOptions = {
   readonly metrics?: Metrics
   /** One line per request; none unless given. */
   readonly accessLog?: AccessLog
+  /** A span per request; none unless given. */
+  readonly tracing?: Tracing
 }
 
 /** The proxy in front of services: lets through what the trust file allows, and nothing else. */
@@ -68,7 +73,7 @@ export type Gateway = {
  */
 export function createGateway(options: GatewayOptions): Gateway {
   refuseUnknownOptions('createGateway', options, optionNames)
-  const { ownIssuer, onDecision, metrics, accessLog, clock = systemClock, log = silentLog } = options
+  const { ownIssuer, onDecision, metrics, accessLog, tracing, clock = systemClock, log = silentLog } = options
   const limits = readLimits(options.limits)
   const upstreams = new Upstreams(limits, log, () => ticker)
   const keySets = new KeySets(clock, log)
@@ -96,9 +101,15 @@ export function createGateway(options: GatewayOptions): Gateway {
     failures: new FailureLog(log),
     onDecision,
     observer:
-      metrics === undefined && accessLog === undefined
+      metrics === undefined && accessLog === undefined && tracing === undefined
         ? undefined
-        : observeGateway(metrics ?? createMetrics(), accessLog),
+        : observeGateway({
+            metrics: metrics ?? createMetrics(),
+            accessLog,
+            tracing,
+            proxies: () => state.proxies,
+          }),
+    proxies: proxiesOf(options.trust),
     isReady: () => !state.draining && keySets.ready(),
   }
   const front = createFrontServer(limits, createServe(state))
@@ -128,6 +139,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       }
       state.routing = routing
       state.realm = trust.gateway?.realm ?? defaultRealm
+      state.proxies = proxiesOf(trust)
     },
     close: ({ announceMs = 0 } = {}) => (closing ??= close(announceMs)),
   }
@@ -139,9 +151,24 @@ function tickMs({ connectMs, replyHeadMs, replyStallMs, clientStallMs, waitMs }:
   return Math.max(10, Math.min(250, Math.floor(shortest / 4)))
 }
 
+/** Nobody is the common case, and costs nothing. */
+function proxiesOf({ trustedProxies = [] }: Trust): TrustedProxies | undefined {
+  return trustedProxies.length === 0 ? undefined : createTrustedProxies(trustedProxies)
+}
+
 function wait(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
 }
 
 const defaultRealm = 'countersign'
-const optionNames = ['trust', 'ownIssuer', 'clock', 'log', 'onDecision', 'limits', 'metrics', 'accessLog']
+const optionNames = [
+  'trust',
+  'ownIssuer',
+  'clock',
+  'log',
+  'onDecision',
+  'limits',
+  'metrics',
+  'accessLog',
+  'tracing',
+]

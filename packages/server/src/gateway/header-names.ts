@@ -10,6 +10,7 @@ export type HeaderFate =
   | 'connection'
   | 'content-length'
   | 'host'
+  | 'trace'
   | 'transfer-encoding'
   | 'upgrade'
   | 'via'
@@ -58,6 +59,9 @@ const specialNames: ReadonlyMap<string, HeaderFate> = new Map<string, HeaderFate
   ['content-length', 'content-length'],
   ['content-type', 'forward-once'],
   ['host', 'host'],
+  // Passed on when well formed, or replaced by a span of ours.
+  ['traceparent', 'trace'],
+  ['tracestate', 'trace'],
   ['transfer-encoding', 'transfer-encoding'],
   ['upgrade', 'upgrade'],
   ['via', 'via'],

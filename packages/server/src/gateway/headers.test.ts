@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { forwardedLines, replyHeaders, upstreamFields } from './headers.ts'
+import { forwardedLines } from './forwarded.ts'
+import { replyHeaders, upstreamFields } from './headers.ts'
 import type { GatedRequest } from './request-gate.ts'
 import { parseResponseHead } from './response-head.ts'
 
@@ -33,7 +34,7 @@ test('what the client may say comes first, what only we may say last, framing an
       'caf\xe9',
     ],
     { ...gated, body: 'chunked', dropped: ['x-trace'] },
-    forwardedLines('10.0.0.9', 'gateway'),
+    forwardedLines({ address: '10.0.0.9', protocol: 'http' }, 'gateway'),
     'Via: 1.1 us\r\n',
     'Countersign-Subject: orders\r\n',
   )
@@ -61,10 +62,6 @@ test('a length is written from the number, and nothing without a body', () => {
   assert.equal(head(12), 'Content-Length: 12\r\n\r\n')
   assert.equal(head(0), 'Content-Length: 0\r\n\r\n')
   assert.equal(head('none'), '\r\n')
-})
-
-test('without a Host nothing is said of one', () => {
-  assert.equal(forwardedLines('::1', undefined), 'X-Forwarded-For: ::1\r\nX-Forwarded-Proto: http\r\n')
 })
 
 test('a reply loses what is hop by hop, what its Connection names, and its framing', () => {

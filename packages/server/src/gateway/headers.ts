@@ -35,12 +35,6 @@ export function upstreamFields(
   )
 }
 
-/** The X-Forwarded-* lines; whatever the client sent under these names is dropped. */
-export function forwardedLines(clientAddress: string, authority: string | undefined): string {
-  const lines = `X-Forwarded-For: ${clientAddress}\r\nX-Forwarded-Proto: http\r\n`
-  return authority === undefined ? lines : `${lines}X-Forwarded-Host: ${authority}\r\n`
-}
-
 /**
  * The headers of a reply for the client, names and values in turns: hop-by-hop ones and those named in the upstream's
  * Connection header taken out, and the framing left to be written anew.

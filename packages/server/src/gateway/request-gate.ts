@@ -32,7 +32,7 @@ export function gateRequest(request: RawRequest): GatedRequest | GateRefusal {
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]!
     const fate = headerFate(name)
-    if (fate === 'forward' || fate === 'drop') continue
+    if (fate === 'forward' || fate === 'drop' || fate === 'trace') continue
     const value = rawHeaders[i + 1]!
     switch (fate) {
       case 'host':
@@ -89,8 +89,11 @@ export function gateRequest(request: RawRequest): GatedRequest | GateRefusal {
   }
 
   // RFC 9110 §7.8: an upgrade may be ignored, and for h2c it must be for clients that offer it on every request.
+  let websocket = false
   if (upgrade !== undefined && upgrade.toLowerCase() !== 'h2c') {
-    return { kind: 'unsupported', what: 'upgrade' }
+    if (!isWebSocketUpgrade(request)) return { kind: 'unsupported', what: 'upgrade' }
+    if (chunked || (contentLength ?? 0) > 0) return malformed('an upgrade with a body')
+    websocket = true
   }
   // TRACE would send the token and the identity headers back to whoever asks.
   if (method === 'TRACE' || method === 'CONNECT') return { kind: 'unsupported', what: 'method' }
@@ -108,13 +111,14 @@ export function gateRequest(request: RawRequest): GatedRequest | GateRefusal {
     body: chunked ? 'chunked' : contentLength === undefined ? 'none' : contentLength,
     dropped,
     via,
+    websocket,
   }
 }
 
 /** The parts of node:http's request that the gate reads. */
 export type RawRequest = Pick<
   IncomingMessage,
-  'httpVersionMajor' | 'httpVersionMinor' | 'method' | 'rawHeaders' | 'url'
+  'httpVersionMajor' | 'httpVersionMinor' | 'method' | 'rawHeaders' | 'url' | 'headers'
 >
 
 export type GatedRequest = {
@@ -130,6 +134,22 @@ export type GatedRequest = {
   readonly dropped: readonly string[] | undefined
   /** Who has passed the request on before us (RFC 9110 §7.6.3). */
   readonly via: string | undefined
+  /** It asks to become a WebSocket. */
+  readonly websocket: boolean
+}
+
+/**
+ * Whether a request asks for a WebSocket and nothing else (RFC 6455 §4.2.1). Node's parser is told so as well: behind any
+ * other upgrade it goes on to read HTTP.
+ */
+export function isWebSocketUpgrade({
+  method,
+  httpVersionMinor,
+  headers,
+}: Pick<IncomingMessage, 'method' | 'httpVersionMinor' | 'headers'>): boolean {
+  if (method !== 'GET' || httpVersionMinor !== 1 || headers.upgrade?.toLowerCase() !== 'websocket') return false
+  const options = (headers.connection ?? '').toLowerCase().split(',')
+  return options.some((option) => option.trim() === 'upgrade')
 }
 
 export type GateRefusal =
@@ -159,7 +179,8 @@ function readConnection(value: string): readonly string[] | string | undefined {
   for (const part of value.toLowerCase().split(',')) {
     const name = part.trim()
     if (name === '' || name === 'close' || name === 'keep-alive' || isHopByHop(name)) continue
-    if (headerFate(name) !== 'forward' || name === 'cookie')
+    const fate = headerFate(name)
+    if ((fate !== 'forward' && fate !== 'trace') || name === 'cookie')
       return 'a Connection header that names a protected header'
     names.push(name)
   }

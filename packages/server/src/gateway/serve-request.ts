@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isProblem, Problem } from '@countersign/sdk/core'
 import type { Clock, Denial } from '@countersign/sdk/core'
+import type { TrustedProxies } from '../address.ts'
 import { canonicalPath, challenge, problemResponse } from '@countersign/sdk/policy'
 import type { CanonicalPath } from '@countersign/sdk/policy'
 import { plainAnswer, sendAnswer, wantsJson } from './answer.ts'
@@ -15,7 +16,8 @@ import type { FailureLog } from './failure-log.ts'
 import { failureAnswer, failureStatus } from './failures.ts'
 import type { ExchangeFailure } from './failures.ts'
 import { forward } from './forward.ts'
-import { forwardedLines, upstreamFields } from './headers.ts'
+import { forwardedLines, senderOf } from './forwarded.ts'
+import { upstreamFields } from './headers.ts'
 import type { GatewayLimits } from './limits.ts'
 import type { Serve } from './listen.ts'
 import type { Log } from '../log.ts'
@@ -25,6 +27,8 @@ import type { GatedRequest, GateRefusal } from './request-gate.ts'
 import type { ReadyService, Routing } from './routes.ts'
 import type { Ticker } from './ticker.ts'
 import type { Allowance } from './token-facts.ts'
+import { readTraceContext, traceLines } from '../trace-context.ts'
+import type { TracedRequest } from '../tracing.ts'
 import type { Upstream } from './upstream.ts'
 
 /** What serving a request needs of the gateway it belongs to. */
@@ -44,19 +48,22 @@ export type GatewayState = {
   readonly onDecision: ((record: DecisionRecord) => void) | undefined
   /** Shown each request when it begins; what becomes of it stands in the call in the end. */
   readonly observer: GatewayObserver | undefined
+  /** Whose word on the client's address and protocol is taken. */
+  proxies: TrustedProxies | undefined
   /** Whether to send us requests. */
   readonly isReady: () => boolean
 }
 
 /** The walk of a proxied call: request gate, route, check, and forward or refuse. */
 export function createServe(gateway: GatewayState): Serve {
-  return (client, request, response, expectsContinue) => {
+  return (client, request, response, expectsContinue, upgradable) => {
     const call: Call = {
       gateway,
       client,
       request,
       response,
       expectsContinue,
+      upgradable,
       unread: false,
       path: undefined,
       service: undefined,
@@ -67,6 +74,7 @@ export function createServe(gateway: GatewayState): Serve {
       reason: undefined,
       failure: undefined,
       requestId: undefined,
+      span: undefined,
     }
     gateway.observer?.begin(call)
     try {
@@ -96,7 +104,17 @@ function walk(call: Call): void {
   const nowhere = locate(call, gateway.routing, gated.method, gated.host?.name)
   if (nowhere !== undefined) return refuse(call, nowhere)
   const service = call.service!
-  const outcome = decide(call, request.rawHeaders, nowMs)
+  if (gated.websocket) {
+    const fault = handshakeFault(request.rawHeaders, takesCookies(service))
+    if (!call.upgradable || service.websocket?.routes.has(call.route!.name) !== true) {
+      return answer(call, plainAnswer(501, json(call)), true)
+    }
+    if (fault !== undefined) return refuse(call, deny('request-malformed', fault), undefined, true)
+  }
+  const outcome =
+    call.span === undefined
+      ? decide(call, request.rawHeaders, nowMs)
+      : call.span.within('auth.verify', () => decide(call, request.rawHeaders, nowMs))
   if (outcome instanceof Promise) checkLater(call, gated, service, outcome)
   else conclude(call, gated, service, outcome)
 }
@@ -108,6 +126,8 @@ type Call = Asked & {
   readonly request: IncomingMessage
   readonly response: ServerResponse
   readonly expectsContinue: boolean
+  /** The connection can become a WebSocket. */
+  readonly upgradable: boolean
   /** Whether a body may follow that nobody has read. */
   unread: boolean
   /** The good token it came with. */
@@ -117,6 +137,8 @@ type Call = Asked & {
   /** How the exchange with the upstream failed. */
   failure: ExchangeFailure | undefined
   requestId: string | undefined
+  /** Undefined when nobody traces. */
+  span: TracedRequest | undefined
 }
 
 /** Keys have to be fetched first. The client may leave meanwhile. */
@@ -163,7 +185,8 @@ function send(call: Call, gated: GatedRequest, service: ReadyService, { identity
     fields: upstreamFields(
       request.rawHeaders,
       gated,
-      forwardedLines(client.address, gated.host?.authority),
+      forwardedLines(senderOf(gateway.proxies, client, request.rawHeaders), gated.host?.authority) +
+        traceOf(call),
       `Via: 1.1 ${gateway.viaName}\r\n`,
       identity,
     ),
@@ -180,6 +203,12 @@ function send(call: Call, gated: GatedRequest, service: ReadyService, { identity
     cutShort: (failure, upstream, defect) =>
       logFailure(call, service, upstream, 'reply cut short', failure, defect),
   })
+}
+
+/** Our span's context when somebody traces, else what the client sent, if it is well formed. */
+function traceOf({ span, request }: Call): string {
+  const context = span?.context ?? readTraceContext(request.rawHeaders)
+  return context === undefined ? '' : traceLines(context)
 }
 
 function logFailure(

@@ -3,6 +3,8 @@ import type { Clock } from '@countersign/sdk/core'
 import type { AccessLog } from '../access-log.ts'
 import { createGrid, statusClass, statusClasses } from '../metrics/grid.ts'
 import type { Metrics } from '../metrics/registry.ts'
+import { readTraceContext } from '../trace-context.ts'
+import type { TracedRequest, Tracing } from '../tracing.ts'
 import { issuerPaths } from './discovery.ts'
 import type { KeyRing } from './key-ring.ts'
 import type { TokenErrorCode } from './refusal.ts'
@@ -17,6 +19,7 @@ export type IssuerMetricsOptions = {
   readonly metrics: Metrics
   readonly accessLog?: AccessLog | undefined
   readonly addressOf: (request: IncomingMessage) => string
+  readonly tracing?: Tracing | undefined
 }
 
 /**
@@ -34,11 +37,12 @@ export type IssuerMetricsOptions = {
 export function observeIssuer(
   options: IssuerMetricsOptions,
 ): (request: IncomingMessage, response: ServerResponse) => void {
-  const { issuer, metrics, accessLog, addressOf } = options
+  const { issuer, metrics, accessLog, addressOf, tracing } = options
   const endpoints = new Map(
     Object.entries(issuerPaths(issuer)).map(([endpoint, path]) => [path, endpoint] as const),
   )
   for (const endpoint of ['livez', 'readyz']) endpoints.set(`/${endpoint}`, endpoint)
+  const { token: tokenPath } = issuerPaths(issuer)
   const names = [...endpoints.values()]
   const requests = createGrid(
     metrics.counter('countersign_issuer_requests_total', 'Requests answered.', ['endpoint', 'status']),
@@ -62,7 +66,12 @@ export function observeIssuer(
   metrics.gauge('countersign_issuer_active_requests', 'Requests being answered.', () => active)
   observeRing(options)
 
-  const answered = (request: IncomingMessage, response: ServerResponse, startedMs: number): void => {
+  const answered = (
+    request: IncomingMessage,
+    response: ServerResponse,
+    startedMs: number,
+    span: TracedRequest | undefined,
+  ): void => {
     active -= 1
     const durationMs = performance.now() - startedMs
     // Who left before the head had gone out got nothing.
@@ -76,6 +85,11 @@ export function observeIssuer(
       const { grant = 'none', auth = 'none' } = about?.kind ?? {}
       tokens.add(grant, auth, about?.outcome)
     }
+    span?.end(status, {
+      'countersign.client': about?.client,
+      'countersign.outcome': about?.outcome,
+      'error.type': status >= 500 ? String(status) : undefined,
+    })
     if (accessLog?.wants(status) !== true) return
     accessLog.write({
       part: 'issuer',
@@ -88,12 +102,22 @@ export function observeIssuer(
       service: about?.service,
       tokenId: about?.tokenId,
       outcome: about?.outcome,
+      traceId: span?.traceId ?? readTraceContext(request.rawHeaders)?.traceId,
     })
   }
   return (request, response) => {
     const startedMs = performance.now()
     active += 1
-    response.on('close', () => answered(request, response, startedMs))
+    const span =
+      tracing === undefined || pathOf(request) !== tokenPath
+        ? undefined
+        : tracing.begin('auth.token', readTraceContext(request.rawHeaders), {
+            'http.request.method': request.method,
+            'http.route': tokenPath,
+            'url.path': tokenPath,
+            'client.address': addressOf(request),
+          })
+    response.on('close', () => answered(request, response, startedMs, span))
   }
 }
 

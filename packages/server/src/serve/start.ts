@@ -14,9 +14,10 @@ import { createMetrics } from '../metrics/registry.ts'
 import { silentLog } from '../log.ts'
 import type { Log } from '../log.ts'
 import { measuredStore } from '../store/measured.ts'
+import { openTracing } from '../tracing.ts'
 import { openStore } from '../store/open.ts'
 import type { Store } from '../store/store.ts'
-import type { ListenAddress, Trust } from '../trust/trust.ts'
+import type { AuthzProxy, ListenAddress, Trust } from '../trust/trust.ts'
 import { logDecision } from './decision-log.ts'
 import { addressText, drain, listen } from './listen.ts'
 import { frozenChanges } from './frozen-changes.ts'
@@ -74,6 +75,7 @@ export async function startServers(options: ServeOptions): Promise<RunningServer
   const shared = { log, ...(clock === undefined ? {} : { clock }) }
   checkParts(trust, only)
   const metrics = trust.operations?.listen === undefined ? undefined : createMetrics()
+  const tracing = openTracing()
   const accessLog = createAccessLog(log, trust.operations?.accessLogShare ?? 0)
   const undo: (() => Promise<void>)[] = []
   try {
@@ -84,7 +86,7 @@ export async function startServers(options: ServeOptions): Promise<RunningServer
       undo.push(() => store.close())
       const created = await createIssuer({ settings: trust.issuer, trust, store, ...shared })
       const observe =
-        metrics === undefined && accessLog === undefined
+        metrics === undefined && accessLog === undefined && tracing === undefined
           ? undefined
           : observeIssuer({
               issuer: trust.issuer.url,
@@ -93,6 +95,7 @@ export async function startServers(options: ServeOptions): Promise<RunningServer
               metrics: metrics ?? createMetrics(),
               accessLog,
               addressOf: created.addressOf,
+              tracing,
             })
       const server = issuerServer(created, store, beforeIssuer, drainMs, observe)
       undo.push(() => server.close(0))
@@ -109,13 +112,14 @@ export async function startServers(options: ServeOptions): Promise<RunningServer
         limits: { drainMs },
         ...(metrics === undefined ? {} : { metrics }),
         ...(accessLog === undefined ? {} : { accessLog }),
+        ...(tracing === undefined ? {} : { tracing }),
         ...shared,
       })
       const created = gateway
       undo.push(() => created.close())
     }
     // Compiled before anything listens: a mistake must not show for a moment as a server that is there.
-    const addresses: { -readonly [part in keyof RunningServers['addresses']]: ListenAddress } = {}
+    const addresses: Started = {}
     if (issuer !== undefined)
       addresses.issuer = await listen(issuer.server, trust.issuer!.listen, 'issuer.listen')
     if (gateway !== undefined)
@@ -186,6 +190,9 @@ function running(
     },
   }
 }
+
+type Addresses = RunningServers['addresses']
+type Started = { -readonly [part in keyof Addresses]: Addresses[part] }
 
 /** Each kind of proxy asks at an address of its own. */
 async function listenAuthz(
