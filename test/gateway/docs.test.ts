@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { identityHeaders } from '../../packages/server/src/gateway/identity.ts'
-import { readLimits } from '../../packages/server/src/gateway/limits.ts'
+import { identityHeaders, identityNames } from '../../packages/server/src/gateway/identity.ts'
 import { readTrust } from '../../packages/server/src/trust/read.ts'
+import { readLimits } from '../../packages/server/src/gateway/limits.ts'
 
 const issuer = "issuer: { url: http://localhost:8080, listen: 127.0.0.1:8080, store: 'memory:' }\n"
 const page = readFileSync(new URL('../../docs/gateway.md', import.meta.url), 'utf8')
@@ -69,4 +69,29 @@ test('docs/gateway.md lists every header a service gets, and no other', () => {
     [...page.matchAll(/^\| `(Countersign-[A-Za-z-]+)` +\|/gm)].map(([, name]) => name),
     names,
   )
+})
+
+const proxies = readFileSync(new URL('../../docs/proxies.md', import.meta.url), 'utf8')
+
+test('the trust file of docs/proxies.md has no mistake', () => {
+  const text = /^```yaml\n([\s\S]*?)^```$/m.exec(proxies)![1]!
+  const reading = readTrust(text, { file: 'proxies.md', env: {}, readFile: () => '' })
+  assert.ok(reading.kind === 'trust', JSON.stringify(reading))
+  assert.deepEqual(reading.warnings, [])
+  assert.deepEqual(
+    reading.trust.gateway!.authz!.map(({ proxy }) => proxy),
+    ['nginx', 'envoyGrpc'],
+  )
+})
+
+test('docs/proxies.md has nginx and Caddy set every identity header, and no other', () => {
+  const set = [...proxies.matchAll(/proxy_set_header (Countersign-[A-Za-z-]+) (\S+);/g)]
+  assert.deepEqual(set.map(([, name]) => name!.toLowerCase()).sort(), [...identityNames].sort())
+  for (const [, name, variable] of set) {
+    const asVariable = name!.toLowerCase().replaceAll('-', '_')
+    assert.equal(variable, `$${asVariable}`)
+    assert.ok(proxies.includes(`auth_request_set $${asVariable} $upstream_http_${asVariable};`), name)
+  }
+  const [, copied] = /copy_headers (.+)/.exec(proxies)!
+  assert.deepEqual(copied!.toLowerCase().split(' ').sort(), [...identityNames].sort())
 })

@@ -7,7 +7,13 @@ import type { DecisionRecord } from '../../packages/server/src/gateway/decision.
 import { createGateway } from '../../packages/server/src/gateway/gateway.ts'
 import type { Gateway, GatewayOptions } from '../../packages/server/src/gateway/gateway.ts'
 import type { GatewayLimits } from '../../packages/server/src/gateway/limits.ts'
-import type { Route, Service, Trust, UpstreamSettings } from '../../packages/server/src/trust/trust.ts'
+import type {
+  AuthzSettings,
+  Route,
+  Service,
+  Trust,
+  UpstreamSettings,
+} from '../../packages/server/src/trust/trust.ts'
 
 /**
  * A gateway on a loopback port with real keys, for tests: one service "billing" at /billing in front of the given
@@ -48,6 +54,8 @@ export type StandOptions = {
   readonly service?: Partial<Service>
   readonly services?: readonly Service[]
   readonly gateway?: Partial<GatewayOptions>
+  /** Decision endpoints for other proxies. */
+  readonly authz?: readonly AuthzSettings[]
 }
 
 export type Stand = {
@@ -65,7 +73,11 @@ export function standTrust(upstreamUrl: string, options: StandOptions = {}): Tru
   return {
     file: 'test.yaml',
     issuer: options.remoteIssuer === undefined ? undefined : issuerAt(options.remoteIssuer),
-    gateway: { listen: { host: '127.0.0.1', port: 0 }, realm: 'acme' },
+    gateway: {
+      listen: { host: '127.0.0.1', port: 0 },
+      realm: 'acme',
+      ...(options.authz === undefined ? {} : { authz: options.authz }),
+    },
     trusted: new Map(),
     services: new Map(services.map((service) => [service.name, service])),
     clients: new Map(),

@@ -78,6 +78,7 @@ const ownTexts = {
   200: 'ok',
   204: '',
   400: 'Malformed Request',
+  403: 'Forbidden',
   404: 'Not Found',
   408: 'Request Timeout',
   413: 'Content Too Large',

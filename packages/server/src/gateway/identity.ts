@@ -74,6 +74,17 @@ function encode(character: string): string {
     : encodeURIComponent(character)
 }
 
+/** The names of all of them, in lower case. */
+export const identityNames: readonly string[] = [
+  'countersign-subject',
+  'countersign-client',
+  'countersign-issuer',
+  'countersign-roles',
+  'countersign-scopes',
+  'countersign-token-id',
+  'countersign-actor',
+]
+
 const PERCENT = 0x25
 /** Leaves room for all of them within the 32 KiB most servers take as a head. */
 const longestValue = 4 * 1024

@@ -1,5 +1,5 @@
 import type { Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Server as NetServer } from 'node:net'
 import { Problem } from '@countersign/sdk/core'
 import type { ListenAddress } from '../trust/trust.ts'
 
@@ -11,7 +11,7 @@ import type { ListenAddress } from '../trust/trust.ts'
  * @throws Problem `port-taken`, or `address-unusable` where this machine or this user may not listen
  */
 export function listen(
-  server: Server,
+  server: NetServer,
   { host, port }: ListenAddress,
   setting: string,
 ): Promise<ListenAddress> {
@@ -27,7 +27,7 @@ export function listen(
 }
 
 function cannotListen(address: ListenAddress, setting: string, cause: NodeJS.ErrnoException): Problem {
-  const variable = `COUNTERSIGN_${setting.replace('.', '_').toUpperCase()}`
+  const variable = `COUNTERSIGN_${setting.replaceAll('.', '_').toUpperCase()}`
   const where = `${setting}: ${addressText(address)}`
   if (cause.code === 'EADDRINUSE') {
     return new Problem('port-taken', `${where} is taken by another program`, {

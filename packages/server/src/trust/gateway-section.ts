@@ -1,3 +1,4 @@
+import { authzSection, resolveAuthz } from './authz-section.ts'
 import { dpopSection, resolveDpop } from './dpop-section.ts'
 import { mistake } from './reading.ts'
 import type { Reading } from './reading.ts'
@@ -24,8 +25,18 @@ export const gatewaySection = located(
 export type GatewayDraft = typeof gatewaySection extends Shape<infer T> ? T : never
 
 /** The settings the gateway runs on; undefined when something in it was mistaken. */
-export function resolveGateway(draft: GatewayDraft, reading: Reading): GatewaySettings | undefined {
-  const { listen, realm = 'countersign', url, dpop } = draft.value
+    tls: optional(tlsSection('gateway'), 'Its certificate; plain http without.'),
+    clientCertificates: optional(
+      located(clientCertificatesSection('gateway')),
+      'Asks callers for a certificate; {} for no more than that.',
+    ),
+    authz: optional(authzSection, 'Decisions for other proxies, each kind at an address of its own.'),
+export function resolveGateway(
+  draft: GatewayDraft,
+  proxies: readonly string[] | undefined,
+  reading: Reading,
+): GatewaySettings | undefined {
+  const { listen, realm = 'countersign', url, dpop, authz, tls, clientCertificates } = draft.value
   const loads = reading.secretsFor === 'all' || reading.secretsFor === 'gateway'
   const proofs = resolveDpop(dpop, loads, reading)
   if (listen === undefined) return undefined
@@ -34,6 +45,9 @@ export function resolveGateway(draft: GatewayDraft, reading: Reading): GatewaySe
 
 /** A binding that the gateway cannot check would refuse everybody. */
 export function checkBindings(
+  const endpoints = authz === undefined ? {} : { authz: resolveAuthz(authz, listen, reading) }
+  const surroundings = { hasTls: tls !== undefined, hasProxies: (proxies ?? []).length > 0 }
+  const certificates = resolveClientCertificates(clientCertificates, surroundings, reading)
   services: ServiceDrafts | undefined,
   gateway: GatewayDraft | undefined,
   reading: Reading,

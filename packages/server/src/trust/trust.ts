@@ -90,6 +90,21 @@ export type TrustedIssuer = {
   readonly algorithms: readonly Algorithm[]
   /** The `typ` its tokens must carry (RFC 8725 §3.11): `at+jwt` unless the file says otherwise. */
   readonly type: string
+  readonly tls?: TlsSettings
+  readonly clientCertificates?: ClientCertificateSettings
+  /** Decision endpoints for other proxies; none unless given. */
+  readonly authz?: readonly AuthzSettings[]
+}
+
+/** Which proxy asks, and so in which words it says what it was asked itself. */
+export type AuthzProxy = 'nginx' | 'traefik' | 'caddy' | 'envoy' | 'envoyGrpc'
+
+export type AuthzSettings = {
+  readonly proxy: AuthzProxy
+  /** For this proxy alone. */
+  readonly listen: ListenAddress
+  /** Addresses and networks it asks from; none: whoever can reach the address, which is on loopback then. */
+  readonly peers: readonly string[]
   readonly keys:
     | { readonly kind: 'discovery' }
     | { readonly kind: 'jwks'; readonly url: string }
