@@ -1,7 +1,7 @@
 /** Test support: a PostgreSQL server of its own, in a folder of its own, for as long as a test file runs. */
 import { execFileSync, spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
-import { chownSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { chownSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { delimiter, join } from 'node:path'
@@ -15,6 +15,10 @@ export type PostgresServer = {
   newDatabase(): Promise<Secret>
   /** Kills the server without warning and starts it again. */
   crash(): Promise<void>
+  /** Ends the server without warning. @returns starts it again */
+  halt(): Promise<() => Promise<void>>
+  /** Stops every process of the server where it stands: connections stay, and nobody answers. @returns lets them go on */
+  freeze(): () => void
   stop(): Promise<void>
 }
 
@@ -91,11 +95,38 @@ export async function startPostgres(): Promise<PostgresServer> {
       await end(child, 'SIGKILL')
       child = await start()
     },
+    async halt() {
+      await end(child, 'SIGKILL')
+      return async () => {
+        child = await start()
+      }
+    },
+    freeze() {
+      const all = [child.pid!, ...childrenOf(child.pid!)]
+      for (const id of all) process.kill(id, 'SIGSTOP')
+      return () => {
+        for (const id of all) {
+          try {
+            process.kill(id, 'SIGCONT')
+          } catch {
+            // It was on its way out when it was stopped.
+          }
+        }
+      }
+    },
     async stop() {
-      await end(child, 'SIGINT')
+      // Halted by a test that failed half-way, there is nothing to end.
+      if (child.exitCode === null && child.signalCode === null) await end(child, 'SIGINT')
       rmSync(folder, { recursive: true, force: true })
     },
   }
+}
+
+/** Processes that this one has started, as the kernel has it; none where there is no such file. */
+function childrenOf(id: number): number[] {
+  const file = `/proc/${id}/task/${id}/children`
+  if (!existsSync(file)) return []
+  return readFileSync(file, 'utf8').trim().split(' ').filter(Boolean).map(Number)
 }
 
 type Ids = { readonly uid: number; readonly gid: number }
