@@ -90,7 +90,8 @@ test('upgrades and tunnels carry nothing (Envoy CVE-2024-23326, CVE-2025-64763, 
   ]) {
     const reached = upstream.requests.length
     const client = new RawClient(stand.port).send(first + smuggled)
-    assert.equal((await client.reply()).status, 501)
+    // 400 for who sends more behind a WebSocket's handshake before there is an answer to it.
+    assert.equal((await client.reply()).status, first.includes('Upgrade: websocket') ? 400 : 501)
     assert.equal(await client.end(), '')
     assert.equal(upstream.requests.length, reached)
   }

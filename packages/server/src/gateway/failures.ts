@@ -8,7 +8,7 @@ export function failureAnswer(failure: ExchangeFailure, wantsJson: boolean): Ans
   return plainAnswer(status, wantsJson, status === 503 ? { 'Retry-After': '1' } : {})
 }
 
-export type ExchangeFailure = UpstreamFailure | 'client-stalled'
+export type ExchangeFailure = UpstreamFailure | 'client-stalled' | 'upgrade-malformed'
 
 /** 502: the service is not there or talks nonsense. 504: it is too slow. 503: we have no room for the request. */
 export const failureStatus: Readonly<Record<ExchangeFailure, 408 | 500 | 502 | 503 | 504>> = {
@@ -30,6 +30,7 @@ export const failureStatus: Readonly<Record<ExchangeFailure, 408 | 500 | 502 | 5
   'length-ambiguous': 502,
   'chunk-malformed': 502,
   'upgrade-unasked': 502,
+  'upgrade-malformed': 502,
   'interim-excess': 502,
   'cut-short': 502,
 }

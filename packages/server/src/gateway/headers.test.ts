@@ -81,4 +81,5 @@ const gated: GatedRequest = {
   body: 'none',
   dropped: undefined,
   via: undefined,
+  websocket: false,
 }

@@ -1,11 +1,12 @@
-import { createServer } from 'node:http'
-import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http'
+import { createServer, ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerOptions } from 'node:http'
 import { Server as NetServer } from 'node:net'
 import type { Socket } from 'node:net'
 import { answerText, plainAnswer, sendAnswer } from './answer.ts'
 import type { OwnStatus } from './answer.ts'
 import { ClientConnection } from './client-connection.ts'
 import type { GatewayLimits } from './limits.ts'
+import { isWebSocketUpgrade } from './request-gate.ts'
 
 /**
  * The server towards clients: Node's own parser with every leniency off and every limit set. It settles where requests
@@ -22,7 +23,7 @@ export function createFrontServer(limits: GatewayLimits, serve: Serve): Front {
 
   const accept = (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void => {
     const client = connections.get(request.socket)
-    client?.serve(response, () => serve(client, request, response, expectsContinue))
+    client?.serve(response, () => serve(client, request, response, expectsContinue, false))
   }
   server.on('connection', (socket: Socket) => {
     connections.set(socket, new ClientConnection(socket, limits))
@@ -37,6 +38,21 @@ export function createFrontServer(limits: GatewayLimits, serve: Serve): Front {
       sendAnswer(plainAnswer(417), client, request, response, { unread: false, close: true }),
     )
   })
+  if (canChooseUpgrades) {
+    server.on('upgrade', (request, socket, early) => {
+      const client = connections.get(socket as Socket)
+      // Who sends more before it has an answer may be passing on what somebody else has written (RFC 9931).
+      if (client === undefined || client.busy || client.closing || early.length > 0) {
+        return closeWith(client?.busy === true ? undefined : 400, socket as Socket)
+      }
+      // Node's parser has let go of the connection: whatever is answered is the last on it.
+      const response = new ServerResponse(request)
+      response.shouldKeepAlive = false
+      response.assignSocket(socket as Socket)
+      response.once('finish', () => (socket as Socket).destroySoon())
+      serve(client, request, response, false, true)
+    })
+  }
   // Not passed on to the request listeners: without this, Node would close the connection without a word.
   server.on('connect', (_request, socket) => closeWith(501, socket as Socket))
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
@@ -59,12 +75,18 @@ export type Front = {
   close(): Promise<void>
 }
 
-/** Serves one request. `expectsContinue`: its body comes only after "100 Continue". */
+/**
+ * Serves one request.
+ *
+ * @param expectsContinue its body comes only after "100 Continue"
+ * @param upgradable the connection is out of the parser's hands, and can become a WebSocket
+ */
 export type Serve = (
   client: ClientConnection,
   request: IncomingMessage,
   response: ServerResponse,
   expectsContinue: boolean,
+  upgradable: boolean,
 ) => void
 
 async function close(
@@ -99,6 +121,8 @@ function serverOptions(limits: GatewayLimits): ServerOptions {
     noDelay: true,
     // Without streams for requests that have no body; older versions of Node take no notice.
     optimizeEmptyRequests: true,
+    // Asked only about requests that the parser takes for an upgrade.
+    ...(canChooseUpgrades ? { shouldUpgradeCallback: isWebSocketUpgrade } : {}),
   }
   return options
 }
@@ -112,6 +136,14 @@ function closeWith(status: OwnStatus | undefined, socket: Socket): void {
   const timer = setTimeout(() => socket.destroy(), lingerMs)
   timer.unref()
   socket.once('close', () => clearTimeout(timer))
+}
+
+/** Before 24.9 a listener for upgrades would get all of them, the offers of h2c as well: there is none then. */
+const canChooseUpgrades = isAtLeast(process.versions.node, 24, 9)
+
+function isAtLeast(version: string, major: number, minor: number): boolean {
+  const [ourMajor = 0, ourMinor = 0] = version.split('.').map(Number)
+  return ourMajor > major || (ourMajor === major && ourMinor >= minor)
 }
 
 const lingerMs = 500

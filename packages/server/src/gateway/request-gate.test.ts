@@ -17,6 +17,7 @@ test('an ordinary request', () => {
     body: 'none',
     dropped: undefined,
     via: undefined,
+    websocket: false,
   })
 })
 
@@ -52,6 +53,22 @@ test('an upgrade to h2c is an offer, and not taken', () => {
     'x',
   ]
   assert.equal(pass({ rawHeaders }).kind, 'request')
+})
+
+test('a WebSocket is asked for by GET, by HTTP/1.1, alone, and without a body', () => {
+  const asked = [...host, 'Connection', 'keep-alive, Upgrade', 'Upgrade', 'WebSocket']
+  assert.equal(pass({ rawHeaders: asked }).websocket, true)
+  assert.equal(pass({}).websocket, false)
+  for (const parts of [
+    { rawHeaders: asked, method: 'POST' },
+    { rawHeaders: asked, httpVersionMinor: 0 },
+    { rawHeaders: [...host, 'Connection', 'Upgrade', 'Upgrade', 'websocket, h2c'] },
+    { rawHeaders: [...asked, 'Upgrade', 'websocket'] },
+    { rawHeaders: [...host, 'Upgrade', 'websocket'] },
+  ]) {
+    assert.deepEqual(gateRequest(request(parts)), { kind: 'unsupported', what: 'upgrade' })
+  }
+  assert.equal(gateRequest(request({ rawHeaders: [...asked, 'Content-Length', '1'] })).kind, 'denied')
 })
 
 test('everything else of an upgrade, and methods that mirror or tunnel, are not supported', () => {
@@ -147,7 +164,13 @@ function pass(parts: Partial<RawRequest>): GatedRequest {
 }
 
 function request(parts: Partial<RawRequest>): RawRequest {
-  return { httpVersionMajor: 1, httpVersionMinor: 1, method: 'GET', url: '/', rawHeaders: host, ...parts }
+  const { rawHeaders = host } = parts
+  const headers: Record<string, string> = {}
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]!.toLowerCase()
+    headers[name] = name in headers ? `${headers[name]}, ${rawHeaders[i + 1]!}` : rawHeaders[i + 1]!
+  }
+  return { httpVersionMajor: 1, httpVersionMinor: 1, method: 'GET', url: '/', rawHeaders, headers, ...parts }
 }
 
 const host: string[] = ['Host', 'billing.example']

@@ -118,7 +118,7 @@ export function gateRequest(request: RawRequest): GatedRequest | GateRefusal {
 /** The parts of node:http's request that the gate reads. */
 export type RawRequest = Pick<
   IncomingMessage,
-  'httpVersionMajor' | 'httpVersionMinor' | 'method' | 'rawHeaders' | 'url' | 'headers'
+  'headers' | 'httpVersionMajor' | 'httpVersionMinor' | 'method' | 'rawHeaders' | 'url'
 >
 
 export type GatedRequest = {
@@ -147,7 +147,8 @@ export function isWebSocketUpgrade({
   httpVersionMinor,
   headers,
 }: Pick<IncomingMessage, 'method' | 'httpVersionMinor' | 'headers'>): boolean {
-  if (method !== 'GET' || httpVersionMinor !== 1 || headers.upgrade?.toLowerCase() !== 'websocket') return false
+  if (method !== 'GET' || httpVersionMinor !== 1 || headers.upgrade?.toLowerCase() !== 'websocket')
+    return false
   const options = (headers.connection ?? '').toLowerCase().split(',')
   return options.some((option) => option.trim() === 'upgrade')
 }

@@ -7,6 +7,7 @@ import type { CanonicalPath, Principal, RouteTable } from '@countersign/sdk/poli
 import type { KeySets, OwnIssuer } from './key-sets.ts'
 import type { Route, Service, TokenPlace, Trust } from '../trust/trust.ts'
 import { TokenFacts } from './token-facts.ts'
+import type { TunnelRule } from './tunnel.ts'
 import type { UpstreamPool } from './upstream-pool.ts'
 
 /** A trust file made ready for requests. */
@@ -23,6 +24,9 @@ export type ReadyService = {
   readonly name: string
   readonly realm: string
   readonly upstream: UpstreamPool
+  /** Routes that may become WebSockets, by name; undefined: none. */
+  readonly websocket:
+    (TunnelRule & { readonly routes: ReadonlySet<string>; readonly outlivesToken: boolean }) | undefined
   /** How many leading segments of a path name the service and are taken off. */
   readonly prefixSegments: number
   readonly table: RouteTable<ReadyRoute>
@@ -121,6 +125,12 @@ function compileService(
     name,
     realm: parts.realm,
     upstream: parts.poolFor(service),
+    websocket: service.websocket && {
+      routes: new Set(service.websocket.routes),
+      connections: service.websocket.connections,
+      idleMs: service.websocket.idleSeconds * 1000,
+      outlivesToken: service.websocket.outlivesToken,
+    },
     prefixSegments,
     table: createRouteTable(routes),
     tokenFrom,

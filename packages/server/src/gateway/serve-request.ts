@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { isProblem, Problem } from '@countersign/sdk/core'
+import { deny, isProblem, Problem } from '@countersign/sdk/core'
 import type { Clock, Denial } from '@countersign/sdk/core'
 import type { TrustedProxies } from '../address.ts'
 import { canonicalPath, challenge, problemResponse } from '@countersign/sdk/policy'
@@ -29,6 +29,7 @@ import type { Ticker } from './ticker.ts'
 import type { Allowance } from './token-facts.ts'
 import { readTraceContext, traceLines } from '../trace-context.ts'
 import type { TracedRequest } from '../tracing.ts'
+import { handshakeFault, openTunnel } from './tunnel.ts'
 import type { Upstream } from './upstream.ts'
 
 /** What serving a request needs of the gateway it belongs to. */
@@ -171,6 +172,16 @@ function conclude(call: Call, gated: GatedRequest, service: ReadyService, { toke
 function send(call: Call, gated: GatedRequest, service: ReadyService, { identity }: Allowance): void {
   const { gateway, client, request, response, expectsContinue } = call
   const { path, query } = call.path!
+  const target = withoutPrefix(path, service.prefixSegments) + query
+  const fields = upstreamFields(
+    request.rawHeaders,
+    gated,
+    forwardedLines(senderOf(gateway.proxies, client, request.rawHeaders), gated.host?.authority) +
+      traceOf(call),
+    `Via: 1.1 ${gateway.viaName}\r\n`,
+    identity,
+  )
+  if (gated.websocket) return tunnel(call, service, target, fields)
   // A body where none is expected may be left unread by the upstream, which would take it for the next request.
   const last = call.unread && bodilessMethods.has(gated.method)
   forward({
@@ -181,15 +192,8 @@ function send(call: Call, gated: GatedRequest, service: ReadyService, { identity
     body: gated.body,
     expectsContinue,
     last,
-    target: withoutPrefix(path, service.prefixSegments) + query,
-    fields: upstreamFields(
-      request.rawHeaders,
-      gated,
-      forwardedLines(senderOf(gateway.proxies, client, request.rawHeaders), gated.host?.authority) +
-        traceOf(call),
-      `Via: 1.1 ${gateway.viaName}\r\n`,
-      identity,
-    ),
+    target,
+    fields,
     pool: service.upstream,
     limits: gateway.limits,
     ticker: gateway.ticker,
@@ -209,6 +213,33 @@ function send(call: Call, gated: GatedRequest, service: ReadyService, { identity
 function traceOf({ span, request }: Call): string {
   const context = span?.context ?? readTraceContext(request.rawHeaders)
   return context === undefined ? '' : traceLines(context)
+}
+
+function tunnel(call: Call, service: ReadyService, target: string, fields: string): void {
+  const { gateway, client, request, response, token } = call
+  const rule = service.websocket!
+  openTunnel({
+    client,
+    request,
+    response,
+    target,
+    fields,
+    pool: service.upstream,
+    rule,
+    lifeMs:
+      token === undefined || rule.outlivesToken ? undefined : token.expiresAtSeconds * 1000 - gateway.clock(),
+    limits: gateway.limits,
+    fail: (failure, upstream) => {
+      call.failure = failure
+      logFailure(call, service, upstream, 'upstream failed', failure, undefined)
+      answer(call, failureAnswer(failure, json(call)), true)
+    },
+  })
+}
+
+/** A browser sends cookies along whoever wrote the page. */
+function takesCookies({ tokenFrom }: ReadyService): boolean {
+  return tokenFrom.some(({ kind }) => kind === 'cookie')
 }
 
 function logFailure(

@@ -16,6 +16,8 @@ export type PoolRules = {
  */
 export class UpstreamPool {
   readonly targets: readonly Upstream[]
+  /** WebSockets through it at present; whoever opens one counts. */
+  tunnels = 0
   readonly #rules: PoolRules
   readonly #ticker: Ticker
   #turn = 0

@@ -8,6 +8,7 @@ import { audience, hostName, isFieldName, nameKey, pathPrefix, scopeToken } from
 import { resolveUpstream, upstreamSection } from './upstream-section.ts'
 import { resolveRoutes, routesSection, scopesAskedFor } from './route-section.ts'
 import type { Declared } from './route-section.ts'
+import { resolveWebSocket, websocketSection } from './websocket-section.ts'
 import type { Route, Service, TokenPlace } from './trust.ts'
 
 /** How our own issuer is named in `accepts`. */
@@ -41,6 +42,7 @@ export const servicesSection = named(
       located(serviceBind()),
       'Takes only tokens bound to their client: dpop, certificate, or any of the two; bearer tokens as well unless said.',
     ),
+    websocket: optional(websocketSection, 'Which routes may become WebSockets; none unless said.'),
     routes: optional(
       routesSection,
       'What may be called, and what it takes: open, authenticated or a policy. All else is denied.',
@@ -78,6 +80,9 @@ export function resolveService(
     scopes: declared.scopes ?? [],
     upstream: value.upstream?.targets[0]?.value,
     ...(upstreamSettings === undefined ? {} : { upstreamSettings }),
+    ...(value.websocket === undefined
+      ? {}
+      : { websocket: resolveWebSocket(value.websocket, routes, reading) }),
     at: value.at?.value,
     host: value.host?.value,
     accepts: accepts.filter((issuer) => issuer !== ownIssuerName),

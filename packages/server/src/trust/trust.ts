@@ -37,6 +37,12 @@ export type IssuerSettings = {
   }
   readonly tokens: { readonly lifetimeSeconds: number }
   readonly dpop?: DpopSettings
+  /** Undefined: plain http, for a proxy that ends TLS or this machine alone. */
+  readonly tls?: TlsSettings
+  /** Undefined: no client shows a certificate here. */
+  readonly clientCertificates?: ClientCertificateSettings
+  /** Where clients with certificates find the token endpoint, when that is another origin (RFC 8705 §5). */
+  readonly mtlsUrl?: string
   /** How often tokens may be asked for; undefined: as often as anybody likes. */
   readonly limits?: { readonly client?: RateLimit | undefined; readonly address?: RateLimit | undefined }
   /** The admin API; undefined: there is none. */
@@ -47,6 +53,21 @@ export type AdminSettings = {
   readonly listen: ListenAddress
   /** Where the one-time code for the first admin client is put. */
   readonly codeFile: string
+}
+
+/** A listener's own certificate; both are read anew when they change. */
+export type TlsSettings = {
+  /** Absolute path of the certificate and those between it and the root, PEM. */
+  readonly certificateFile: string
+  /** Absolute path of its key, PEM. */
+  readonly keyFile: string
+}
+
+/** How client certificates (RFC 8705) come in: by our own TLS, and by a header of the trusted proxies. */
+export type ClientCertificateSettings = {
+  /** Absolute path of the authorities' certificates, PEM. */
+  readonly authoritiesFile?: string
+  readonly header?: { readonly name: string; readonly encoding: 'rfc9440' | 'der' | 'pem' }
 }
 
 /** How DPoP proofs (RFC 9449) are checked. */
@@ -69,6 +90,21 @@ export type GatewaySettings = {
   /** The URL by which callers reach the gateway, without a slash at its end; without it no bound token is taken. */
   readonly url?: string
   readonly dpop?: DpopSettings
+  readonly tls?: TlsSettings
+  readonly clientCertificates?: ClientCertificateSettings
+  /** Decision endpoints for other proxies; none unless given. */
+  readonly authz?: readonly AuthzSettings[]
+}
+
+/** Which proxy asks, and so in which words it says what it was asked itself. */
+export type AuthzProxy = 'nginx' | 'traefik' | 'caddy' | 'envoy' | 'envoyGrpc'
+
+export type AuthzSettings = {
+  readonly proxy: AuthzProxy
+  /** For this proxy alone. */
+  readonly listen: ListenAddress
+  /** Addresses and networks it asks from; none: whoever can reach the address, which is on loopback then. */
+  readonly peers: readonly string[]
 }
 
 export type OperationsSettings = {
@@ -90,21 +126,6 @@ export type TrustedIssuer = {
   readonly algorithms: readonly Algorithm[]
   /** The `typ` its tokens must carry (RFC 8725 §3.11): `at+jwt` unless the file says otherwise. */
   readonly type: string
-  readonly tls?: TlsSettings
-  readonly clientCertificates?: ClientCertificateSettings
-  /** Decision endpoints for other proxies; none unless given. */
-  readonly authz?: readonly AuthzSettings[]
-}
-
-/** Which proxy asks, and so in which words it says what it was asked itself. */
-export type AuthzProxy = 'nginx' | 'traefik' | 'caddy' | 'envoy' | 'envoyGrpc'
-
-export type AuthzSettings = {
-  readonly proxy: AuthzProxy
-  /** For this proxy alone. */
-  readonly listen: ListenAddress
-  /** Addresses and networks it asks from; none: whoever can reach the address, which is on loopback then. */
-  readonly peers: readonly string[]
   readonly keys:
     | { readonly kind: 'discovery' }
     | { readonly kind: 'jwks'; readonly url: string }
@@ -122,6 +143,8 @@ export type Service = {
   readonly upstream: string | undefined
   /** All the file says of the way there, when that is more than one URL. */
   readonly upstreamSettings?: UpstreamSettings
+  /** Undefined: no upgrades. */
+  readonly websocket?: WebSocketSettings
   /** Path prefix at the gateway ("/billing"), taken off before forwarding; "/" for all that nobody else claims. */
   readonly at: string | undefined
   /** Host name at the gateway, lower case, no port; instead of `at`. */
@@ -157,6 +180,16 @@ export type UpstreamSettings = {
   /** Only of requests without a body that change nothing, before any byte of a reply, each time to another target. */
   readonly retries: { readonly most: number; readonly percent: number }
   readonly tls: UpstreamTlsSettings | undefined
+}
+
+/** Which routes of a service may become WebSockets (RFC 6455), and for how long. */
+export type WebSocketSettings = {
+  /** As they stand in the file: `GET /live`. */
+  readonly routes: readonly string[]
+  readonly connections: number
+  readonly idleSeconds: number
+  /** Otherwise a WebSocket ends with the token it was opened with. */
+  readonly outlivesToken: boolean
 }
 
 export type UpstreamProbeSettings = {
@@ -203,6 +236,8 @@ export type Client = {
   readonly secrets: readonly Secret[]
   /** What it shows instead of a secret: a JWT that it or its platform has signed (RFC 7523 §2.2). */
   readonly assertion?: ClientAssertion
+  /** What it shows instead: a certificate, in the TLS handshake. */
+  readonly certificate?: ClientCertificate
   readonly may: readonly Grant[]
   /** Services whose callers' tokens it may exchange for tokens of its own `may` (RFC 8693); none unless said. */
   readonly mayExchange?: readonly string[]
@@ -211,6 +246,16 @@ export type Client = {
   /** Its tokens are bound to it in this way, always. */
   readonly bind?: TokenBinding
 }
+
+/** What a client's certificate must be: one of these, registered here; or by its names, and then signed by an authority. */
+export type ClientCertificate =
+  /** `self_signed_tls_client_auth` (RFC 8705 §2.2); SHA-256 of the DER, base64url. */
+  | { readonly kind: 'registered'; readonly thumbprints: readonly string[] }
+  /** `tls_client_auth` (RFC 8705 §2.1): the one name that is compared, exactly. */
+  | { readonly kind: 'named'; readonly by: CertificateName; readonly name: string }
+
+/** Its subject (RFC 4514), or one of its alternative names. */
+export type CertificateName = 'subject' | 'dns' | 'uri' | 'ip' | 'email'
 
 export type ClientAssertion = OwnAssertion | FederatedAssertion
 
