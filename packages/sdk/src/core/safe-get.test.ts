@@ -4,7 +4,7 @@ import type { IncomingMessage, RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
-import { checkAddress, safeGetJson } from './safe-get.ts'
+import { checkAddress, safeGetJson, safeGetJwt } from './safe-get.ts'
 import type { SafeGetLimits } from './safe-get.ts'
 
 const strict: SafeGetLimits = {
@@ -42,6 +42,24 @@ test('asks whether something changed, and a 304 has no document', async (t) => {
   const reply = await safeGetJson(url, local, '"1"')
   assert.equal(reply.status, 304)
   assert.equal(reply.document, undefined)
+})
+
+test('gives a JWT as it is, of a type that says so', async (t) => {
+  const types = [
+    'application/jwt',
+    'application/revocations+jwt; charset=utf-8',
+    'application/json',
+    'text/plain',
+  ]
+  const url = await serve(t, (request, response) => {
+    const type = types[Number(request.url!.slice(1))]!
+    response.setHeader('content-type', type).end('a.b.c\n')
+  })
+  assert.equal((await safeGetJwt(`${url}/0`, local)).document, 'a.b.c')
+  assert.equal((await safeGetJwt(`${url}/1`, local)).document, 'a.b.c')
+  for (const index of [2, 3]) {
+    await assert.rejects(safeGetJwt(`${url}/${index}`, local), { code: 'fetch-failed' })
+  }
 })
 
 test('a name of this machine works like its address', async (t) => {

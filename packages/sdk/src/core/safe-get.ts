@@ -21,7 +21,7 @@ export type SafeGetLimits = {
 
 export type SafeGetReply = {
   readonly status: number
-  /** The parsed JSON of a 200; undefined otherwise. */
+  /** The parsed JSON of a 200, or the text itself where that was asked for; undefined otherwise. */
   readonly document: unknown
   readonly cacheControl: string | undefined
   readonly etag: string | undefined
@@ -33,7 +33,30 @@ export type SafeGetReply = {
  *
  * @throws Problem `fetch-refused` for a URL or address that is not allowed, `fetch-failed` for everything else.
  */
-export async function safeGetJson(url: string, limits: SafeGetLimits, etag?: string): Promise<SafeGetReply> {
+export function safeGetJson(url: string, limits: SafeGetLimits, etag?: string): Promise<SafeGetReply> {
+  return safeGet(url, limits, json, etag)
+}
+
+/** The same for a JWT; `document` is its text (RFC 7519 §10.3.1 and types that end in `+jwt`). */
+export function safeGetJwt(url: string, limits: SafeGetLimits, etag?: string): Promise<SafeGetReply> {
+  return safeGet(url, limits, jwt, etag)
+}
+
+type Form = {
+  readonly name: string
+  readonly accept: string
+  /** What stands behind `application/` or a plus. */
+  readonly subtype: string
+  /** Undefined when it is not of this form. */
+  readonly read: (text: string) => { readonly document: unknown } | undefined
+}
+
+async function safeGet(
+  url: string,
+  limits: SafeGetLimits,
+  form: Form,
+  etag: string | undefined,
+): Promise<SafeGetReply> {
   const target = checkUrl(url, limits)
   const request = target.protocol === 'https:' ? httpsRequest : httpRequest
   return new Promise((resolve, reject) => {
@@ -47,7 +70,7 @@ export async function safeGetJson(url: string, limits: SafeGetLimits, etag?: str
       {
         method: 'GET',
         headers: {
-          accept: 'application/json, application/jwk-set+json',
+          accept: form.accept,
           ...(etag === undefined ? {} : { 'if-none-match': etag }),
         },
         agent: false,
@@ -55,8 +78,8 @@ export async function safeGetJson(url: string, limits: SafeGetLimits, etag?: str
         lookup: guardedLookup(target.hostname, limits),
       },
       (reply) => {
-        if (reply.statusCode === 200 && !saysJson(reply.headers['content-type'])) {
-          fail('the answer is of another type than JSON')
+        if (reply.statusCode === 200 && !says(form, reply.headers['content-type'])) {
+          fail(`the answer is of another type than ${form.name}`)
           outgoing.destroy()
           return
         }
@@ -73,8 +96,8 @@ export async function safeGetJson(url: string, limits: SafeGetLimits, etag?: str
         reply.on('end', () => {
           const status = reply.statusCode ?? 0
           const read =
-            status === 200 ? parse(Buffer.concat(chunks).toString('utf8')) : { document: undefined }
-          if (read === undefined) return fail('the answer is not JSON')
+            status === 200 ? form.read(Buffer.concat(chunks).toString('utf8')) : { document: undefined }
+          if (read === undefined) return fail(`the answer is not ${form.name}`)
           resolve({
             status,
             document: read.document,
@@ -145,10 +168,12 @@ export function checkAddress(address: string, local: boolean, limits: SafeGetLim
 }
 
 /** What a server took from its users and serves under its own name (an upload, a page) says that it is something else. */
-function saysJson(contentType: string | undefined): boolean {
+function says({ subtype }: Form, contentType: string | undefined): boolean {
   if (contentType === undefined) return true
   const type = contentType.split(';', 1)[0]!.trim().toLowerCase()
-  return type === 'application/json' || (type.startsWith('application/') && type.endsWith('+json'))
+  return (
+    type === `application/${subtype}` || (type.startsWith('application/') && type.endsWith(`+${subtype}`))
+  )
 }
 
 function parse(text: string): { document: unknown } | undefined {
@@ -157,6 +182,20 @@ function parse(text: string): { document: unknown } | undefined {
   } catch {
     return undefined
   }
+}
+
+const json: Form = {
+  name: 'JSON',
+  accept: 'application/json, application/jwk-set+json',
+  subtype: 'json',
+  read: parse,
+}
+
+const jwt: Form = {
+  name: 'JWT',
+  accept: 'application/revocations+jwt, application/jwt',
+  subtype: 'jwt',
+  read: (text) => ({ document: text.trim() }),
 }
 
 function refused(what: string, why: string, next?: string): Problem {

@@ -87,17 +87,23 @@ export class PolledSource {
 
   async #ask(nowMs: number): Promise<void> {
     try {
-      const revocations = await within(this.#source.read(nowMs))
-      if (revocations !== undefined) for (const revocation of revocations) this.#add(revocation, nowMs)
+      const changed = await within(this.#take(nowMs))
       this.#answeredAtMs = nowMs
       this.#failure = undefined
       this.#failures = 0
       this.#retryAtMs = 0
       this.checkAfterMs = nowMs + this.#everyMs
-      this.#tell({ kind: 'refreshed', source: this.#source.name, changed: revocations !== undefined })
+      this.#tell({ kind: 'refreshed', source: this.#source.name, changed })
     } catch (cause) {
       this.#failed(cause, nowMs)
     }
+  }
+
+  /** Also of an answer that comes too late: the source may not say it a second time. */
+  async #take(nowMs: number): Promise<boolean> {
+    const revocations = await this.#source.read(nowMs)
+    for (const revocation of revocations ?? []) this.#add(revocation, nowMs)
+    return revocations !== undefined
   }
 
   #failed(cause: unknown, nowMs: number): void {
