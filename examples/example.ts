@@ -9,6 +9,7 @@ import { createTokenSource } from '@countersign/sdk/client'
 import { startTestIssuer } from '@countersign/sdk/testing'
 import type { StartedTestIssuer } from '@countersign/sdk/testing'
 import { matchesOutput, readShellBlocks } from '../test/e2e/readme-blocks.ts'
+import type { ShellBlock } from '../test/e2e/readme-blocks.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
@@ -25,8 +26,8 @@ export function testExample(name: string): void {
         audience: 'https://billing.acme.example',
         clients: { orders: { secret: 'orders-secret', roles: ['reader'] } },
       })
-      const start = blocks.map(({ command }) => command).find((command) => command.startsWith('npx node '))
-      assert.ok(start, 'the README says how to start it')
+      const { start, build } = startOf(blocks)
+      if (build !== undefined) run(build)
       child = spawn(process.execPath, start.split(' ').slice(2), {
         cwd: root,
         env: { ...process.env, ISSUER: issuer.url, PORT: '0' },
@@ -84,6 +85,22 @@ export function testExample(name: string): void {
       }
     })
   })
+}
+
+/** How the README starts it: one line, or two when it is compiled first. */
+function startOf(blocks: readonly ShellBlock[]): {
+  readonly start: string
+  readonly build: string | undefined
+} {
+  const command = blocks.map(({ command }) => command).find((command) => command.includes('npx node '))
+  assert.ok(command, 'the README says how to start it')
+  const [build, start] = command.startsWith('npx node ') ? [undefined, command] : command.split('\n')
+  return { start: start!, build }
+}
+
+function run(command: string): void {
+  const { status, stdout } = spawnSync('bash', ['-c', command], { cwd: root, encoding: 'utf8' })
+  assert.equal(status, 0, stdout)
 }
 
 function post(body: string, headers: Record<string, string> = {}): RequestInit {
