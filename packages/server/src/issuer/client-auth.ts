@@ -1,5 +1,7 @@
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { Client } from '../trust/trust.ts'
+import type { Showing } from './binding.ts'
+import type { CertificateAuth } from './certificate-auth.ts'
 import type { AssertionAuth, PresentedAssertion } from './client-assertion.ts'
 import type { FailureLimit } from './failure-limit.ts'
 import { formDecode } from './form.ts'
@@ -24,7 +26,7 @@ export type Evidence = {
   /** Where the request comes from, for counting failures. */
   readonly address: string
   readonly nowMs: number
-}
+} & Showing
 
 export type AuthRefusal = Refusal & {
   /** The known client whose secret or assertion did not fit; for the operator, never for the caller. */
@@ -32,7 +34,8 @@ export type AuthRefusal = Refusal & {
 }
 
 /**
- * Authenticates by `client_secret_basic` and `client_secret_post` (RFC 6749 §2.3.1), and hands assertions on.
+ * Authenticates by `client_secret_basic` and `client_secret_post` (RFC 6749 §2.3.1), and hands assertions and
+ * certificates on.
  *
  * Secrets are kept as SHA-256 digests: they come from a random generator, so a slow hash would only make every token
  * slow. All of a client's secrets are compared, in constant time, and an unknown client is compared against nobody's:
@@ -50,6 +53,7 @@ export function createClientAuth(
   limit: FailureLimit,
   assertions: AssertionAuth = noAssertions,
   managed: (clientId: string, nowMs: number) => KnownClient | undefined = () => undefined,
+  certificates?: CertificateAuth,
 ): ClientAuth {
   const known = [...clients]
   // Everybody has equally many digests, so that equally many are compared.
@@ -60,11 +64,15 @@ export function createClientAuth(
   const nobody = { client: undefined, digests: padDigests([], width) }
 
   return {
-    authenticate({ authorization, form, address, nowMs }) {
+    authenticate(evidence) {
+      const { authorization, form, address, nowMs } = evidence
       const presented = readCredentials(authorization, form)
       if ('error' in presented) return presented
       // Not counted: there is nothing to guess, and counting would let others lock a client out.
       if ('assertion' in presented) return assertions.authenticate(presented, nowMs)
+      if ('nameOnly' in presented) {
+        return certificates?.authenticate(presented.nameOnly, evidence) ?? nothingShown
+      }
       const waitSeconds = limit.waitSeconds(presented.clientId, address, nowMs)
       if (waitSeconds > 0) return tooManyFailures(waitSeconds)
       const { client, digests } =
@@ -83,18 +91,35 @@ export function createClientAuth(
   }
 }
 
-/** What `token_endpoint_auth_methods_supported` lists. */
-export const authMethods = ['client_secret_basic', 'client_secret_post', 'private_key_jwt'] as const
+/**
+ * What `token_endpoint_auth_methods_supported` lists.
+ *
+ * @param certificates whether clients are asked for one, and whether anybody is trusted to sign them.
+ */
+export function authMethods(
+  certificates?: { readonly authoritiesFile?: string } | undefined,
+): readonly string[] {
+  return [
+    'client_secret_basic',
+    'client_secret_post',
+    'private_key_jwt',
+    ...(certificates === undefined ? [] : ['self_signed_tls_client_auth']),
+    ...(certificates?.authoritiesFile === undefined ? [] : ['tls_client_auth']),
+  ]
+}
 
 /** A client and the digests of its secrets. */
 export type KnownClient = { readonly client: Client; readonly digests: readonly Buffer[] }
+
+/** A `client_id` and nothing beside it: its certificate, if anything, says who it is (RFC 8705 §2). */
+type NameOnly = { readonly nameOnly: string }
 
 type Credentials = { readonly clientId: string; readonly secret: string; readonly byHeader: boolean }
 
 function readCredentials(
   authorization: readonly string[],
   form: Form,
-): Credentials | PresentedAssertion | Refusal {
+): Credentials | PresentedAssertion | NameOnly | Refusal {
   const { values } = form
   const clientId = values.get('client_id')
   const secret = values.get('client_secret')
@@ -121,11 +146,7 @@ function readCredentials(
     }
     return { assertion, assertionType, clientId }
   }
-  if (secret === undefined) {
-    return refuse('invalid_client', 'no client authentication: send client_id and its secret', {
-      challenge: true,
-    })
-  }
+  if (secret === undefined) return clientId === undefined ? nothingShown : { nameOnly: clientId }
   if (clientId === undefined) return refuse('invalid_request', 'client_secret without client_id')
   return { clientId, secret, byHeader: false }
 }
@@ -174,6 +195,10 @@ function decodeBase64(text: string): string | undefined {
 function digestOf(secret: Client['secrets'][number]): Buffer {
   return hash('sha256', secret.reveal(), 'buffer')
 }
+
+const nothingShown = refuse('invalid_client', 'no client authentication: send client_id and its secret', {
+  challenge: true,
+})
 
 const noAssertions: AssertionAuth = {
   authenticate: async () => refuse('invalid_client', 'no client here shows assertions'),

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Jwk } from '@countersign/sdk/jwt'
+import type { ClientCertificateSettings } from '../trust/trust.ts'
 import { assertionAlgorithms } from './client-assertion.ts'
 import { authMethods } from './client-auth.ts'
 import type { KeyRing } from './key-ring.ts'
@@ -14,6 +15,10 @@ export type Discovery = ReadonlyMap<string, (request: IncomingMessage, nowMs: nu
 /** Where an issuer's endpoints are. */
 export type IssuerPaths = {
   readonly token: string
+  readonly introspection: string
+  readonly revocation: string
+  /** The signed list of what is revoked. */
+  readonly revocations: string
   readonly jwks: string
   /** RFC 8414 §3.1: the well-known segment stands between host and path. */
   readonly authorizationServer: string
@@ -27,6 +32,9 @@ export function issuerPaths(issuer: string): IssuerPaths {
   const base = pathname.endsWith('/') ? pathname.slice(0, -1) : pathname
   return {
     token: `${base}/token`,
+    introspection: `${base}/introspect`,
+    revocation: `${base}/revoke`,
+    revocations: `${base}/revocations`,
     jwks: `${base}/.well-known/jwks.json`,
     authorizationServer: `/.well-known/oauth-authorization-server${base}`,
     openidConfiguration: `${base}/.well-known/openid-configuration`,
@@ -48,6 +56,8 @@ export function createDiscovery({
   ring,
   cacheSeconds,
   proofAlgorithms,
+  clientCertificates,
+  mtlsUrl,
 }: DiscoveryOptions): Discovery {
   const paths = issuerPaths(issuer)
   const origin = new URL(issuer).origin
@@ -59,11 +69,14 @@ export function createDiscovery({
     jwks_uri: origin + paths.jwks,
     response_types_supported: [],
     grant_types_supported: grantTypes,
-    token_endpoint_auth_methods_supported: authMethods,
+    token_endpoint_auth_methods_supported: authMethods(clientCertificates),
     // RFC 8414 §2: required with private_key_jwt.
     token_endpoint_auth_signing_alg_values_supported: assertionAlgorithms(),
     // RFC 9449 §5.1
     dpop_signing_alg_values_supported: proofAlgorithms,
+    // RFC 8705 §3.3, §5
+    ...(clientCertificates === undefined ? {} : { tls_client_certificate_bound_access_tokens: true }),
+    ...(mtlsUrl === undefined ? {} : { mtls_endpoint_aliases: { token_endpoint: mtlsUrl + paths.token } }),
   }
   const oauth = publish('application/json', asciiJson(metadata), caching)
   // OpenID Connect Discovery §3 requires the last two; the algorithm is the one our tokens are signed with.
@@ -100,9 +113,14 @@ export type DiscoveryOptions = {
   readonly cacheSeconds: number
   /** What DPoP proofs may be signed with. */
   readonly proofAlgorithms: readonly string[]
+  /** Undefined: clients are asked for none. */
+  readonly clientCertificates?: ClientCertificateSettings | undefined
+  /** Where clients with certificates find the endpoints, when that is elsewhere. */
+  readonly mtlsUrl?: string | undefined
 }
 
-type Document = { readonly etag: string; readonly full: Reply; readonly unchanged: Reply }
+/** What is published under one ETag. */
+export type Document = { readonly etag: string; readonly full: Reply; readonly unchanged: Reply }
 
 function publish(contentType: string, body: string, caching: string): Document {
   // Strong: equal tags mean equal bytes (RFC 9110 §8.8.1).
@@ -116,7 +134,7 @@ function publish(contentType: string, body: string, caching: string): Document {
 }
 
 /** RFC 9110 §13.1.2: the comparison is the weak one, so `W/` in front makes no difference. */
-function conditional(request: IncomingMessage, { etag, full, unchanged }: Document): Reply {
+export function conditional(request: IncomingMessage, { etag, full, unchanged }: Document): Reply {
   const known = request.headers['if-none-match']
   if (known === undefined) return full
   if (known.trim() === '*') return unchanged

@@ -10,6 +10,7 @@ import type { Store } from '../store/store.ts'
 import type { IssuerSettings, Trust } from '../trust/trust.ts'
 import { readBody } from './body.ts'
 import { inBursts } from './burst.ts'
+import { openClientCertificates } from './client-certificates.ts'
 import { createBinding } from './binding.ts'
 import { createDiscovery, issuerPaths } from './discovery.ts'
 import { issuerTiming, openIssuerKeys } from './issuer-keys.ts'
@@ -85,6 +86,7 @@ export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
   const tokenEndpointUrl = new URL(issuer).origin + tokenPath
   const { keySet } = keyRing
   const revocations = createRevocationList({ issuer, store, clock, log })
+  const certificates = openClientCertificates(settings, options.trust, log)
   const rules = await openTokenRules({
     issuer,
     tokenEndpoint: tokenEndpointUrl,
@@ -94,6 +96,7 @@ export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
     revocations: revocations.revocations,
     clock,
     log,
+    certificates,
   }).catch(async (error: unknown) => {
     await keyRing.close()
     throw error
@@ -108,7 +111,12 @@ export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
     ring: keyRing,
     issuer,
     lifetimeSeconds,
-    bind: createBinding({ proofs, url: tokenEndpointUrl, certificateOf: () => undefined }),
+    bind: createBinding({
+      proofs,
+      url:
+        settings.mtlsUrl === undefined ? tokenEndpointUrl : [tokenEndpointUrl, settings.mtlsUrl + tokenPath],
+      certificateOf: ({ rawHeaders = [], peer }) => certificates?.certificates.thumbprintOf(rawHeaders, peer),
+    }),
     limits,
     log,
   })
@@ -124,6 +132,8 @@ export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
     ring: keyRing,
     cacheSeconds: servedSeconds,
     proofAlgorithms: proofs.algorithms,
+    clientCertificates: settings.clientCertificates,
+    mtlsUrl: settings.mtlsUrl,
   })
 
   const isReady = (): boolean => {
@@ -174,6 +184,7 @@ export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
     replace(trust) {
       rules.replace(trust)
       addressOf = clientAddressOf(trust)
+      certificates?.replace(trust)
     },
     async close() {
       await stopSweeping()

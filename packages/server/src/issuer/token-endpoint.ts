@@ -73,10 +73,9 @@ export function createTokenEndpoint({
       const kind = tokenKind(isRefusal(form) ? undefined : form, request.authorization)
       if (isRefusal(form)) return withAbout(refused(form, undefined), { kind })
 
-      const { authorization, address, nowMs } = request
       // Taken once: a trust file that is replaced half-way must not be mixed with the one before.
       const current = rules()
-      const client = current.clientAuth.authenticate({ authorization, form, address, nowMs })
+      const client = current.clientAuth.authenticate({ ...request, form })
       // A client with a secret waits for nothing, not even for a microtask.
       const reply =
         client instanceof Promise

@@ -4,6 +4,8 @@ import type { KeySet, Revocations } from '@countersign/sdk/jwt'
 import type { Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
 import type { Client, Trust } from '../trust/trust.ts'
+import { createCertificateAuth } from './certificate-auth.ts'
+import type { CertificateAuthOptions } from './certificate-auth.ts'
 import { createAssertionAuth } from './client-assertion.ts'
 import type { AssertionAuth } from './client-assertion.ts'
 import { createClientAuth } from './client-auth.ts'
@@ -44,6 +46,8 @@ export type TokenRulesOptions = {
   readonly revocations: Revocations
   readonly clock: Clock
   readonly log: Log
+  /** How client certificates are read; undefined: no client shows one. */
+  readonly certificates?: Omit<CertificateAuthOptions, 'clients'> | undefined
 }
 
 /**
@@ -53,7 +57,7 @@ export type TokenRulesOptions = {
  * @throws Problem `store-unavailable`
  */
 export async function openTokenRules(options: TokenRulesOptions): Promise<OpenTokenRules> {
-  const { issuer, tokenEndpoint, store, keySet, revocations, clock, log } = options
+  const { issuer, tokenEndpoint, store, keySet, revocations, clock, log, certificates } = options
   const limit = createFailureLimit()
   const remoteKeys = createRemoteKeys({ clock, log })
   const assertionsOf = (clients: Iterable<Client>): AssertionAuth =>
@@ -101,6 +105,7 @@ export async function openTokenRules(options: TokenRulesOptions): Promise<OpenTo
           },
         },
         managed.find,
+        certificates && createCertificateAuth({ clients: trust.clients.values(), ...certificates }),
       ),
       clientCredentials: (id, form) =>
         (managed.find(id, clock())?.rules ?? declared).clientCredentials(id, form),

@@ -1,4 +1,4 @@
-import type { Trust } from '../trust/trust.ts'
+import type { DpopSettings, Trust } from '../trust/trust.ts'
 
 /**
  * Settings that a running process does not change: where it listens, its keys and its store. Names them, so that the one
@@ -12,6 +12,10 @@ export function frozenChanges(before: Trust, after: Trust): string[] {
     .map(({ name }) => name)
 }
 
+function withoutSecret(dpop: DpopSettings | undefined): unknown {
+  return dpop && { nonces: dpop.nonces, nonceSecret: dpop.nonceSecret === undefined }
+}
+
 const frozen: readonly { readonly name: string; readonly of: (trust: Trust) => unknown }[] = [
   { name: 'issuer.url', of: ({ issuer }) => issuer?.url },
   { name: 'issuer.listen', of: ({ issuer }) => issuer?.listen },
@@ -21,8 +25,15 @@ const frozen: readonly { readonly name: string; readonly of: (trust: Trust) => u
     of: ({ issuer }) => issuer && { ...issuer.keys, seal: issuer.keys.seal === undefined },
   },
   { name: 'issuer.tokens', of: ({ issuer }) => issuer?.tokens },
+  { name: 'issuer.tls', of: ({ issuer }) => issuer?.tls },
+  { name: 'issuer.clientCertificates', of: ({ issuer }) => issuer?.clientCertificates },
+  { name: 'issuer.mtlsUrl', of: ({ issuer }) => issuer?.mtlsUrl },
+  { name: 'issuer.dpop', of: ({ issuer }) => withoutSecret(issuer?.dpop) },
   { name: 'issuer.limits', of: ({ issuer }) => issuer?.limits },
   { name: 'operations', of: ({ operations }) => operations },
   { name: 'gateway.listen', of: ({ gateway }) => gateway?.listen },
+  { name: 'gateway.tls', of: ({ gateway }) => gateway?.tls },
+  { name: 'gateway.clientCertificates', of: ({ gateway }) => gateway?.clientCertificates },
+  { name: 'gateway.dpop', of: ({ gateway }) => withoutSecret(gateway?.dpop) },
   { name: 'gateway.authz', of: ({ gateway }) => gateway?.authz },
 ]

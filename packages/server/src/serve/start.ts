@@ -1,5 +1,4 @@
-import { createServer } from 'node:http'
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
 import { Problem, refuseUnknownOptions, systemClock } from '@countersign/sdk/core'
 import type { Clock } from '@countersign/sdk/core'
 import { createAccessLog } from '../access-log.ts'
@@ -8,7 +7,6 @@ import type { Gateway } from '../gateway/gateway.ts'
 import { observeIssuer } from '../issuer/issuer-metrics.ts'
 import { createIssuer } from '../issuer/issuer.ts'
 import type { Issuer } from '../issuer/issuer.ts'
-import { issuerServerOptions, protectServer } from '../issuer/server-options.ts'
 import { observeProcess } from '../metrics/process-metrics.ts'
 import { createMetrics } from '../metrics/registry.ts'
 import { silentLog } from '../log.ts'
@@ -19,6 +17,7 @@ import { openStore } from '../store/open.ts'
 import type { Store } from '../store/store.ts'
 import type { AuthzProxy, ListenAddress, Trust } from '../trust/trust.ts'
 import { logDecision } from './decision-log.ts'
+import { createIssuerListener } from './issuer-listener.ts'
 import { addressText, drain, listen } from './listen.ts'
 import { frozenChanges } from './frozen-changes.ts'
 import { createOperationsServer } from './operations.ts'
@@ -97,7 +96,8 @@ export async function startServers(options: ServeOptions): Promise<RunningServer
               addressOf: created.addressOf,
               tracing,
             })
-      const server = issuerServer(created, store, beforeIssuer, drainMs, observe)
+      const listener = (answer: RequestListener): Server => createIssuerListener(trust.issuer!, log, answer)
+      const server = issuerServer(created, store, { beforeIssuer, drainMs, observe, listener })
       undo.push(() => server.close(0))
       issuer = server
     }
@@ -228,12 +228,20 @@ type IssuerServer = {
 function issuerServer(
   issuer: Issuer,
   store: Store,
-  beforeIssuer: ServeOptions['beforeIssuer'],
-  drainMs: number,
-  observe: ReturnType<typeof observeIssuer> | undefined,
+  {
+    beforeIssuer,
+    drainMs,
+    observe,
+    listener,
+  }: {
+    readonly beforeIssuer: ServeOptions['beforeIssuer']
+    readonly drainMs: number
+    readonly observe: ReturnType<typeof observeIssuer> | undefined
+    readonly listener: (answer: RequestListener) => Server
+  },
 ): IssuerServer {
   let stopping = false
-  const server = createServer(issuerServerOptions, (request, response) => {
+  const server = listener((request, response) => {
     observe?.(request, response)
     if (stopping) {
       response.shouldKeepAlive = false
@@ -242,7 +250,6 @@ function issuerServer(
     }
     if (beforeIssuer?.(request, response) !== true) issuer.listener(request, response)
   })
-  protectServer(server)
   return {
     server,
     issuer,

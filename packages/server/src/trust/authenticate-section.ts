@@ -2,6 +2,7 @@ import { isProblem } from '@countersign/sdk/core'
 import type { Secret } from '@countersign/sdk/core'
 import { createKeySet } from '@countersign/sdk/jwt'
 import { signingAlgorithms } from './algorithm-names.ts'
+import { clientCertificate } from './certificate-shape.ts'
 import { federatedSection, resolveFederated } from './federated-section.ts'
 import { publicKey } from './jwk-shape.ts'
 import { mistake, oneOf } from './reading.ts'
@@ -29,6 +30,10 @@ export const authenticateSection = located(
       located(onlyTrue()),
       'Also take assertions for the token endpoint’s URL, as older libraries write them.',
     ),
+    certificate: optional(
+      located(clientCertificate()),
+      'Its TLS certificate (RFC 8705): by one name in it, or its thumbprint.',
+    ),
     federated: optional(federatedSection, 'The platform that speaks for it, instead of anything it holds.'),
   }),
 )
@@ -39,14 +44,14 @@ export type AuthenticateDraft = typeof authenticateSection extends Shape<infer T
 export function resolveAuthenticate(
   draft: AuthenticateDraft,
   reading: Reading,
-): Pick<Client, 'secrets' | 'assertion'> | undefined {
+): Pick<Client, 'secrets' | 'assertion' | 'certificate'> | undefined {
   const { tree, value } = draft
   const written = ways.filter((way) => tree.kind === 'map' && tree.entries.has(way))
   if (written.length === 0) return mistake(reading, draft, `expected one of ${oneOf(ways)}`)
   if (written.length > 1) {
     return mistake(reading, draft, `${written.join(' and ')} exclude each other`, 'keep the stronger one')
   }
-  const { secret, keys, legacyAudience, federated } = value
+  const { secret, keys, legacyAudience, federated, certificate } = value
   if (legacyAudience !== undefined && !written.includes('keys')) {
     return mistake(reading, legacyAudience, 'is for clients with keys', 'leave it out')
   }
@@ -58,6 +63,7 @@ export function resolveAuthenticate(
     const assertion = resolveFederated(federated, reading)
     return assertion === undefined ? undefined : { secrets: [], assertion }
   }
+  if (certificate !== undefined) return { secrets: [], certificate: certificate.value }
   if (keys === undefined) return undefined
   return {
     secrets: [],
@@ -120,7 +126,7 @@ function clientKeys(): Shape<ClientKeys> {
   }
 }
 
-const ways = ['secret', 'keys', 'federated']
+const ways = ['secret', 'keys', 'federated', 'certificate']
 
 const clientStrength = {
   bytes: 32,

@@ -39,7 +39,7 @@ describe('mistakes', () => {
       'may: { s: {} }',
       'f:5:11: clients.c.authenticate: missing\n    next: write `authenticate: …`: How it proves who it is.',
     ],
-    ['authenticate: {}', 'f:5:30: clients.c.authenticate: expected one of secret, keys or federated'],
+    ['authenticate: {}', 'f:5:30: clients.c.authenticate: expected one of secret, keys, federated or certificate'],
     [
       'authenticate: { secret: [{ env: A }, { env: B }, { env: C }] }',
       'f:5:40: clients.c.authenticate.secret: more than two secrets\n    next: two are enough while one replaces the other',

@@ -33,7 +33,7 @@ export const clientsSection = named(
       'Which services it may call, and as what; none unless said.',
     ),
     bind: optional(
-      clientBind(),
+      located(clientBind()),
       'Binds its tokens to it, so that nobody else can use them: dpop (RFC 9449) or certificate (RFC 8705).',
     ),
     mayExchange: optional(
@@ -78,7 +78,7 @@ export function resolveClient(
   }
   const mayExchange = resolveExchange(draft, services, reading)
   const { bind } = draft.value
-  const bound = bind === undefined ? {} : { bind }
+  const bound = bind === undefined ? {} : { bind: bind.value }
   return proof === undefined ? undefined : { id, ...proof, may, ...mayExchange, ...bound }
 }
 

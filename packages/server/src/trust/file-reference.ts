@@ -4,10 +4,10 @@ import { fields, required, text } from './shape.ts'
 import type { Shape } from './shape.ts'
 
 /**
- * `{ file: path }`: a PEM file that the gateway reads, and reads anew when it changes. The absolute path; that the file
- * is there is checked where the gateway's files are expected to be.
+ * `{ file: path }`: a PEM file that one part reads, and reads anew when it changes. The absolute path; that the file is
+ * there is checked where that part's files are expected to be.
  */
-export function fileReference(): Shape<string> {
+export function fileReference(part: 'issuer' | 'gateway' = 'gateway'): Shape<string> {
   return {
     schema: reference.schema,
     read(spot, reading) {
@@ -16,7 +16,7 @@ export function fileReference(): Shape<string> {
       }
       const path = reference.read(spot, reading)?.file
       if (path === undefined) return undefined
-      if (reading.secretsFor === 'all' || reading.secretsFor === 'gateway') {
+      if (reading.secretsFor === 'all' || reading.secretsFor === part) {
         try {
           reading.readFile(path)
         } catch (error) {

@@ -6,6 +6,12 @@ import { listenAddress, realmText } from './scalars.ts'
 import { fields, located, optional, required } from './shape.ts'
 import type { Shape } from './shape.ts'
 import type { ServiceDrafts } from './service-section.ts'
+import {
+  clientCertificatesSection,
+  resolveClientCertificates,
+  resolveTls,
+  tlsSection,
+} from './tls-section.ts'
 import type { GatewaySettings } from './trust.ts'
 import { publicUrl } from './urls.ts'
 
@@ -19,18 +25,18 @@ export const gatewaySection = located(
       'The URL by which callers reach it: what DPoP proofs are for. Without it no bound token is taken.',
     ),
     dpop: optional(dpopSection, 'How DPoP proofs (RFC 9449) are checked.'),
-  }),
-)
-
-export type GatewayDraft = typeof gatewaySection extends Shape<infer T> ? T : never
-
-/** The settings the gateway runs on; undefined when something in it was mistaken. */
     tls: optional(tlsSection('gateway'), 'Its certificate; plain http without.'),
     clientCertificates: optional(
       located(clientCertificatesSection('gateway')),
       'Asks callers for a certificate; {} for no more than that.',
     ),
     authz: optional(authzSection, 'Decisions for other proxies, each kind at an address of its own.'),
+  }),
+)
+
+export type GatewayDraft = typeof gatewaySection extends Shape<infer T> ? T : never
+
+/** The settings the gateway runs on; undefined when something in it was mistaken. */
 export function resolveGateway(
   draft: GatewayDraft,
   proxies: readonly string[] | undefined,
@@ -39,15 +45,16 @@ export function resolveGateway(
   const { listen, realm = 'countersign', url, dpop, authz, tls, clientCertificates } = draft.value
   const loads = reading.secretsFor === 'all' || reading.secretsFor === 'gateway'
   const proofs = resolveDpop(dpop, loads, reading)
+  const endpoints = authz === undefined ? {} : { authz: resolveAuthz(authz, listen, reading) }
+  const surroundings = { hasTls: tls !== undefined, hasProxies: (proxies ?? []).length > 0 }
+  const certificates = resolveClientCertificates(clientCertificates, surroundings, reading)
   if (listen === undefined) return undefined
-  return { listen, realm, ...(url === undefined ? {} : { url }), ...proofs }
+  const known = url === undefined ? {} : { url }
+  return { listen, realm, ...known, ...proofs, ...resolveTls(tls), ...certificates, ...endpoints }
 }
 
 /** A binding that the gateway cannot check would refuse everybody. */
 export function checkBindings(
-  const endpoints = authz === undefined ? {} : { authz: resolveAuthz(authz, listen, reading) }
-  const surroundings = { hasTls: tls !== undefined, hasProxies: (proxies ?? []).length > 0 }
-  const certificates = resolveClientCertificates(clientCertificates, surroundings, reading)
   services: ServiceDrafts | undefined,
   gateway: GatewayDraft | undefined,
   reading: Reading,
@@ -61,6 +68,18 @@ export function checkBindings(
         bind,
         'the gateway does not know by which URL it is called',
         'write `url: https://…` in gateway',
+      )
+    }
+    if (
+      bind.value === 'certificate' &&
+      upstream !== undefined &&
+      gateway?.value.clientCertificates === undefined
+    ) {
+      mistake(
+        reading,
+        bind,
+        'the gateway asks nobody for a certificate',
+        'add `clientCertificates` to gateway',
       )
     }
     if (bind.value === 'certificate' || tokenFrom === undefined) continue

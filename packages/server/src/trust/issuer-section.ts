@@ -7,7 +7,13 @@ import type { Shape } from './shape.ts'
 import { rateLimit } from './rate-limit.ts'
 import { dpopSection, resolveDpop } from './dpop-section.ts'
 import { duration, listenAddress, word } from './scalars.ts'
-import { issuerUrl } from './urls.ts'
+import {
+  clientCertificatesSection,
+  resolveClientCertificates,
+  resolveTls,
+  tlsSection,
+} from './tls-section.ts'
+import { issuerUrl, publicUrl } from './urls.ts'
 import { loadSecret, secretReference, strongEnough } from './secret-reference.ts'
 import type { SecretReference } from './secret-reference.ts'
 import { signingAlgorithms } from './algorithm-names.ts'
@@ -45,6 +51,15 @@ export const issuerSection = located(
       'The tokens it signs.',
     ),
     dpop: optional(dpopSection, 'How DPoP proofs (RFC 9449) are checked.'),
+    tls: optional(tlsSection('issuer'), 'Its certificate; plain http without.'),
+    clientCertificates: optional(
+      located(clientCertificatesSection('issuer')),
+      'Asks clients for a certificate (RFC 8705); {} for registered ones alone.',
+    ),
+    mtlsUrl: optional(
+      publicUrl(),
+      'Where clients with certificates find the token endpoint, when that is another origin than the url’s.',
+    ),
     admin: optional(adminSection, 'The admin API; none unless given, and {} is enough.'),
     limits: optional(
       fields({
@@ -81,11 +96,17 @@ function signingAlgorithm(): Shape<(typeof signingAlgorithms)[number]> {
 export type IssuerDraft = typeof issuerSection extends Shape<infer T> ? T : never
 
 /** The settings the issuer runs on; undefined when something in it was mistaken. */
-export function resolveIssuer(draft: IssuerDraft, reading: Reading): IssuerSettings | undefined {
-  const { url, listen, store, keys, tokens, limits, dpop } = draft.value
+export function resolveIssuer(
+  draft: IssuerDraft,
+  proxies: readonly string[] | undefined,
+  reading: Reading,
+): IssuerSettings | undefined {
+  const { url, listen, store, keys, tokens, limits, dpop, tls, mtlsUrl, clientCertificates } = draft.value
   const storeSettings = store === undefined ? undefined : resolveStore(store, reading)
   const seal = resolveSeal(draft, reading)
   checkNonces(draft, reading)
+  const surroundings = { hasTls: tls !== undefined, hasProxies: (proxies ?? []).length > 0 }
+  const certificates = resolveClientCertificates(clientCertificates, surroundings, reading)
   if (url === undefined || listen === undefined || storeSettings === undefined) return undefined
   return {
     url: url.value,
@@ -99,6 +120,9 @@ export function resolveIssuer(draft: IssuerDraft, reading: Reading): IssuerSetti
     },
     tokens: { lifetimeSeconds: tokens?.lifetime ?? 5 * 60 },
     ...resolveDpop(dpop, loads(reading), reading),
+    ...resolveTls(tls),
+    ...certificates,
+    ...(mtlsUrl === undefined ? {} : { mtlsUrl }),
     ...(limits === undefined ? {} : { limits }),
     ...(draft.value.admin === undefined ? {} : { admin: resolveAdmin(draft.value.admin, reading) }),
   }

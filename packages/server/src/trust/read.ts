@@ -48,7 +48,8 @@ export function readTrust(text: string, options: ReadTrustOptions): TrustReading
 }
 
 function resolveTrust(draft: TrustFileDraft, file: string, reading: Reading): Trust {
-  const issuer = draft.issuer === undefined ? undefined : resolveIssuer(draft.issuer, reading)
+  const issuer =
+    draft.issuer === undefined ? undefined : resolveIssuer(draft.issuer, draft.trustedProxies, reading)
   const trusted = new Map<string, TrustedIssuer>()
   for (const [name, item] of draft.trusted ?? []) {
     const resolved = resolveTrusted(name, item, reading)
@@ -74,8 +75,9 @@ function resolveTrust(draft: TrustFileDraft, file: string, reading: Reading): Tr
   checkServicesDiffer(draft, reading)
   checkClientsHaveIssuer(draft, reading)
   checkPlatforms(platformsOf(draft, clients), draft.issuer?.value.url?.value, reading)
+  checkCertificates(draft, reading)
   checkBindings(draft.services, draft.gateway, reading)
-  const gateway = draft.gateway && resolveGateway(draft.gateway, reading)
+  const gateway = draft.gateway && resolveGateway(draft.gateway, draft.trustedProxies, reading)
   return {
     file,
     issuer,
@@ -86,6 +88,27 @@ function resolveTrust(draft: TrustFileDraft, file: string, reading: Reading): Tr
     operations:
       draft.operations && resolveOperations(draft.operations, [issuer?.listen, gateway?.listen], reading),
     trustedProxies: draft.trustedProxies ?? [],
+  }
+}
+
+/** A client whose certificate nobody asks for could never get a token. */
+function checkCertificates({ issuer, clients }: TrustFileDraft, reading: Reading): void {
+  if (issuer === undefined) return
+  const { clientCertificates } = issuer.value
+  for (const { value } of clients?.values() ?? []) {
+    const { bind, authenticate } = value
+    const certificate = authenticate?.value.certificate
+    const spot = certificate ?? (bind?.value === 'certificate' ? bind : undefined)
+    if (spot !== undefined && clientCertificates === undefined) {
+      mistake(reading, spot, 'the issuer asks nobody for a certificate', 'add `clientCertificates` to issuer')
+    } else if (certificate?.value.kind === 'named' && clientCertificates?.value.authorities === undefined) {
+      mistake(
+        reading,
+        certificate,
+        'anybody could write this name into a certificate',
+        'say in issuer.clientCertificates.authorities who signs them, or name the thumbprint',
+      )
+    }
   }
 }
 

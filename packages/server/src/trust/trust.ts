@@ -157,7 +157,27 @@ export type Service = {
   readonly tokenFrom: readonly TokenPlace[]
   /** Takes only tokens that are bound to their client in this way; `any`: in either. Unless given bearer tokens as well. */
   readonly bind?: TokenBinding | 'any'
+  /** How often one caller may use it, whatever the route. */
+  readonly limit?: RateLimit
+  /** Pages of which origins may call it; undefined: the service says so itself. */
+  readonly cors?: CorsSettings
+  /** What becomes of the caller's token behind the gateway; undefined: it is passed on. */
+  readonly token?: 'forward' | 'remove'
+  /** Headers for the service that are filled from claims, by JSON Pointer or name. */
+  readonly claimHeaders?: ReadonlyMap<string, string>
   readonly routes: readonly Route[]
+}
+
+/** Cross-origin resource sharing, as the Fetch standard has it. */
+export type CorsSettings = {
+  /** Exactly as browsers send them; `*` alone: any, without credentials. */
+  readonly origins: readonly string[] | '*'
+  /** Request headers a page may set, in lower case. */
+  readonly headers: readonly string[]
+  /** Reply headers a page may see. */
+  readonly expose: readonly string[]
+  readonly credentials: boolean
+  readonly maxAgeSeconds: number
 }
 
 /** How the gateway reaches a service. What is undefined is left to the gateway's limits. */
@@ -224,6 +244,12 @@ export type Route = {
   readonly requirement: Requirement
   /** Line in the trust file, for messages and decision records. */
   readonly line: number
+  /** How often one caller may use it. */
+  readonly limit?: RateLimit
+  /** A condition in CEL that must hold as well. */
+  readonly when?: string
+  /** Decides and writes it down, and lets everybody through. */
+  readonly dryRun?: boolean
 }
 
 /** What a token is bound to: a DPoP key (RFC 9449 §6) or a client certificate (RFC 8705 §3). */
@@ -241,6 +267,8 @@ export type Client = {
   readonly may: readonly Grant[]
   /** Services whose callers' tokens it may exchange for tokens of its own `may` (RFC 8693); none unless said. */
   readonly mayExchange?: readonly string[]
+  /** Services whose callers' tokens it may ask about (RFC 7662), beside its own tokens; none unless said. */
+  readonly introspects?: readonly string[]
   /** Also tokens that are bound to their caller, who alone could prove it: its own guard has checked that. */
   readonly mayExchangeBound?: boolean
   /** Its tokens are bound to it in this way, always. */
