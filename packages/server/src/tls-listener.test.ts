@@ -68,7 +68,7 @@ test('every certificate of a file', () => {
   )
   writeFileSync(authoritiesFile, '')
   assert.throws(() => readCertificates(authoritiesFile))
-  writeFileSync(authoritiesFile, authority.cert.replace('MII', 'XXX'))
+  writeFileSync(authoritiesFile, authority.cert.replace('MII', 'ZZZ'))
   assert.throws(() => readCertificates(authoritiesFile))
 })
 
