@@ -1,12 +1,19 @@
 import { spawn, spawnSync } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createPublicKey, randomBytes } from 'node:crypto'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { Secret } from '@countersign/sdk/core'
+import { createSigner, generateSigningKey, publicJwk, readSecretSigningKey } from '@countersign/sdk/jwt'
+import type { SigningKey } from '@countersign/sdk/jwt'
+import { haproxyConfiguration, nginxProxy, nginxUpstream } from './gateway-configurations.ts'
+import type { ProxyCheck } from './gateway-configurations.ts'
+import type { Trusted } from './gateway-processes.ts'
 import { pinned } from './http-load.ts'
 
 export type Running = {
@@ -15,10 +22,9 @@ export type Running = {
   readonly port: number
   /** What its paths begin with. */
   readonly prefix: string
-  /** Looks at tokens. */
-  readonly checks: boolean
-  /** What the others are compared to. */
-  readonly isBase: boolean
+  /** What it takes; undefined: it does not look at tokens, and gets those of ES256. */
+  readonly checks: readonly string[] | undefined
+  readonly isOurs: boolean
   /** utime + stime of its process so far, as the kernel counts. */
   cpuSeconds(): number
   rssMiB(): number
@@ -26,62 +32,185 @@ export type Running = {
 
 export type Field = {
   readonly contestants: readonly Running[]
+  /** For those who check nothing. */
   readonly tokens: readonly string[]
   /** What is missing, and other things to know when reading the results. */
   readonly notes: readonly string[]
   stop(): void
 }
 
-/** Starts the upstream, the gateway and the plain proxies that are installed, each in a process of its own. */
+/** What the others are compared to: proxies that check nothing. */
+export const plainHaproxy = 'HAProxy, plain proxy'
+export const plainNginx = 'nginx, plain proxy'
+
+/** Starts the upstream, the gateway and the peers that are installed, each in a process of its own. */
 export async function startContestants(): Promise<Field> {
   const folder = mkdtempSync(join(tmpdir(), 'bench-gateway-'))
   const children: ChildProcess[] = []
   const notes: string[] = []
+  const contestants: Running[] = []
   const stop = (): void => {
     for (const child of children) child.kill()
     rmSync(folder, { recursive: true, force: true })
   }
   try {
+    const material = makeMaterial(folder)
     const upstreamPort = await freePort()
+    const command = async (
+      name: string,
+      version: string,
+      start: (port: number) => readonly string[],
+      about: Partial<Running> = {},
+      env: Record<string, string> = {},
+    ): Promise<void> => {
+      const port = await freePort()
+      const child = startCommand(start(port), 0, env)
+      children.push(child)
+      await listening(port)
+      contestants.push(running(name, version, port, child, about))
+    }
+    const node = async (name: string, kind: string, version: string, about: Partial<Running>) => {
+      const child = startNode([kind, String(upstreamPort)], 0)
+      children.push(child)
+      child.send(material.trusted)
+      contestants.push(running(name, version, await message<number>(child), child, about))
+    }
+
     const nginx = findBinary('nginx')
     const upstream =
       nginx === undefined
         ? startNode(['upstream', String(upstreamPort)], 1)
         : startCommand([nginx, '-c', nginxUpstream(folder, upstreamPort)], 1)
     children.push(upstream)
-    await listening(upstreamPort)
-    if (nginx === undefined)
+    if (nginx === undefined) {
+      upstream.send(material.trusted)
       notes.push('nginx is not installed: the upstream is a Node server, and nginx does not compete.')
-    const contestants: Running[] = [running('direct', '', upstreamPort, upstream, {})]
+    }
+    await listening(upstreamPort)
+    contestants.push(running('direct', '', upstreamPort, upstream, {}))
 
     const haproxy = findBinary('haproxy')
-    if (haproxy === undefined) notes.push('HAProxy is not installed: it does not compete.')
-    else {
-      const port = await freePort()
-      const child = startCommand([haproxy, '-q', '-f', haproxyProxy(folder, port, upstreamPort)], 0)
-      children.push(child)
-      await listening(port)
-      const version = versionOf(haproxy, ['-v'], /version (\d+\.\d+\.\d+)/)
-      contestants.push(running('HAProxy, plain proxy', version, port, child, { isBase: true }))
-    }
+    const haproxyVersion = haproxy && versionOf(haproxy, ['-v'], /version (\d+\.\d+\.\d+)/)
+    const haproxyWith = (name: string, check?: ProxyCheck) => (port: number) =>
+      [haproxy!, '-q', '-f', haproxyConfiguration(join(folder, name), port, upstreamPort, check)] as const
+    if (haproxyVersion === undefined) notes.push('HAProxy is not installed: it does not compete.')
+    else await command(plainHaproxy, haproxyVersion, haproxyWith('plain.cfg'))
     if (nginx !== undefined) {
-      const port = await freePort()
-      const child = startCommand([nginx, '-c', nginxProxy(folder, port, upstreamPort)], 0)
-      children.push(child)
-      await listening(port)
       const version = versionOf(nginx, ['-v'], /nginx\/(\d+\.\d+\.\d+)/)
-      contestants.push(running('nginx, plain proxy', version, port, child, { isBase: haproxy === undefined }))
+      await command(plainNginx, version, (port) => [nginx, '-c', nginxProxy(folder, port, upstreamPort)])
     }
-
-    const gateway = startNode(['gateway', String(upstreamPort)], 0)
-    children.push(gateway)
-    const { port, tokens } = await message<{ port: number; tokens: string[] }>(gateway)
-    contestants.push(running('Countersign, ES256', '', port, gateway, { prefix: '/billing', checks: true }))
-    return { contestants, tokens, notes, stop }
+    const prefix = '/billing'
+    await node('Countersign, ES256', 'countersign', '', {
+      prefix,
+      checks: material.tokens.ES256,
+      isOurs: true,
+    })
+    if (haproxyVersion !== undefined) {
+      for (const check of material.proxyChecks) {
+        const checks = material.tokens[check.algorithm]
+        const start = haproxyWith(`${check.algorithm}.cfg`, check)
+        await command(`HAProxy, jwt_verify ${check.algorithm}`, haproxyVersion, start, { prefix, checks })
+      }
+    }
+    const go = goGateway()
+    if (go === undefined) notes.push("Go is not installed: the tutorial's gateway does not compete.")
+    else {
+      const { issuer, audience, secret } = material.trusted
+      const start = (port: number) =>
+        [go, `127.0.0.1:${port}`, `http://127.0.0.1:${upstreamPort}`, issuer, audience] as const
+      const about = { prefix, checks: material.tokens.HS256 }
+      await command("the tutorial's Go gateway, HS256", '', start, about, { SECRET_KEY: secret })
+    }
+    const fastify = `${versionIn('fastify')}, @fastify/jwt ${versionIn('@fastify/jwt')}`
+    await node('Fastify, @fastify/jwt, @fastify/http-proxy, ES256', 'fastify ES256', fastify, {
+      prefix,
+      checks: material.tokens.ES256,
+    })
+    await node('the same, HS256', 'fastify HS256', '', { prefix, checks: material.tokens.HS256 })
+    await node('Express, express-jwt, http-proxy-middleware, HS256', 'express', versionIn('express'), {
+      prefix,
+      checks: material.tokens.HS256,
+    })
+    return { contestants, tokens: material.tokens.ES256, notes, stop }
   } catch (error) {
     stop()
     throw error
   }
+}
+
+type Material = {
+  readonly trusted: Trusted
+  readonly tokens: Readonly<Record<ProxyCheck['algorithm'], readonly string[]>>
+  readonly proxyChecks: readonly ProxyCheck[]
+}
+
+/** Keys of three algorithms, and tokens with the same claims: many where many are cheap to sign. */
+function makeMaterial(folder: string): Material {
+  const issuer = 'https://issuer.acme.example'
+  const audience = 'https://billing.acme.example'
+  const ecdsa = generateSigningKey('ES256')
+  const rsa = generateSigningKey('RS256')
+  const secret = randomBytes(32).toString('hex')
+  const hmac = readSecretSigningKey(new Secret(Buffer.from(secret)), { algorithm: 'HS256', keyId: 'shared' })
+  const pem = (key: SigningKey): string =>
+    createPublicKey({ key: publicJwk(key), format: 'jwk' }).export({ type: 'spki', format: 'pem' }) as string
+  const file = (name: string, text: string): string => {
+    writeFileSync(join(folder, name), text)
+    return join(folder, name)
+  }
+  const about = { issuer, audience }
+  return {
+    trusted: { ...about, jwk: publicJwk(ecdsa), publicPem: pem(ecdsa), secret },
+    tokens: {
+      ES256: signTokens(ecdsa, about, 10_000),
+      RS256: signTokens(rsa, about, 1),
+      HS256: signTokens(hmac, about, 10_000),
+    },
+    proxyChecks: [
+      { ...about, algorithm: 'ES256', key: file('es256.pem', pem(ecdsa)) },
+      { ...about, algorithm: 'RS256', key: file('rs256.pem', pem(rsa)) },
+      { ...about, algorithm: 'HS256', key: secret },
+    ],
+  }
+}
+
+function signTokens(
+  key: SigningKey,
+  { issuer, audience }: { readonly issuer: string; readonly audience: string },
+  count: number,
+): readonly string[] {
+  const signer = createSigner({ key })
+  const iat = Math.floor(Date.now() / 1000)
+  return Array.from({ length: count }, (_, index) =>
+    signer.sign({
+      iss: issuer,
+      aud: audience,
+      sub: `orders-${index}`,
+      client_id: `orders-${index}`,
+      scope: 'invoices:read invoices:write',
+      roles: ['reader', 'auditor'],
+      iat,
+      exp: iat + 7200,
+      jti: `token-${index}`,
+    }),
+  )
+}
+
+/** The tutorial's gateway, compiled; undefined where there is no Go, or nothing to fetch its one module from. */
+function goGateway(): string | undefined {
+  const go = findBinary('go')
+  if (go === undefined) return undefined
+  const cache = fileURLToPath(new URL('../.cache/bench-peers', import.meta.url))
+  mkdirSync(cache, { recursive: true })
+  const target = join(cache, 'tutorial-gateway')
+  const source = fileURLToPath(new URL('tutorial-gateway', import.meta.url))
+  const built = spawnSync(go, ['build', '-o', target, '.'], { cwd: source, stdio: 'ignore' })
+  return built.status === 0 ? target : undefined
+}
+
+function versionIn(name: string): string {
+  const file = new URL(`../node_modules/${name}/package.json`, import.meta.url)
+  return String((JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version)
 }
 
 function running(
@@ -89,7 +218,7 @@ function running(
   version: string,
   port: number,
   child: ChildProcess,
-  { prefix = '', checks = false, isBase = false }: Partial<Running>,
+  { prefix = '', checks, isOurs = false }: Partial<Running>,
 ): Running {
   const pid = child.pid!
   return {
@@ -98,7 +227,7 @@ function running(
     port,
     prefix,
     checks,
-    isBase,
+    isOurs,
     cpuSeconds: () => {
       const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
       const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
@@ -111,12 +240,17 @@ function running(
 function startNode(args: readonly string[], core: number): ChildProcess {
   const script = fileURLToPath(new URL('gateway-processes.ts', import.meta.url))
   const [command, ...rest] = pinned(core, [process.execPath, '--conditions=source', script, ...args])
-  return spawn(command!, rest, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+  const env = { ...process.env, NODE_ENV: 'production' }
+  return spawn(command!, rest, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'], env })
 }
 
-function startCommand(command: readonly string[], core: number): ChildProcess {
+function startCommand(
+  command: readonly string[],
+  core: number,
+  env: Record<string, string> = {},
+): ChildProcess {
   const [first, ...rest] = pinned(core, command)
-  return spawn(first!, rest, { stdio: ['ignore', 'ignore', 'inherit'] })
+  return spawn(first!, rest, { stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, ...env } })
 }
 
 function message<T>(child: ChildProcess): Promise<T> {
@@ -151,7 +285,12 @@ async function freePort(): Promise<number> {
 
 /** Where system software usually is, also for people whose path leaves it out. */
 function findBinary(name: string): string | undefined {
-  const folders = [...(process.env['PATH'] ?? '').split(':'), '/usr/sbin', '/usr/local/sbin']
+  const folders = [
+    ...(process.env['PATH'] ?? '').split(':'),
+    '/usr/sbin',
+    '/usr/local/sbin',
+    '/usr/local/go/bin',
+  ]
   return folders.map((folder) => join(folder, name)).find((path) => existsSync(path))
 }
 
@@ -159,81 +298,3 @@ function versionOf(command: string, args: readonly string[], pattern: RegExp): s
   const { stdout, stderr } = spawnSync(command, args, { encoding: 'utf8' })
   return pattern.exec(stdout + stderr)?.[1] ?? ''
 }
-
-function haproxyProxy(folder: string, port: number, upstreamPort: number): string {
-  return written(
-    join(folder, 'haproxy.cfg'),
-    `global
-  nbthread 1
-  maxconn 4000
-defaults
-  mode http
-  timeout client 60s
-  timeout server 60s
-  timeout connect 5s
-frontend front
-  bind 127.0.0.1:${port}
-  default_backend back
-backend back
-  http-reuse always
-  server one 127.0.0.1:${upstreamPort}
-`,
-  )
-}
-
-/** Buffers large enough for the large reply: otherwise nginx writes it to a file first. */
-function nginxProxy(folder: string, port: number, upstreamPort: number): string {
-  return nginxFile(
-    folder,
-    'proxy',
-    `upstream back { server 127.0.0.1:${upstreamPort}; keepalive 128; keepalive_requests 100000000; }
-server {
-  listen 127.0.0.1:${port};
-  location / { proxy_pass http://back; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffers 16 32k; }
-}`,
-  )
-}
-
-function nginxUpstream(folder: string, port: number): string {
-  writeFileSync(join(folder, '100k'), 'x'.repeat(100 * 1024))
-  return nginxFile(
-    folder,
-    'upstream',
-    `server {
-  listen 127.0.0.1:${port};
-  default_type application/json;
-  location /invoices { return 200 '${smallBody}'; }
-  location /files/ { alias ${folder}/; }
-}`,
-  )
-}
-
-function nginxFile(folder: string, name: string, http: string): string {
-  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
-    .map((what) => `${what}_temp_path ${folder}/${what};`)
-    .join(' ')
-  return written(
-    join(folder, `${name}.conf`),
-    `daemon off;
-master_process off;
-worker_processes 1;
-pid ${folder}/${name}.pid;
-error_log ${folder}/${name}.log crit;
-events { worker_connections 4096; }
-http {
-  access_log off;
-  keepalive_requests 100000000;
-  ${temporary}
-  ${http}
-}
-`,
-  )
-}
-
-function written(path: string, text: string): string {
-  writeFileSync(path, text)
-  return path
-}
-
-/** 183 bytes, as a small resource has. */
-const smallBody = JSON.stringify({ id: 7, customer: 'c-1004', state: 'paid', lines: 'x'.repeat(129) })

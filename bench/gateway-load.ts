@@ -14,6 +14,10 @@ export type GatewayLoad = {
   readonly connections: number
   readonly seconds: number
   readonly core: number
+  /** Sent with each request, which is then a POST. */
+  readonly body?: string
+  /** About so many requests per second, spread at random; as fast as it goes unless given. Known to wrk only. */
+  readonly perSecond?: number
 }
 
 export type GatewayLoadResult = {
@@ -21,26 +25,21 @@ export type GatewayLoadResult = {
   readonly failed: number
   readonly seconds: number
   /** Known to wrk only. */
+  readonly p50Ms: number | undefined
   readonly p99Ms: number | undefined
 }
 
-/** GET requests with bearer tokens from keep-alive connections: by wrk where there is one, else by sockets of our own. */
+/** Requests with bearer tokens from keep-alive connections: by wrk where there is one, else by sockets of our own. */
 export function gatewayLoad(load: GatewayLoad): Promise<GatewayLoadResult> {
   return loader() === 'wrk' ? byWrk(load) : bySockets(load)
 }
 
-async function byWrk({
-  port,
-  path,
-  tokens,
-  connections,
-  seconds,
-  core,
-}: GatewayLoad): Promise<GatewayLoadResult> {
+async function byWrk(load: GatewayLoad): Promise<GatewayLoadResult> {
+  const { port, path, tokens, connections, seconds, core } = load
   const folder = mkdtempSync(join(tmpdir(), 'bench-'))
   try {
     writeFileSync(join(folder, 'tokens'), tokens.join('\n'))
-    writeFileSync(join(folder, 'get.lua'), script(join(folder, 'tokens')))
+    writeFileSync(join(folder, 'get.lua'), script(join(folder, 'tokens'), load))
     const [command, ...rest] = pinned(core, [
       'wrk',
       '--latency',
@@ -54,35 +53,47 @@ async function byWrk({
     const { stdout } = await promisify(execFile)(command!, rest)
     const [, requests = '0', measured = '0', unit = 's'] =
       /(\d+) requests in ([\d.]+)(m?s)/.exec(stdout) ?? []
-    const [, slowest = '', slowestUnit = ''] = /99%\s+([\d.]+)(us|ms|s)/.exec(stdout) ?? []
     const failed = Number(/Non-2xx or 3xx responses: (\d+)/.exec(stdout)?.[1] ?? 0)
     const broken = /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(stdout)
     return {
       requests: Number(requests),
       failed: failed + (broken?.slice(1).reduce((sum, count) => sum + Number(count), 0) ?? 0),
       seconds: Number(measured) * (unit === 'ms' ? 0.001 : 1),
-      p99Ms: slowest === '' ? undefined : Number(slowest) * ({ us: 0.001, ms: 1, s: 1000 }[slowestUnit] ?? 1),
+      p50Ms: percentile(stdout, '50'),
+      p99Ms: percentile(stdout, '99'),
     }
   } finally {
     rmSync(folder, { recursive: true })
   }
 }
 
+function percentile(stdout: string, which: string): number | undefined {
+  const [, amount, unit = ''] = new RegExp(`${which}%\\s+([\\d.]+)(us|ms|s)`).exec(stdout) ?? []
+  return amount === undefined ? undefined : Number(amount) * ({ us: 0.001, ms: 1, s: 1000 }[unit] ?? 1)
+}
+
 /** Requests are put together beforehand: what Lua does while it counts would be measured as latency. */
-function script(tokenFile: string): string {
+function script(tokenFile: string, { body, perSecond, connections }: GatewayLoad): string {
+  const sent = body === undefined ? "'GET', nil" : "'POST', nil"
+  // Milliseconds that a connection waits before each request, at random as independent callers come.
+  const delay = `
+function delay()
+  return -math.log(1 - math.random()) * ${perSecond === undefined ? 0 : (connections * 1000) / perSecond}
+end
+`
   return `
 local requests = {}
 local turn = 0
 function init()
   for token in io.lines(${JSON.stringify(tokenFile)}) do
-    requests[#requests + 1] = wrk.format('GET', nil, { ['Authorization'] = 'Bearer ' .. token, ['Host'] = 'bench' })
+    requests[#requests + 1] = wrk.format(${sent}, { ['Authorization'] = 'Bearer ' .. token, ['Host'] = 'bench' }, ${body === undefined ? 'nil' : JSON.stringify(body)})
   end
 end
 function request()
   turn = turn % #requests + 1
   return requests[turn]
 end
-`
+${perSecond === undefined ? '' : delay}`
 }
 
 async function bySockets({
@@ -91,6 +102,7 @@ async function bySockets({
   tokens,
   connections,
   seconds,
+  body,
 }: GatewayLoad): Promise<GatewayLoadResult> {
   const started = performance.now()
   const end = started + seconds * 1000
@@ -99,7 +111,10 @@ async function bySockets({
   let failed = 0
   const next = (): string => {
     turn = (turn + 1) % tokens.length
-    return `GET ${path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer ${tokens[turn]!}\r\n\r\n`
+    const head = `${path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer ${tokens[turn]!}\r\n`
+    return body === undefined
+      ? `GET ${head}\r\n`
+      : `POST ${head}Content-Length: ${body.length}\r\n\r\n${body}`
   }
   await Promise.all(
     Array.from({ length: connections }, () => {
@@ -127,5 +142,11 @@ async function bySockets({
       return new Promise((resolve) => socket.once('close', resolve))
     }),
   )
-  return { requests, failed, seconds: (performance.now() - started) / 1000, p99Ms: undefined }
+  return {
+    requests,
+    failed,
+    seconds: (performance.now() - started) / 1000,
+    p50Ms: undefined,
+    p99Ms: undefined,
+  }
 }

@@ -1,81 +1,115 @@
 /**
- * A process of bench/gateway.ts: `gateway-processes.ts gateway|upstream UPSTREAM_PORT`. The gateway tells its parent
- * its port and the tokens it takes.
+ * A contestant of bench/gateway.ts in a process of its own: `gateway-processes.ts NAME UPSTREAM_PORT`. Its parent sends
+ * whose tokens to take; it answers with its port.
  */
 import { once } from 'node:events'
-import { createServer } from 'node:http'
+import { Agent, createServer } from 'node:http'
+import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { createKeySet, createSigner, generateSigningKey, verificationKey } from '@countersign/sdk/jwt'
+import fastifyProxy from '@fastify/http-proxy'
+import fastifyJwt from '@fastify/jwt'
+import express from 'express'
+import { expressjwt } from 'express-jwt'
+import fastify from 'fastify'
+import { createProxyMiddleware } from 'http-proxy-middleware'
+import { createKeySet, readJwk } from '@countersign/sdk/jwt'
+import type { Jwk } from '@countersign/sdk/jwt'
 import { createGateway } from '../packages/server/src/gateway/gateway.ts'
+import { readTrust } from '../packages/server/src/trust/read.ts'
+import { smallBody } from './gateway-configurations.ts'
 
-const [kind, upstreamPort = ''] = process.argv.slice(2)
-if (kind === 'gateway') await serveGateway()
-else serveUpstream()
-
-async function serveGateway(): Promise<void> {
-  const issuer = 'https://issuer.acme.example'
-  const audience = 'https://billing.acme.example'
-  const key = generateSigningKey('ES256')
-  const requirement = { roles: 'reader' }
-  const routes = [
-    { method: 'GET', template: '/invoices/{id}', requirement, line: 1 },
-    { method: 'GET', template: '/files/{**}', requirement, line: 2 },
-  ]
-  const billing = {
-    name: 'billing',
-    audience,
-    roles: ['reader'],
-    scopes: [],
-    upstream: `http://127.0.0.1:${upstreamPort}`,
-    at: '/billing',
-    host: undefined,
-    accepts: [],
-    acceptsOwn: true,
-    tokenFrom: [{ kind: 'bearer' } as const],
-    routes,
-  }
-  const gateway = createGateway({
-    trust: {
-      file: 'bench',
-      issuer: undefined,
-      gateway: { listen: { host: '127.0.0.1', port: 0 }, realm: 'bench' },
-      trusted: new Map(),
-      services: new Map([['billing', billing]]),
-      clients: new Map(),
-    },
-    ownIssuer: { issuer, keySet: createKeySet([verificationKey(key)]) },
-  })
-  gateway.server.listen(0, '127.0.0.1')
-  await once(gateway.server, 'listening')
-  const signer = createSigner({ key })
-  const iat = Math.floor(Date.now() / 1000)
-  const tokens = Array.from({ length: 10_000 }, (_, index) =>
-    signer.sign({
-      iss: issuer,
-      aud: audience,
-      sub: `orders-${index}`,
-      client_id: `orders-${index}`,
-      scope: 'invoices:read invoices:write',
-      roles: ['reader', 'auditor'],
-      iat,
-      exp: iat + 3600,
-      jti: `token-${index}`,
-    }),
-  )
-  process.send!({ port: (gateway.server.address() as AddressInfo).port, tokens })
+/** Whose tokens a contestant takes. */
+export type Trusted = {
+  readonly issuer: string
+  readonly audience: string
+  readonly jwk: Jwk
+  readonly publicPem: string
+  readonly secret: string
 }
 
-/** For machines without nginx. */
-function serveUpstream(): void {
-  const small = Buffer.from(
-    JSON.stringify({ id: 7, customer: 'c-1004', state: 'paid', lines: 'x'.repeat(129) }),
-  )
-  const large = Buffer.alloc(100 * 1024, 'x')
-  const server = createServer((request, response) => {
-    const body = request.url?.startsWith('/files') === true ? large : small
-    response.writeHead(200, ['Content-Type', 'application/json', 'Content-Length', String(body.length)])
-    response.end(body)
-  })
-  server.keepAliveTimeout = 60_000
-  server.listen(Number(upstreamPort), '127.0.0.1')
+type Start = (trusted: Trusted, upstreamPort: number) => Promise<Server>
+
+const contestants: Readonly<Record<string, Start>> = {
+  countersign: async ({ issuer, audience, jwk }, upstreamPort) => {
+    const text = `
+issuer: { url: ${issuer}, listen: 127.0.0.1:0, store: 'memory:' }
+gateway: { listen: 127.0.0.1:0 }
+services:
+  billing:
+    audience: ${audience}
+    roles: [reader]
+    upstream: http://127.0.0.1:${upstreamPort}
+    at: /billing
+    routes:
+      GET /invoices/{id}: { roles: reader }
+      POST /invoices/{id}: { roles: reader }
+      GET /files/{**}: { roles: reader }
+`
+    const read = readTrust(text, { file: 'bench', env: {}, readFile: () => '' })
+    if (read.kind !== 'trust') throw new Error(read.mistakes.map(({ message }) => message).join('\n'))
+    const keySet = createKeySet([readJwk(jwk)])
+    const { server } = createGateway({ trust: read.trust, ownIssuer: { issuer, keySet } })
+    server.listen(0, '127.0.0.1')
+    return server
+  },
+  'fastify ES256': ({ issuer, audience, publicPem }, upstreamPort) =>
+    fastifyGateway({ secret: { public: publicPem }, algorithm: 'ES256', issuer, audience }, upstreamPort),
+  'fastify HS256': ({ issuer, audience, secret }, upstreamPort) =>
+    fastifyGateway({ secret, algorithm: 'HS256', issuer, audience }, upstreamPort),
+  express: async ({ issuer, audience, secret }, upstreamPort) => {
+    const app = express()
+    app.use(expressjwt({ secret, algorithms: ['HS256'], issuer, audience }))
+    app.use(
+      '/billing',
+      createProxyMiddleware({
+        target: `http://127.0.0.1:${upstreamPort}`,
+        agent: new Agent({ keepAlive: true, maxSockets: 256 }),
+      }),
+    )
+    return app.listen(0, '127.0.0.1')
+  },
+  /** The static upstream of machines without nginx. */
+  upstream: async (_, upstreamPort) => {
+    const large = 'x'.repeat(100 * 1024)
+    const server = createServer((request, response) => {
+      const body = request.url?.startsWith('/files') === true ? large : smallBody
+      response.writeHead(200, ['Content-Type', 'application/json', 'Content-Length', String(body.length)])
+      response.end(body)
+      request.resume()
+    })
+    server.keepAliveTimeout = 60_000
+    return server.listen(upstreamPort, '127.0.0.1')
+  },
+}
+
+async function fastifyGateway(
+  check: {
+    readonly secret: string | { readonly public: string }
+    readonly algorithm: 'ES256' | 'HS256'
+    readonly issuer: string
+    readonly audience: string
+  },
+  upstreamPort: number,
+): Promise<Server> {
+  const app = fastify()
+  await app.register(fastifyJwt, {
+    secret: check.secret,
+    verify: { algorithms: [check.algorithm], allowedIss: check.issuer, allowedAud: check.audience },
+  } as never)
+  app.addHook('onRequest', async (request) => void (await (request as unknown as JwtRequest).jwtVerify()))
+  await app.register(fastifyProxy, { upstream: `http://127.0.0.1:${upstreamPort}`, prefix: '/billing' })
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  return app.server
+}
+
+type JwtRequest = { jwtVerify(): Promise<unknown> }
+
+const [name = '', upstreamPort = '0'] = process.argv.slice(2)
+process.once('message', (trusted) => void serve(trusted as Trusted))
+process.once('disconnect', () => process.exit())
+
+async function serve(trusted: Trusted): Promise<void> {
+  const server = await contestants[name]!(trusted, Number(upstreamPort))
+  if (!server.listening) await once(server, 'listening')
+  process.send!((server.address() as AddressInfo).port)
 }
