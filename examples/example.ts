@@ -87,6 +87,42 @@ export function testExample(name: string): void {
   })
 }
 
+/** The same for a service whose client is part of the example: what call.ts prints is what the README says. */
+export function testCall(name: string): void {
+  const blocks = readShellBlocks(readFileSync(new URL(`${name}/README.md`, import.meta.url), 'utf8'))
+
+  test(`examples/${name}: the client of the README prints what it says`, async () => {
+    await using issuer = await startTestIssuer({
+      audience: 'https://billing.acme.example',
+      clients: { orders: { secret: 'orders-secret', roles: ['reader'] } },
+    })
+    const { start } = startOf(blocks)
+    const env = { ...process.env, ISSUER: issuer.url, PORT: '0', ORDERS_SECRET: 'orders-secret' }
+    const child = spawn(process.execPath, start.split(' ').slice(2), {
+      cwd: root,
+      env,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    try {
+      const SERVICE = await listeningOn(child)
+      const call = blocks.find(
+        ({ command, output }) => command.startsWith('npx node ') && output !== undefined,
+      )
+      assert.ok(call, 'the README says how to call it')
+      const caller = spawn(process.execPath, call.command.split(' ').slice(2), {
+        cwd: root,
+        env: { ...env, SERVICE },
+        stdio: ['ignore', 'pipe', 'inherit'],
+      })
+      let printed = ''
+      for await (const chunk of caller.stdout.setEncoding('utf8')) printed += String(chunk)
+      assert.ok(matchesOutput(printed, call.output!), printed)
+    } finally {
+      child.kill()
+    }
+  })
+}
+
 /** How the README starts it: one line, or two when it is compiled first. */
 function startOf(blocks: readonly ShellBlock[]): {
   readonly start: string

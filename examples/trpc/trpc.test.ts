@@ -1,0 +1,3 @@
+import { testCall } from '../example.ts'
+
+testCall('trpc')
