@@ -19,3 +19,6 @@ export const billingAudience = 'https://billing.acme.example'
 
 /** Another service of the same company that the demo does not run: tokens for it must be refused by billing. */
 export const otherAudience = 'https://shipping.acme.example'
+
+/** One that an example of this repository runs beside the demo. */
+export const ordersAudience = 'https://orders.acme.example'

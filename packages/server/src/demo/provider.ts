@@ -2,7 +2,7 @@ import { generateKeyPair, randomBytes } from 'node:crypto'
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { promisify } from 'node:util'
 import type * as OidcProvider from 'oidc-provider'
-import { billingAudience, otherAudience, people, terminalClient } from './people.ts'
+import { billingAudience, ordersAudience, otherAudience, people, terminalClient } from './people.ts'
 import { createProviderStore } from './provider-store.ts'
 
 /**
@@ -162,4 +162,4 @@ async function loadPackage(): Promise<typeof OidcProvider | undefined> {
 
 const merge = { mergeWithLastSubmission: true }
 const tokenSeconds = 300
-const audiences: readonly string[] = [billingAudience, otherAudience]
+const audiences: readonly string[] = [billingAudience, otherAudience, ordersAudience]
