@@ -30,7 +30,7 @@ export type TokenBucketOptions = {
  * those who are known: when no more keys can be remembered, new ones share a fixed number of buckets, by a hash that
  * nobody outside can compute.
  *
- * A clock that is set back makes nobody wait longer than for one empty bucket.
+ * A clock that is set back makes nobody wait longer than one empty bucket takes to fill.
  *
  * @example
  * const limit = createTokenBuckets({ perSecond: 10, burst: 20 })
@@ -47,7 +47,8 @@ export function createTokenBuckets({ perSecond, burst, entries = 10_000 }: Token
 
   /** The moment the bucket is full again after one more token; negative: minus the wait for one. */
   const spend = (fullAtMs: number, nowMs: number): number => {
-    const from = Math.min(Math.max(nowMs, fullAtMs), nowMs + depthMs)
+    // Emptier than empty: the clock was set back, which is nobody's fault.
+    const from = fullAtMs > nowMs + depthMs + msPerToken ? nowMs : Math.max(nowMs, fullAtMs)
     const next = from + msPerToken
     // Sums of fractions: a thousandth of a millisecond too much is no excess.
     const waitMs = next - depthMs - nowMs
@@ -75,7 +76,7 @@ export function createTokenBuckets({ perSecond, burst, entries = 10_000 }: Token
       const next = spend(known ?? nowMs, nowMs)
       if (known !== undefined) fullAgainMs.delete(key)
       // Who has to wait is remembered as it was, at the end of the line.
-      fullAgainMs.set(key, next < 0 ? Math.min(known ?? nowMs, nowMs + depthMs) : next)
+      fullAgainMs.set(key, next < 0 ? (known ?? nowMs) : next)
       return next < 0 ? -next : 0
     },
     get size() {

@@ -28,6 +28,8 @@ export type FailureLimitOptions = {
 export function createFailureLimit(options: FailureLimitOptions = {}): FailureLimit {
   const { burst = 30, perMinute = 30, entries = 10_000 } = options
   const msPerFailure = 60_000 / perMinute
+  // Nobody owes more, unless the clock was set back; then nobody is to wait for that.
+  const mostDebtMs = (burst + 1) * msPerFailure
   // When the pair's debt is paid off: one moment instead of a count and a time. Oldest failure first.
   const paidOffAtMs = new Map<string, number>()
 
@@ -35,12 +37,14 @@ export function createFailureLimit(options: FailureLimitOptions = {}): FailureLi
     waitSeconds(clientId, address, nowMs) {
       if (paidOffAtMs.size === 0) return 0
       const debtMs = (paidOffAtMs.get(pairOf(clientId, address)) ?? 0) - nowMs
+      if (debtMs > mostDebtMs) return 0
       const excessMs = debtMs - (burst - 1) * msPerFailure
       return excessMs > 0 ? Math.ceil(excessMs / 1000) : 0
     },
     failed(clientId, address, nowMs) {
       const pair = pairOf(clientId, address)
-      const from = Math.max(nowMs, paidOffAtMs.get(pair) ?? 0)
+      const owed = paidOffAtMs.get(pair) ?? 0
+      const from = owed - nowMs > mostDebtMs ? nowMs : Math.max(nowMs, owed)
       paidOffAtMs.delete(pair)
       paidOffAtMs.set(pair, from + msPerFailure)
       if (paidOffAtMs.size > entries) paidOffAtMs.delete(paidOffAtMs.keys().next().value as string)
