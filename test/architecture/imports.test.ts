@@ -114,9 +114,10 @@ const rooms: Record<string, Record<string, readonly string[]>> = {
     store: ['trust/trust.ts', 'metrics'],
     issuer: ['trust', 'metrics', 'store/store.ts'],
     gateway: ['trust', 'metrics'],
-    serve: ['trust', 'metrics', 'store', 'issuer', 'gateway'],
+    admin: ['trust', 'issuer', 'store/store.ts'],
+    serve: ['trust', 'metrics', 'store', 'issuer', 'admin', 'gateway'],
     demo: ['trust', 'serve'],
-    cli: ['trust', 'store', 'issuer', 'gateway', 'serve', 'demo'],
+    cli: ['trust', 'store', 'issuer', 'admin', 'gateway', 'serve', 'demo'],
   },
 }
 

@@ -1,5 +1,7 @@
 export { deny } from './core/denial.ts'
 export type { Denial, DenialReason } from './core/denial.ts'
+export { parseStrictJson } from './core/json.ts'
+export type { StrictJson } from './core/json.ts'
 export { isLoopbackHost } from './core/loopback.ts'
 export { isProblem, Problem } from './core/problem.ts'
 export type { ProblemOptions } from './core/problem.ts'

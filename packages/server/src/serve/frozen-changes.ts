@@ -24,6 +24,7 @@ const frozen: readonly { readonly name: string; readonly of: (trust: Trust) => u
     name: 'issuer.keys',
     of: ({ issuer }) => issuer && { ...issuer.keys, seal: issuer.keys.seal === undefined },
   },
+  { name: 'issuer.admin', of: ({ issuer }) => issuer?.admin },
   { name: 'issuer.tokens', of: ({ issuer }) => issuer?.tokens },
   { name: 'issuer.tls', of: ({ issuer }) => issuer?.tls },
   { name: 'issuer.clientCertificates', of: ({ issuer }) => issuer?.clientCertificates },

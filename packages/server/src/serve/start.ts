@@ -16,6 +16,8 @@ import { openTracing } from '../tracing.ts'
 import { openStore } from '../store/open.ts'
 import type { Store } from '../store/store.ts'
 import type { AuthzProxy, ListenAddress, Trust } from '../trust/trust.ts'
+import { openAdminServer } from './admin-server.ts'
+import type { AdminServer } from './admin-server.ts'
 import { logDecision } from './decision-log.ts'
 import { createIssuerListener } from './issuer-listener.ts'
 import { addressText, drain, listen } from './listen.ts'
@@ -43,6 +45,7 @@ export type RunningServers = {
     readonly gateway?: ListenAddress
     readonly authz?: Readonly<Partial<Record<AuthzProxy, ListenAddress>>>
     readonly operations?: ListenAddress
+    readonly admin?: ListenAddress
   }
   /**
    * Works by another trust file from the next request on: all of it, or nothing of it.
@@ -79,6 +82,7 @@ export async function startServers(options: ServeOptions): Promise<RunningServer
   const undo: (() => Promise<void>)[] = []
   try {
     let issuer: IssuerServer | undefined
+    let admin: AdminServer | undefined
     if (trust.issuer !== undefined && only !== 'gateway') {
       const opened = await openStore(trust.issuer.store)
       const store = metrics === undefined ? opened : measuredStore(opened, metrics)
@@ -100,6 +104,21 @@ export async function startServers(options: ServeOptions): Promise<RunningServer
       const server = issuerServer(created, store, { beforeIssuer, drainMs, observe, listener })
       undo.push(() => server.close(0))
       issuer = server
+      if (trust.issuer.admin !== undefined) {
+        const { url: issuerUrl, admin: settings } = trust.issuer
+        const { codeFile } = settings
+        const opened = await openAdminServer({
+          issuerUrl,
+          issuer: created,
+          store,
+          trust,
+          codeFile,
+          log,
+          clock: clock ?? systemClock,
+        })
+        undo.push(() => opened.close(0))
+        admin = opened
+      }
     }
     let gateway: Gateway | undefined
     if (trust.gateway !== undefined && only !== 'issuer') {
@@ -125,6 +144,8 @@ export async function startServers(options: ServeOptions): Promise<RunningServer
     if (gateway !== undefined)
       addresses.gateway = await listen(gateway.server, trust.gateway!.listen, 'gateway.listen')
     if (gateway !== undefined && gateway.authz.length > 0) addresses.authz = await listenAuthz(gateway, log)
+    if (admin !== undefined)
+      addresses.admin = await listen(admin.server, trust.issuer!.admin!.listen, 'issuer.admin.listen')
     let closeOperations: (() => void) | undefined
     if (metrics !== undefined) {
       const server = createOperationsServer(
@@ -139,11 +160,11 @@ export async function startServers(options: ServeOptions): Promise<RunningServer
         server.closeAllConnections()
       }
     }
-    for (const part of ['issuer', 'gateway', 'operations'] as const) {
+    for (const part of ['issuer', 'gateway', 'operations', 'admin'] as const) {
       const address = addresses[part]
       if (address !== undefined) log.info('serve.listening', { part, address: addressText(address) })
     }
-    return running(trust, { issuer, gateway, closeOperations }, addresses, log)
+    return running(trust, { issuer, gateway, admin, drainMs, closeOperations }, addresses, log)
   } catch (error) {
     for (const step of undo.reverse()) await step().catch(() => undefined)
     throw error
@@ -155,10 +176,14 @@ function running(
   {
     issuer,
     gateway,
+    admin,
+    drainMs,
     closeOperations,
   }: {
     issuer: IssuerServer | undefined
     gateway: Gateway | undefined
+    admin: AdminServer | undefined
+    drainMs: number
     closeOperations: (() => void) | undefined
   },
   addresses: RunningServers['addresses'],
@@ -172,12 +197,15 @@ function running(
       // The gateway can refuse a file, the issuer cannot: so it goes first, and nothing is half replaced.
       gateway?.replace(next)
       issuer?.issuer.replace(next)
+      admin?.replace(next)
       trust = next
       return frozenChanges(started, trust)
     },
     close({ announceMs = 0 } = {}) {
       closing ??= (async () => {
         log.info('serve.stopping')
+        // First, since it works on what the issuer lets go of.
+        await admin?.close(drainMs)
         await Promise.all([
           gateway === undefined ? undefined : closeGateway(gateway, announceMs),
           issuer?.close(announceMs),

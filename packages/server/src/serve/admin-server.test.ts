@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { readTrust } from '../trust/read.ts'
+import type { Trust } from '../trust/trust.ts'
+import { addressText } from './listen.ts'
+import { startServers } from './start.ts'
+
+test('the admin API has a listener of its own, and its code is gone with the process', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'countersign-serve-admin-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const trust = read(folder, "admin: { listen: '127.0.0.1:0' }")
+  const servers = await startServers({ trust, drainMs: 200 })
+  const { admin, issuer } = servers.addresses
+  const codeFile = join(folder, 'countersign-admin.code')
+  const body = JSON.stringify({ code: readFileSync(codeFile, 'utf8').trim() })
+  const headers = { 'Content-Type': 'application/json' }
+  const post = (at: string) => fetch(`http://${at}/admin/bootstrap`, { method: 'POST', headers, body })
+  // What everybody can reach knows nothing of it.
+  assert.equal((await post(addressText(issuer!))).status, 404)
+  const made = await post(addressText(admin!))
+  assert.equal(made.status, 201)
+  const { id, secret } = (await made.json()) as { id: string; secret: string }
+  const token = await fetch(`http://${addressText(issuer!)}/token`, {
+    method: 'POST',
+    body: new URLSearchParams({ grant_type: 'client_credentials', client_id: id, client_secret: secret }),
+  })
+  const { access_token: text } = (await token.json()) as { access_token: string }
+  const listed = (at: string) =>
+    fetch(`http://${at}/admin/clients`, { headers: { Authorization: `Bearer ${text}` } })
+  assert.equal((await listed(addressText(admin!))).status, 200)
+  assert.equal((await listed(addressText(issuer!))).status, 404)
+  await servers.close()
+  await assert.rejects(listed(addressText(admin!)))
+})
+
+test('no admin API without its section, and no file is left', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'countersign-serve-admin-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const plain = await startServers({ trust: read(folder, ''), drainMs: 200 })
+  assert.equal(plain.addresses.admin, undefined)
+  await plain.close()
+  const servers = await startServers({
+    trust: read(folder, "admin: { listen: '127.0.0.1:0' }"),
+    drainMs: 200,
+  })
+  assert.ok(existsSync(join(folder, 'countersign-admin.code')))
+  await servers.close()
+  assert.ok(!existsSync(join(folder, 'countersign-admin.code')))
+})
+
+function read(folder: string, admin: string): Trust {
+  const text = `issuer: { url: http://localhost:8080, listen: '127.0.0.1:0', store: 'memory:', ${admin} }\n`
+  const reading = readTrust(text, { file: join(folder, 'countersign.yaml'), env: {}, readFile: () => '' })
+  return reading.kind === 'trust' ? reading.trust : assert.fail(JSON.stringify(reading.mistakes))
+}

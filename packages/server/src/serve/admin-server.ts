@@ -1,0 +1,28 @@
+import { createServer } from 'node:http'
+import type { Server } from 'node:http'
+import { createAdminApi } from '../admin/admin-api.ts'
+import type { AdminApiOptions } from '../admin/admin-api.ts'
+import { issuerServerOptions, protectServer } from '../issuer/server-options.ts'
+import type { Trust } from '../trust/trust.ts'
+import { drain } from './listen.ts'
+
+/** The admin API on a server of its own: what clients of services can reach leads to nothing of it. */
+export type AdminServer = {
+  readonly server: Server
+  replace(trust: Trust): void
+  close(drainMs: number): Promise<void>
+}
+
+export async function openAdminServer(options: AdminApiOptions): Promise<AdminServer> {
+  const api = await createAdminApi(options)
+  const server = createServer(issuerServerOptions, api.listener)
+  protectServer(server)
+  return {
+    server,
+    replace: api.replace,
+    async close(drainMs) {
+      api.close()
+      await drain(server, drainMs)
+    },
+  }
+}
