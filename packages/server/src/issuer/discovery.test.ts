@@ -13,6 +13,9 @@ const ring = { keys: [first] as readonly Jwk[], publishedAt: (): readonly Jwk[] 
 test('the well-known segment stands between host and path for OAuth, behind the path for OpenID', () => {
   assert.deepEqual(issuerPaths('https://issuer.example'), {
     token: '/token',
+    introspection: '/introspect',
+    revocation: '/revoke',
+    revocations: '/revocations',
     jwks: '/.well-known/jwks.json',
     authorizationServer: '/.well-known/oauth-authorization-server',
     openidConfiguration: '/.well-known/openid-configuration',
@@ -20,6 +23,9 @@ test('the well-known segment stands between host and path for OAuth, behind the 
   assert.deepEqual(issuerPaths('https://issuer.example/'), issuerPaths('https://issuer.example'))
   assert.deepEqual(issuerPaths('https://issuer.example/a/b'), {
     token: '/a/b/token',
+    introspection: '/a/b/introspect',
+    revocation: '/a/b/revoke',
+    revocations: '/a/b/revocations',
     jwks: '/a/b/.well-known/jwks.json',
     authorizationServer: '/.well-known/oauth-authorization-server/a/b',
     openidConfiguration: '/a/b/.well-known/openid-configuration',
@@ -34,16 +40,23 @@ test('the metadata says what is there and nothing that is not', () => {
   ]) {
     const { body } = fetch(issuer, issuerPaths(issuer).authorizationServer)
     const endpoint = issuer.endsWith('/') ? issuer.slice(0, -1) : issuer
+    const methods = ['client_secret_basic', 'client_secret_post', 'private_key_jwt']
+    const algorithms = supportedAlgorithms().filter((name) => !name.startsWith('HS'))
     assert.deepEqual(JSON.parse(body), {
       issuer,
       token_endpoint: `${endpoint}/token`,
       jwks_uri: `${endpoint}/.well-known/jwks.json`,
       response_types_supported: [],
       grant_types_supported: ['client_credentials', 'urn:ietf:params:oauth:grant-type:token-exchange'],
-      token_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post', 'private_key_jwt'],
-      token_endpoint_auth_signing_alg_values_supported: supportedAlgorithms().filter(
-        (name) => !name.startsWith('HS'),
-      ),
+      token_endpoint_auth_methods_supported: methods,
+      token_endpoint_auth_signing_alg_values_supported: algorithms,
+      introspection_endpoint: `${endpoint}/introspect`,
+      introspection_endpoint_auth_methods_supported: methods,
+      introspection_endpoint_auth_signing_alg_values_supported: algorithms,
+      revocation_endpoint: `${endpoint}/revoke`,
+      revocation_endpoint_auth_methods_supported: methods,
+      revocation_endpoint_auth_signing_alg_values_supported: algorithms,
+      revocations_uri: `${endpoint}/revocations`,
       dpop_signing_alg_values_supported: ['ES256'],
     })
   }

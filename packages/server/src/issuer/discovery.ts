@@ -62,10 +62,15 @@ export function createDiscovery({
   const paths = issuerPaths(issuer)
   const origin = new URL(issuer).origin
   const caching = `public, max-age=${cacheSeconds}`
+  const endpoints = (at: string): Readonly<Record<string, string>> => ({
+    token_endpoint: at + paths.token,
+    introspection_endpoint: at + paths.introspection,
+    revocation_endpoint: at + paths.revocation,
+  })
   const metadata = {
     // RFC 8414 §3.3: identical to what the reader started from, character by character.
     issuer,
-    token_endpoint: origin + paths.token,
+    ...endpoints(origin),
     jwks_uri: origin + paths.jwks,
     response_types_supported: [],
     grant_types_supported: grantTypes,
@@ -76,7 +81,15 @@ export function createDiscovery({
     dpop_signing_alg_values_supported: proofAlgorithms,
     // RFC 8705 §3.3, §5
     ...(clientCertificates === undefined ? {} : { tls_client_certificate_bound_access_tokens: true }),
-    ...(mtlsUrl === undefined ? {} : { mtls_endpoint_aliases: { token_endpoint: mtlsUrl + paths.token } }),
+    ...(mtlsUrl === undefined ? {} : { mtls_endpoint_aliases: endpoints(mtlsUrl) }),
+    // RFC 8414 §2: the ways to authenticate are those of the token endpoint.
+    ...Object.fromEntries(
+      ['introspection', 'revocation'].flatMap((name) => [
+        [`${name}_endpoint_auth_methods_supported`, authMethods(clientCertificates)],
+        [`${name}_endpoint_auth_signing_alg_values_supported`, assertionAlgorithms()],
+      ]),
+    ),
+    revocations_uri: origin + paths.revocations,
   }
   const oauth = publish('application/json', asciiJson(metadata), caching)
   // OpenID Connect Discovery §3 requires the last two; the algorithm is the one our tokens are signed with.

@@ -12,11 +12,16 @@ import { readBody } from './body.ts'
 import { inBursts } from './burst.ts'
 import { openClientCertificates } from './client-certificates.ts'
 import { createBinding } from './binding.ts'
+import { createClientEndpoint } from './client-endpoint.ts'
 import { createDiscovery, issuerPaths } from './discovery.ts'
+import { createIntrospection } from './introspection.ts'
 import { issuerTiming, openIssuerKeys } from './issuer-keys.ts'
+import { servicesOf } from './managed-clients.ts'
 import type { KeyRing } from './key-ring.ts'
 import { createIssuerProofs } from './proofs.ts'
 import { refuse } from './refusal.ts'
+import { createRevocation } from './revocation.ts'
+import { createRevocationFeed } from './revocation-feed.ts'
 import { createRevocationList } from './revocation-list.ts'
 import type { RevocationList } from './revocation-list.ts'
 import { createRevoke } from './revoke.ts'
@@ -82,7 +87,8 @@ export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
   const keyRing = await openIssuerKeys({ settings, store, clock, log, cacheSeconds })
 
   const issuer = settings.url
-  const { token: tokenPath } = issuerPaths(issuer)
+  const paths = issuerPaths(issuer)
+  const { token: tokenPath } = paths
   const tokenEndpointUrl = new URL(issuer).origin + tokenPath
   const { keySet } = keyRing
   const revocations = createRevocationList({ issuer, store, clock, log })
@@ -126,6 +132,31 @@ export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
     limits,
     addressOf: (request) => addressOf(request),
   })
+  const revoke = createRevoke({ list: revocations, keyRing, log })
+  let services = servicesOf(options.trust)
+  const own = { issuer, keySet, clock }
+  const introspect = createIntrospection({
+    ...own,
+    revocations: revocations.revocations,
+    services: () => services,
+  })
+  const revokeToken = createRevocation({ ...own, revoke })
+  const shared = { rules: rules.current, log }
+  // Without the limits of the token endpoint: a service asks about every token it is called with.
+  const listening = {
+    clock,
+    limits: createTokenLimits(),
+    addressOf: (request: IncomingMessage) => addressOf(request),
+  }
+  const posted = new Map([
+    [tokenPath, answerToken],
+    [
+      paths.introspection,
+      listenForTokens(createClientEndpoint('introspection', shared, introspect), listening),
+    ],
+    [paths.revocation, listenForTokens(createClientEndpoint('revocation', shared, revokeToken), listening)],
+  ])
+  const feed = createRevocationFeed({ issuer, list: revocations, ring: keyRing, clock })
   const discovery = createDiscovery({
     issuer,
     algorithm: settings.keys.algorithm,
@@ -155,17 +186,24 @@ export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
   return {
     listener(request, response) {
       const path = pathOf(request)
-      if (path === tokenPath) {
-        if (request.method === 'POST') answerToken(request, response)
+      const answerPost = posted.get(path)
+      if (answerPost !== undefined) {
+        if (request.method === 'POST') answerPost(request, response)
         else send(request, response, problemReply(405, ['Allow', 'POST']))
         return
       }
-      if (!discovery.has(path) && path !== '/livez' && path !== '/readyz') {
+      if (path !== paths.revocations && !discovery.has(path) && path !== '/livez' && path !== '/readyz') {
         send(request, response, problemReply(404))
         return
       }
       if (request.method !== 'GET' && request.method !== 'HEAD') {
         send(request, response, problemReply(405, ['Allow', 'GET, HEAD']))
+        return
+      }
+      if (path === paths.revocations) {
+        void feed(request)
+          .catch((error: unknown) => failureReply(error, log))
+          .then((reply) => send(request, response, reply))
         return
       }
       send(
@@ -177,12 +215,13 @@ export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
     keySet: keyRing.keySet,
     keyRing,
     managed: rules.managed,
-    revoke: createRevoke({ list: revocations, keyRing, log }),
+    revoke,
     revocations,
     isReady,
     addressOf: (request) => addressOf(request),
     replace(trust) {
       rules.replace(trust)
+      services = servicesOf(trust)
       addressOf = clientAddressOf(trust)
       certificates?.replace(trust)
     },
@@ -284,13 +323,17 @@ function attempt(work: () => Reply, log: Log): Reply {
   try {
     return work()
   } catch (error) {
-    if (isProblem(error)) {
-      log.error('issuer.unavailable', { code: error.code, message: error.message })
-      return problemReply(503, ['Retry-After', String(error.retryAfterSeconds ?? 5)])
-    }
-    log.error('issuer.failed', { message: error instanceof Error ? error.message : 'unknown' })
-    return problemReply(500)
+    return failureReply(error, log)
   }
+}
+
+function failureReply(error: unknown, log: Log): Reply {
+  if (isProblem(error)) {
+    log.error('issuer.unavailable', { code: error.code, message: error.message })
+    return problemReply(503, ['Retry-After', String(error.retryAfterSeconds ?? 5)])
+  }
+  log.error('issuer.failed', { message: error instanceof Error ? error.message : 'unknown' })
+  return problemReply(500)
 }
 
 function healthReply(body: { readonly status: string }): Reply {

@@ -16,6 +16,8 @@ import type { RotationTiming } from './rotation-timing.ts'
 export type KeyRing = {
   /** What signs at this moment. @throws Problem `ring-stale` */
   signerAt(nowMs: number): Signer
+  /** The same key, for what is no access token. @throws Problem `ring-stale` */
+  signingKeyAt(nowMs: number): SigningKey
   /** The public keys at this moment, the signing one first. @throws Problem `ring-stale` */
   publishedAt(nowMs: number): readonly Jwk[]
   /** The same keys for verifying in this process. */
@@ -142,13 +144,16 @@ export async function openKeyRing(options: KeyRingOptions): Promise<KeyRing> {
     )
   }
 
+  const signingAt = (nowMs: number): KeyRecord => {
+    refuseStale(nowMs)
+    const { signing } = look(nowMs)
+    if (signing === undefined) throw new Problem('ring-empty', 'the key ring holds no key')
+    return signing
+  }
+
   return {
-    signerAt(nowMs) {
-      refuseStale(nowMs)
-      const { signing } = look(nowMs)
-      if (signing === undefined) throw new Problem('ring-empty', 'the key ring holds no key')
-      return keys.signer(signing)
-    },
+    signerAt: (nowMs) => keys.signer(signingAt(nowMs)),
+    signingKeyAt: (nowMs) => keys.signingKey(signingAt(nowMs)),
     publishedAt(nowMs) {
       refuseStale(nowMs)
       look(nowMs)

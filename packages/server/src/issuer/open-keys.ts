@@ -33,6 +33,7 @@ export class OpenKeys {
           : readSealed(this.#seal.open(sealedKey, { keyId, algorithm }), keyId, algorithm)
       // The public half comes from the sealed private one: what else is in the store could have been put there.
       this.#opened.set(keyId, {
+        key,
         signer: createSigner({ key }),
         verification: verificationKey(key),
         jwk: Object.freeze(publicJwk(key)),
@@ -60,6 +61,10 @@ export class OpenKeys {
     return this.#openKey(record).signer
   }
 
+  signingKey(record: KeyRecord): SigningKey {
+    return this.#openKey(record).key
+  }
+
   publish(view: RingView): {
     readonly jwks: readonly Jwk[]
     readonly verification: readonly VerificationKey[]
@@ -85,7 +90,12 @@ export class OpenKeys {
   }
 }
 
-type OpenKey = { readonly signer: Signer; readonly verification: VerificationKey; readonly jwk: Jwk }
+type OpenKey = {
+  readonly key: SigningKey
+  readonly signer: Signer
+  readonly verification: VerificationKey
+  readonly jwk: Jwk
+}
 
 function readSealed(text: Secret, keyId: string, algorithm: string): SigningKey {
   let jwk: unknown

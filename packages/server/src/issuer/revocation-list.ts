@@ -108,7 +108,8 @@ export type RevocationListOptions = {
   readonly log: Log
 }
 
-function asRevocation(record: RevocationRecord, issuer: string): Revocation {
+/** What a record says, in the words of a verifier. */
+export function asRevocation(record: RevocationRecord, issuer: string): Revocation {
   const { kind, id, issuedBeforeSeconds = 0 } = record
   const common = { issuer, untilSeconds: Math.ceil(record.expiresAtMs / 1000) }
   switch (kind) {

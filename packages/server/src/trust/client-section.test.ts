@@ -33,13 +33,21 @@ test('whose callers’ tokens it may exchange, once each', () => {
   assert.deepEqual(read(members.replace('[s, s]', 's')).client?.mayExchange, ['s'])
 })
 
+test('whose callers’ tokens it may ask about, once each', () => {
+  assert.equal(read(secret).client?.introspects, undefined)
+  assert.deepEqual(read(`${secret}, introspects: [s, s, bare]`).client?.introspects, ['s', 'bare'])
+})
+
 describe('mistakes', () => {
   const wrong: [members: string, mistakes: string][] = [
     [
       'may: { s: {} }',
       'f:5:11: clients.c.authenticate: missing\n    next: write `authenticate: …`: How it proves who it is.',
     ],
-    ['authenticate: {}', 'f:5:30: clients.c.authenticate: expected one of secret, keys, federated or certificate'],
+    [
+      'authenticate: {}',
+      'f:5:30: clients.c.authenticate: expected one of secret, keys, federated or certificate',
+    ],
     [
       'authenticate: { secret: [{ env: A }, { env: B }, { env: C }] }',
       'f:5:40: clients.c.authenticate.secret: more than two secrets\n    next: two are enough while one replaces the other',
@@ -55,6 +63,10 @@ describe('mistakes', () => {
     [
       `${secret}, may: { s: {} }, mayExchange: ss`,
       'f:5:83: clients.c.mayExchange: unknown service "ss"\n    next: did you mean "s"?',
+    ],
+    [
+      `${secret}, introspects: ss`,
+      'f:5:67: clients.c.introspects: unknown service "ss"\n    next: did you mean "s"?',
     ],
     [
       `${secret}, mayExchange: s`,

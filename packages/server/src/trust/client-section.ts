@@ -46,6 +46,12 @@ export const clientsSection = named(
       located(onlyTrue()),
       'Also those that are bound to their caller (cnf), which its guard has checked; else it must show the proof itself.',
     ),
+    introspects: optional(
+      oneOrMany(located(text((value) => ({ value }), {}, { overridable: false, expected: 'a service' })), {
+        what: 'services',
+      }),
+      'Services, usually its own, whose callers’ tokens it may ask the issuer about; none unless said.',
+    ),
   }),
 )
 
@@ -77,9 +83,23 @@ export function resolveClient(
     })
   }
   const mayExchange = resolveExchange(draft, services, reading)
+  const introspects = resolveIntrospects(draft, services, reading)
   const { bind } = draft.value
   const bound = bind === undefined ? {} : { bind: bind.value }
-  return proof === undefined ? undefined : { id, ...proof, may, ...mayExchange, ...bound }
+  return proof === undefined ? undefined : { id, ...proof, may, ...mayExchange, ...introspects, ...bound }
+}
+
+function resolveIntrospects(
+  draft: ClientDraft,
+  services: ReadonlyMap<string, Declared>,
+  reading: Reading,
+): Pick<Client, 'introspects'> {
+  const names = draft.value.introspects
+  if (names === undefined) return {}
+  for (const name of names) {
+    if (!services.has(name.value)) unknownName(reading, name, 'service', name.value, [...services.keys()])
+  }
+  return { introspects: [...new Set(names.map(({ value }) => value))] }
 }
 
 function resolveExchange(

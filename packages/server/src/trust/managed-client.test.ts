@@ -36,6 +36,7 @@ test('what the services no longer have is left out, and nothing else', () => {
       countersign: { scopes: 'keys:read' },
     },
     mayExchange: ['gone', 'billing'],
+    introspects: ['billing', 'gone'],
   }
   const client = read(withoutUnknown(settings, services))
   assert.deepEqual(client.may, [
@@ -43,6 +44,7 @@ test('what the services no longer have is left out, and nothing else', () => {
     { service: 'countersign', roles: [], scopes: ['keys:read'] },
   ])
   assert.deepEqual(client.mayExchange, ['billing'])
+  assert.deepEqual(client.introspects, ['billing'])
   assert.deepEqual(read(withoutUnknown(settings, new Map())).may, [])
   assert.deepEqual(read(withoutUnknown({}, services)), read({}))
 })

@@ -54,7 +54,7 @@ export function withoutUnknown(
   settings: ClientSettings,
   services: ReadonlyMap<string, Service>,
 ): ClientSettings {
-  const { may, mayExchange } = settings
+  const { may, mayExchange, introspects } = settings
   const known = isObject(may)
     ? Object.entries(may).flatMap(([name, grant]) => {
         const service = services.get(name)
@@ -68,10 +68,12 @@ export function withoutUnknown(
       })
     : []
   const exchanged = listOf(mayExchange).filter((name) => services.has(String(name)))
+  const introspected = listOf(introspects).filter((name) => services.has(String(name)))
   return {
     ...settings,
     ...(may === undefined ? {} : { may: Object.fromEntries(known) }),
     mayExchange: known.length === 0 || exchanged.length === 0 ? undefined : exchanged,
+    introspects: introspected.length === 0 ? undefined : introspected,
   }
 }
 
