@@ -2,7 +2,10 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { createTokenSource } from '@countersign/sdk/client'
@@ -114,13 +117,44 @@ export function testCall(name: string): void {
         env: { ...env, SERVICE },
         stdio: ['ignore', 'pipe', 'inherit'],
       })
-      let printed = ''
-      for await (const chunk of caller.stdout.setEncoding('utf8')) printed += String(chunk)
+      const printed = await readAll(caller)
       assert.ok(matchesOutput(printed, call.output!), printed)
     } finally {
       child.kill()
     }
   })
+}
+
+/** The same for an example that is one command, which prints what the README says and ends. */
+export function testCommand(name: string): void {
+  const blocks = readShellBlocks(readFileSync(new URL(`${name}/README.md`, import.meta.url), 'utf8'))
+
+  test(`examples/${name}: the command of the README prints what it says`, async () => {
+    const [block] = blocks.filter(({ output }) => output !== undefined)
+    assert.ok(block, 'the README says what it prints')
+    const ISSUER_PORT = String(await freePort())
+    const child = spawn(process.execPath, block.command.split(' ').slice(2), {
+      cwd: root,
+      env: { ...process.env, ISSUER_PORT },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    assert.ok(matchesOutput(await readAll(child), block.output!))
+  })
+}
+
+async function readAll(child: ChildProcess): Promise<string> {
+  let printed = ''
+  for await (const chunk of child.stdout!.setEncoding('utf8')) printed += String(chunk)
+  return printed
+}
+
+/** One that was free a moment ago. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  return port
 }
 
 /** How the README starts it: one line, or two when it is compiled first. */

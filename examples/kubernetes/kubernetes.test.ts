@@ -1,0 +1,3 @@
+import { testCommand } from '../example.ts'
+
+testCommand('kubernetes')
