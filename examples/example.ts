@@ -142,7 +142,7 @@ export function testCommand(name: string): void {
   })
 }
 
-async function readAll(child: ChildProcess): Promise<string> {
+export async function readAll(child: ChildProcess): Promise<string> {
   let printed = ''
   for await (const chunk of child.stdout!.setEncoding('utf8')) printed += String(chunk)
   return printed
@@ -178,7 +178,7 @@ function post(body: string, headers: Record<string, string> = {}): RequestInit {
 }
 
 /** The first line that it prints says where it listens. */
-function listeningOn(child: ChildProcess): Promise<string> {
+export function listeningOn(child: ChildProcess): Promise<string> {
   return new Promise((resolve, reject) => {
     let printed = ''
     child.stdout!.setEncoding('utf8').on('data', (chunk: string) => {
