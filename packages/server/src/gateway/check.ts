@@ -1,7 +1,9 @@
 import type { Denial } from '@countersign/sdk/core'
 import type { Verification, VerifiedToken } from '@countersign/sdk/jwt'
 import { extractToken } from '@countersign/sdk/policy'
+import type { ConstraintCheck } from '@countersign/sdk/policy'
 import type { ReadyRoute, ReadyService } from './routes.ts'
+import type { TokenSender } from './sender.ts'
 import type { Allowance } from './token-facts.ts'
 
 /**
@@ -10,6 +12,7 @@ import type { Allowance } from './token-facts.ts'
  *
  * @param rawHeaders names and values in turns, as they arrived
  * @param nowMs the time of the request, milliseconds since the epoch
+ * @param sender who sends it; without it no bound token is taken
  * @returns a promise only when a key has to be fetched first
  * @throws Problem `keys-unavailable` by rejecting: answer 503, never 401, and never let it through
  */
@@ -18,6 +21,7 @@ export function check(
   route: ReadyRoute,
   rawHeaders: readonly string[],
   nowMs: number,
+  sender?: TokenSender,
 ): Outcome | Promise<Outcome> {
   if (route.open) return service.ownPlaces.length === 0 ? open : checkOpen(service, rawHeaders)
   const { verifier } = service
@@ -26,8 +30,9 @@ export function check(
   const token = extractToken(service.tokenFrom, rawHeaders)
   if (typeof token !== 'string') return { token: undefined, result: token }
   const verification = verifier.verifyNow(token, nowMs)
-  if (verification !== undefined) return judge(verification, service, route)
-  return verifier.verify(token).then((fetched) => judge(fetched, service, route))
+  const asking = { service, route, rawHeaders, nowMs, sender, text: token }
+  if (verification !== undefined) return judge(verification, asking)
+  return verifier.verify(token).then((fetched) => judge(fetched, asking))
 }
 
 /** What was decided, and on what token. */
@@ -35,6 +40,12 @@ export type Outcome = {
   /** Undefined when there is none, or none that is good. */
   readonly token: VerifiedToken | undefined
   readonly result: Allowance | Denial
+  /** What to answer in `DPoP-Nonce`, since the nonce that was used is not the current one any more. */
+  readonly nextNonce?: string
+  /** Headers the answer needs beside its own. */
+  readonly reply?: Readonly<Record<string, string>>
+  /** Why it would have been refused, on a route that only writes it down. */
+  readonly dryRun?: { readonly reason: Denial['reason'] | 'keys-unavailable'; readonly detail: string }
 }
 
 /** Nobody asks for the token, but a service that looks at it all the same must not find two to choose from. */
@@ -45,15 +56,44 @@ function checkOpen(service: ReadyService, rawHeaders: readonly string[]): Outcom
     : open
 }
 
-function judge(verification: Verification, service: ReadyService, route: ReadyRoute): Outcome {
+type Asking = {
+  readonly service: ReadyService
+  readonly route: ReadyRoute
+  readonly rawHeaders: readonly string[]
+  readonly nowMs: number
+  readonly sender: TokenSender | undefined
+  /** The token as it was sent. */
+  readonly text: string
+}
+
+function judge(verification: Verification, asking: Asking): Outcome | Promise<Outcome> {
   if (verification.kind === 'denied') return { token: undefined, result: verification.denial }
+  const { service, route, rawHeaders, sender, text, nowMs } = asking
   const { token } = verification
-  return { token, result: service.facts.decide(token, route) }
+  // Without it the verifier has refused every token that is bound.
+  if (service.senderCheck === undefined) return { token, result: service.facts.decide(token, route) }
+  if (sender === undefined) {
+    return token.confirmation === undefined && service.senderCheck.acceptsBearer
+      ? { token, result: service.facts.decide(token, route) }
+      : { token: undefined, result: nobodySends }
+  }
+  const checked = service.senderCheck.check({ ...sender, rawHeaders }, token, text, nowMs)
+  const conclude = (met: ConstraintCheck): Outcome => {
+    // Not told whose token it is: it counts for nothing in the hands of whoever has sent it.
+    if (met.kind === 'denied') return { token: undefined, result: met.denial }
+    const result = service.facts.decide(token, route)
+    return met.nextNonce === undefined ? { token, result } : { token, result, nextNonce: met.nextNonce }
+  }
+  return checked instanceof Promise ? checked.then(conclude) : conclude(checked)
 }
 
 const open: Outcome = Object.freeze({
   token: undefined,
   result: Object.freeze({ principal: undefined, identity: '' }),
+})
+const nobodySends: Denial = Object.freeze({
+  reason: 'proof-required',
+  detail: 'it cannot be told here who sends the token',
 })
 const nobodyToAsk: Denial = Object.freeze({
   reason: 'issuer-mismatch',

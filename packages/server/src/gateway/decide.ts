@@ -2,7 +2,10 @@ import type { Denial } from '@countersign/sdk/core'
 import type { CanonicalPath } from '@countersign/sdk/policy'
 import { check } from './check.ts'
 import type { Outcome } from './check.ts'
+import { applyRules } from './route-rules.ts'
+import type { RuledRequest } from './route-rules.ts'
 import type { ReadyRoute, ReadyService, Routing } from './routes.ts'
+import type { TokenSender } from './sender.ts'
 
 /** A request that is being decided about; what is known of it grows. */
 export type Asked = {
@@ -13,6 +16,8 @@ export type Asked = {
   params: Readonly<Record<string, string>> | undefined
   /** Where the path has other methods than the one asked for: those it has. */
   allow: readonly string[] | undefined
+  /** To be set where the route has rules of its own. */
+  ruled: RuledRequest | undefined
 }
 
 /**
@@ -48,11 +53,15 @@ export function locate(
 
 /** Decides about a request that {@link locate} has found a route for. See {@link check}. */
 export function decide(
-  { service, route }: Asked,
+  asked: Asked,
   rawHeaders: readonly string[],
   nowMs: number,
+  sender?: TokenSender,
 ): Outcome | Promise<Outcome> {
-  return check(service!, route!, rawHeaders, nowMs)
+  const { service, route } = asked
+  const outcome = check(service!, route!, rawHeaders, nowMs, sender)
+  const { rules } = route!
+  return rules === undefined ? outcome : applyRules(rules, asked, asked.ruled!, outcome, nowMs)
 }
 
 export const routeUnknown: Denial = Object.freeze({

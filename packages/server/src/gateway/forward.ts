@@ -1,6 +1,6 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { ClientConnection, Turn } from './client-connection.ts'
+import type { Client, ClientReply, ClientRequest, Turn } from './client-connection.ts'
 import { replyHeaders } from './headers.ts'
+import { withNonce } from './sender.ts'
 import type { ExchangeFailure } from './failures.ts'
 import type { GatewayLimits } from './limits.ts'
 import type { ResponseHead } from './response-head.ts'
@@ -12,9 +12,9 @@ import type { UpstreamConnection, UpstreamExchange, UpstreamFailure } from './up
 
 /** An allowed request on its way: what arrived, and the head to send on. */
 export type Forwarding = {
-  readonly client: ClientConnection
-  readonly request: IncomingMessage
-  readonly response: ServerResponse
+  readonly client: Client
+  readonly request: ClientRequest
+  readonly response: ClientReply
   readonly method: string
   /** How the request's body is framed. */
   readonly body: number | 'chunked' | 'none'
@@ -26,7 +26,11 @@ export type Forwarding = {
   readonly target: string
   /** The header lines but Host, and the empty line behind them. */
   readonly fields: string
+  /** What to answer in `DPoP-Nonce`, in place of what the service says. */
+  readonly nextNonce?: string | undefined
   readonly pool: UpstreamPool
+  /** Changes the reply's headers on their way; names and values in turns. */
+  readonly dress?: ((headers: string[]) => string[]) | undefined
   readonly limits: GatewayLimits
   readonly ticker: Ticker
   /** Answers in place of the upstream: nothing of a reply has been sent. Then ends the reply. */
@@ -218,7 +222,7 @@ class Exchange implements UpstreamExchange, UpstreamWaiter, Turn {
       if (first !== undefined) kept = this.#sendChunk(first)
     }
     client.endReply(request, response, !this.#requestComplete)
-    kept ||= client.socket.writableLength > 0
+    kept ||= client.outlet.writableLength > 0
     this.#finish()
     return kept
   }
@@ -292,7 +296,9 @@ class Exchange implements UpstreamExchange, UpstreamWaiter, Turn {
   #sendHead(wholeLength?: number): void {
     const { response } = this.#to
     const head = this.#replyHead!
-    const headers = replyHeaders(head)
+    const { dress, nextNonce } = this.#to
+    const told = nextNonce === undefined ? replyHeaders(head) : withNonce(replyHeaders(head), nextNonce)
+    const headers = dress === undefined ? told : dress(told)
     this.replying = true
     if (this.#to.client.retired) response.shouldKeepAlive = false
     if (this.#framing === 'counted' || (this.#framing === 'none' && mayTellLength(head))) {
@@ -316,13 +322,13 @@ class Exchange implements UpstreamExchange, UpstreamWaiter, Turn {
     response.cork()
     response.write(chunk)
     response.uncork()
-    const { socket } = client
-    if (socket.writableLength === 0) {
+    const { outlet } = client
+    if (outlet.writableLength === 0) {
       this.#progressMs = ticker.nowMs
       return false
     }
     // What `write` returns counts only what this one message holds, in some versions of Node.
-    if (socket.writableNeedDrain && !this.#over && !this.#replyPaused) this.#pauseReply()
+    if (outlet.writableNeedDrain && !this.#over && !this.#replyPaused) this.#pauseReply()
     return true
   }
 
@@ -330,7 +336,7 @@ class Exchange implements UpstreamExchange, UpstreamWaiter, Turn {
     this.#replyPaused = true
     this.#progressMs = this.#to.ticker.nowMs
     this.#connection?.pause()
-    this.#to.client.socket.once('drain', () => {
+    this.#to.client.outlet.once('drain', () => {
       this.#replyPaused = false
       this.#progressMs = this.#to.ticker.nowMs
       this.#connection?.resume()

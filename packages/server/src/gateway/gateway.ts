@@ -19,11 +19,14 @@ import { silentLog } from '../log.ts'
 import type { Log } from '../log.ts'
 import { compileRoutes } from './routes.ts'
 import type { Routing } from './routes.ts'
+import { createGatewayProofs } from './sender.ts'
 import { createServe } from './serve-request.ts'
 import type { GatewayState } from './serve-request.ts'
 import { startTicker } from './ticker.ts'
 import { createTrustedProxies } from '../address.ts'
 import type { TrustedProxies } from '../address.ts'
+import { createTlsListener } from '../tls-listener.ts'
+import type { TlsListener } from '../tls-listener.ts'
 import type { Tracing } from '../tracing.ts'
 import type { Trust } from '../trust/trust.ts'
 import { Upstreams } from './upstreams.ts'
@@ -77,6 +80,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   const limits = readLimits(options.limits)
   const upstreams = new Upstreams(limits, log, () => ticker)
   const keySets = new KeySets(clock, log)
+  const proofs = createGatewayProofs(options.trust.gateway ?? {})
   const ticker = startTicker(tickMs(limits), (nowMs) => upstreams.sweep(nowMs))
 
   const compile = (trust: Trust): Routing =>
@@ -86,6 +90,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       keySets,
       clock,
       rememberedTokens: limits.rememberedTokens,
+      proofs,
       poolFor: (service) => upstreams.poolFor(service),
     })
 
@@ -110,9 +115,10 @@ export function createGateway(options: GatewayOptions): Gateway {
             proxies: () => state.proxies,
           }),
     proxies: proxiesOf(options.trust),
+    certificateHeader: options.trust.gateway?.clientCertificates?.header?.name.toLowerCase(),
     isReady: () => !state.draining && keySets.ready(),
   }
-  const front = createFrontServer(limits, createServe(state))
+  const front = createFrontServer(limits, createServe(state), tlsOf(options.trust, log))
   state.observer?.watch(front.server)
   if (metrics !== undefined) countPools(metrics, upstreams, keySets)
   const authz = createAuthzEndpoints(state, options.trust.gateway?.authz)
@@ -154,6 +160,12 @@ function tickMs({ connectMs, replyHeadMs, replyStallMs, clientStallMs, waitMs }:
 /** Nobody is the common case, and costs nothing. */
 function proxiesOf({ trustedProxies = [] }: Trust): TrustedProxies | undefined {
   return trustedProxies.length === 0 ? undefined : createTrustedProxies(trustedProxies)
+}
+
+function tlsOf({ gateway }: Trust, log: Log): TlsListener | undefined {
+  if (gateway?.tls === undefined) return undefined
+  const { tls, clientCertificates } = gateway
+  return createTlsListener({ tls, clientCertificates, where: 'gateway.tls', log })
 }
 
 function wait(ms: number): Promise<void> {

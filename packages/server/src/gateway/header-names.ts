@@ -84,6 +84,9 @@ const hopByHop: ReadonlySet<string> = new Set(hopByHopNames)
 
 /** Only a trusted hop before us could say these, and none is configured. */
 const ours: ReadonlySet<string> = new Set([
+  // RFC 9440 §2.4: whoever passes requests on takes out what the client may have invented.
+  'client-cert',
+  'client-cert-chain',
   'cf-connecting-ip',
   // Answered by us.
   'expect',

@@ -1,11 +1,25 @@
 import { Problem } from '@countersign/sdk/core'
 import type { Clock, Denial } from '@countersign/sdk/core'
-import { createVerifier } from '@countersign/sdk/jwt'
-import type { Verifier } from '@countersign/sdk/jwt'
-import { canonicalPath, compilePolicy, createRouteTable, requiredScopes } from '@countersign/sdk/policy'
-import type { CanonicalPath, Principal, RouteTable } from '@countersign/sdk/policy'
+import { createDpopChecker, createVerifier } from '@countersign/sdk/jwt'
+import type { DpopChecker, Verifier } from '@countersign/sdk/jwt'
+import {
+  canonicalPath,
+  compilePolicy,
+  createRouteTable,
+  dpopPlace,
+  requiredScopes,
+} from '@countersign/sdk/policy'
+import type { CanonicalPath, Principal, RouteTable, TokenPlace } from '@countersign/sdk/policy'
 import type { KeySets, OwnIssuer } from './key-sets.ts'
-import type { Route, Service, TokenPlace, Trust } from '../trust/trust.ts'
+import { compilePassing } from './passed-headers.ts'
+import type { Passing } from './passed-headers.ts'
+import { resourceMetadata } from './resource-metadata.ts'
+import type { ResourceMetadata } from './resource-metadata.ts'
+import { compileRules, createLimit } from './route-rules.ts'
+import type { Limit, RouteRules } from './route-rules.ts'
+import type { CorsSettings, Route, Service, Trust } from '../trust/trust.ts'
+import { createSenderCheck } from './sender.ts'
+import type { SenderCheck } from './sender.ts'
 import { TokenFacts } from './token-facts.ts'
 import type { TunnelRule } from './tunnel.ts'
 import type { UpstreamPool } from './upstream-pool.ts'
@@ -35,7 +49,14 @@ export type ReadyService = {
   readonly ownPlaces: readonly TokenPlace[]
   /** Undefined when all routes are open. */
   readonly verifier: Verifier | undefined
+  /** Undefined where no bound token is taken. */
+  readonly senderCheck: SenderCheck | undefined
   readonly facts: TokenFacts
+  readonly cors: CorsSettings | undefined
+  /** Undefined: all the client sent is passed on that may be. */
+  readonly passing: Passing | undefined
+  readonly host: string | undefined
+  readonly metadata: ResourceMetadata | undefined
 }
 
 export type ReadyRoute = {
@@ -48,6 +69,8 @@ export type ReadyRoute = {
   readonly open: boolean
   readonly denialOf: (principal: Principal) => Denial | undefined
   readonly scopes: readonly string[]
+  /** Limits, a condition, a dry run; undefined: none of it. */
+  readonly rules: RouteRules | undefined
 }
 
 /**
@@ -99,6 +122,8 @@ export type RoutingParts = {
   readonly keySets: KeySets
   readonly clock: Clock
   readonly rememberedTokens: number
+  /** Checks DPoP proofs, and remembers which were used. */
+  readonly proofs?: DpopChecker
   poolFor(service: Service): UpstreamPool
 }
 
@@ -109,9 +134,14 @@ function compileService(
   trust: Trust,
   parts: RoutingParts,
 ): ReadyService {
-  const { name, tokenFrom } = service
-  const routes = service.routes.map((route) => compileRoute(route, name))
+  const { name } = service
+  const limit = service.limit && createLimit(service.limit)
+  const senderCheck = createSenderCheck(service, trust, parts.proofs ?? createDpopChecker())
+  const takesDpop = senderCheck !== undefined && service.tokenFrom.some(({ kind }) => kind === 'bearer')
+  const tokenFrom: readonly TokenPlace[] = takesDpop ? [...service.tokenFrom, dpopPlace] : service.tokenFrom
+  const routes = service.routes.map((route) => compileRoute(route, name, limit))
   const issuers = parts.keySets.issuersOf(service, trust, parts.ownIssuer)
+  const revocations = parts.keySets.revocationsOf(service, trust, parts.ownIssuer)
   const guarded = routes.find(({ open }) => !open)
   if (guarded !== undefined && issuers.length === 0) {
     throw unusable(service, `${guarded.name} asks for a token, and no issuer's tokens are accepted`)
@@ -134,16 +164,28 @@ function compileService(
     prefixSegments,
     table: createRouteTable(routes),
     tokenFrom,
-    ownPlaces: tokenFrom.filter(({ kind }) => kind !== 'bearer'),
+    ownPlaces: service.tokenFrom.filter(({ kind }) => kind !== 'bearer'),
     verifier:
       issuers.length === 0
         ? undefined
-        : createVerifier({ issuers, clock: parts.clock, cache: { entries: cacheEntries } }),
-    facts: new TokenFacts(rolesOf),
+        : createVerifier({
+            issuers,
+            clock: parts.clock,
+            cache: { entries: cacheEntries },
+            confirmation: senderCheck === undefined ? 'refused' : 'checked-by-caller',
+            ...(revocations === undefined ? {} : { revocations }),
+          }),
+    senderCheck,
+    facts: new TokenFacts(rolesOf, service.claimHeaders),
+    cors: service.cors,
+    passing: compilePassing(service),
+    host: service.host,
+    metadata: resourceMetadata(service, trust),
   })
 }
 
-function compileRoute({ method, template, requirement, line }: Route, service: string): ReadyRoute {
+function compileRoute(route: Route, service: string, limit: Limit | undefined): ReadyRoute {
+  const { method, template, requirement, line } = route
   const name = `${method} ${template}`
   return Object.freeze({
     method,
@@ -153,6 +195,7 @@ function compileRoute({ method, template, requirement, line }: Route, service: s
     open: requirement === 'open',
     denialOf: compilePolicy(requirement, `services.${service}.routes["${name}"]`),
     scopes: requiredScopes(requirement),
+    rules: compileRules(route, limit),
   })
 }
 

@@ -1,13 +1,13 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import { deny, isProblem, Problem } from '@countersign/sdk/core'
 import type { Clock, Denial } from '@countersign/sdk/core'
 import type { TrustedProxies } from '../address.ts'
-import { canonicalPath, challenge, problemResponse } from '@countersign/sdk/policy'
-import type { CanonicalPath } from '@countersign/sdk/policy'
+import { canonicalPath, problemResponse } from '@countersign/sdk/policy'
+import type { CanonicalPath, RequestPeer } from '@countersign/sdk/policy'
 import { plainAnswer, sendAnswer, wantsJson } from './answer.ts'
 import type { Answer } from './answer.ts'
 import type { Outcome } from './check.ts'
-import type { ClientConnection } from './client-connection.ts'
+import type { Client, ClientReply, ClientRequest } from './client-connection.ts'
+import { answerPreflight, corsReply, withCors } from './cors.ts'
 import { decide, locate, methodUnknown, routeUnknown } from './decide.ts'
 import type { Asked } from './decide.ts'
 import { decisionRecord } from './decision.ts'
@@ -22,15 +22,19 @@ import type { GatewayLimits } from './limits.ts'
 import type { Serve } from './listen.ts'
 import type { Log } from '../log.ts'
 import type { GatewayObserver } from './gateway-metrics.ts'
+import { refusalAnswer } from './refusal.ts'
 import { gateRequest } from './request-gate.ts'
 import type { GatedRequest, GateRefusal } from './request-gate.ts'
+import { publishedAt } from './resource-metadata.ts'
 import type { ReadyService, Routing } from './routes.ts'
+import type { TokenSender } from './sender.ts'
 import type { Ticker } from './ticker.ts'
 import type { Allowance } from './token-facts.ts'
 import { readTraceContext, traceLines } from '../trace-context.ts'
 import type { TracedRequest } from '../tracing.ts'
 import { handshakeFault, openTunnel } from './tunnel.ts'
 import type { Upstream } from './upstream.ts'
+import { withoutPrefix } from './upstream-target.ts'
 
 /** What serving a request needs of the gateway it belongs to. */
 export type GatewayState = {
@@ -51,6 +55,8 @@ export type GatewayState = {
   readonly observer: GatewayObserver | undefined
   /** Whose word on the client's address and protocol is taken. */
   proxies: TrustedProxies | undefined
+  /** In which trusted proxies write down client certificates, in small letters. */
+  readonly certificateHeader: string | undefined
   /** Whether to send us requests. */
   readonly isReady: () => boolean
 }
@@ -71,7 +77,9 @@ export function createServe(gateway: GatewayState): Serve {
       route: undefined,
       params: undefined,
       allow: undefined,
+      ruled: undefined,
       token: undefined,
+      nextNonce: undefined,
       reason: undefined,
       failure: undefined,
       requestId: undefined,
@@ -87,7 +95,7 @@ export function createServe(gateway: GatewayState): Serve {
 }
 
 function walk(call: Call): void {
-  const { gateway, request, response } = call
+  const { gateway, client, request, response } = call
   if (gateway.draining) response.shouldKeepAlive = false
   const nowMs = gateway.clock()
   const gated = gateRequest(request)
@@ -100,11 +108,20 @@ function walk(call: Call): void {
   const path = canonicalPath(gated.target)
   if ('reason' in path) return refuse(call, path)
   call.path = path
-  if (path.segments[0] === '.well-known' && path.segments[1] === 'countersign')
-    return probe(call, gated, path)
+  if (path.segments[0] === '.well-known') {
+    if (path.segments[1] === 'countersign') return probe(call, gated, path)
+    const metadata = publishedAt(path, gated, gateway.routing.services)
+    if (metadata !== undefined) return answer(call, metadata)
+  }
+  const preflight = answerPreflight(call, gateway.routing, gated, request.rawHeaders)
+  if (preflight !== undefined) return answer(call, preflight)
   const nowhere = locate(call, gateway.routing, gated.method, gated.host?.name)
   if (nowhere !== undefined) return refuse(call, nowhere)
   const service = call.service!
+  if (call.route!.rules !== undefined) {
+    const { address } = senderOf(gateway.proxies, client, request.rawHeaders)
+    call.ruled = { method: gated.method, hostName: gated.host?.name, address }
+  }
   if (gated.websocket) {
     const fault = handshakeFault(request.rawHeaders, takesCookies(service))
     if (!call.upgradable || service.websocket?.routes.has(call.route!.name) !== true) {
@@ -112,10 +129,11 @@ function walk(call: Call): void {
     }
     if (fault !== undefined) return refuse(call, deny('request-malformed', fault), undefined, true)
   }
+  const sender = tokenSender(call, gated)
   const outcome =
     call.span === undefined
-      ? decide(call, request.rawHeaders, nowMs)
-      : call.span.within('auth.verify', () => decide(call, request.rawHeaders, nowMs))
+      ? decide(call, request.rawHeaders, nowMs, sender)
+      : call.span.within('auth.verify', () => decide(call, request.rawHeaders, nowMs, sender))
   if (outcome instanceof Promise) checkLater(call, gated, service, outcome)
   else conclude(call, gated, service, outcome)
 }
@@ -123,9 +141,9 @@ function walk(call: Call): void {
 /** One request on its way through; what is known of it grows. */
 type Call = Asked & {
   readonly gateway: GatewayState
-  readonly client: ClientConnection
-  readonly request: IncomingMessage
-  readonly response: ServerResponse
+  readonly client: Client
+  readonly request: ClientRequest
+  readonly response: ClientReply
   readonly expectsContinue: boolean
   /** The connection can become a WebSocket. */
   readonly upgradable: boolean
@@ -133,6 +151,8 @@ type Call = Asked & {
   unread: boolean
   /** The good token it came with. */
   token: Outcome['token']
+  /** What to answer in `DPoP-Nonce`. */
+  nextNonce: string | undefined
   /** `allowed`, or why it was refused; undefined while nothing is decided. */
   reason: DecisionRecord['reason'] | 'allowed'
   /** How the exchange with the upstream failed. */
@@ -160,12 +180,16 @@ function checkLater(call: Call, gated: GatedRequest, service: ReadyService, outc
     })
 }
 
-function conclude(call: Call, gated: GatedRequest, service: ReadyService, { token, result }: Outcome): void {
-  if ('reason' in result) return refuse(call, result, token)
+function conclude(call: Call, gated: GatedRequest, service: ReadyService, outcome: Outcome): void {
+  const { token, result, reply, dryRun } = outcome
+  if ('reason' in result) return refuse(call, result, token, false, reply)
+  call.nextNonce = outcome.nextNonce
   const { gateway } = call
   call.token = token
   call.reason = 'allowed'
-  if (gateway.onDecision !== undefined) record(call, { token })
+  if (gateway.onDecision !== undefined) {
+    record(call, dryRun === undefined ? { token } : { token, ...dryRun, dryRun: true })
+  }
   send(call, gated, service, result)
 }
 
@@ -173,13 +197,14 @@ function send(call: Call, gated: GatedRequest, service: ReadyService, { identity
   const { gateway, client, request, response, expectsContinue } = call
   const { path, query } = call.path!
   const target = withoutPrefix(path, service.prefixSegments) + query
+  const { passing, cors } = service
   const fields = upstreamFields(
-    request.rawHeaders,
-    gated,
+    passing === undefined ? request.rawHeaders : passing.pass(request.rawHeaders),
+    withoutCertificate(call, gated),
     forwardedLines(senderOf(gateway.proxies, client, request.rawHeaders), gated.host?.authority) +
       traceOf(call),
     `Via: 1.1 ${gateway.viaName}\r\n`,
-    identity,
+    identity + certificateLine(call, gated),
   )
   if (gated.websocket) return tunnel(call, service, target, fields)
   // A body where none is expected may be left unread by the upstream, which would take it for the next request.
@@ -195,6 +220,8 @@ function send(call: Call, gated: GatedRequest, service: ReadyService, { identity
     target,
     fields,
     pool: service.upstream,
+    dress: cors && corsReply(cors, request.rawHeaders),
+    nextNonce: call.nextNonce,
     limits: gateway.limits,
     ticker: gateway.ticker,
     fail: (failure, upstream, unread, defect) => {
@@ -207,6 +234,28 @@ function send(call: Call, gated: GatedRequest, service: ReadyService, { identity
     cutShort: (failure, upstream, defect) =>
       logFailure(call, service, upstream, 'reply cut short', failure, defect),
   })
+}
+
+/** Undefined where no bound token is taken, so that nobody asks. */
+function tokenSender({ service, client }: Call, { method, target }: GatedRequest): TokenSender | undefined {
+  return service!.senderCheck === undefined
+    ? undefined
+    : { method, target, peer: client.socket as RequestPeer }
+}
+
+/** The service sees our connection, and would have to take our word for whom we have seen. */
+function certificateLine(call: Call, gated: GatedRequest): string {
+  const { service, token, request } = call
+  const sender = token?.confirmation === undefined ? undefined : tokenSender(call, gated)
+  if (sender === undefined) return ''
+  return service!.senderCheck!.certificateLine({ ...sender, rawHeaders: request.rawHeaders }, token!)
+}
+
+/** What stands in the proxies' header may come from anybody, and behind us everything comes from us. */
+function withoutCertificate({ gateway }: Call, gated: GatedRequest): GatedRequest {
+  const { certificateHeader } = gateway
+  if (certificateHeader === undefined) return gated
+  return { ...gated, dropped: [...(gated.dropped ?? []), certificateHeader] }
 }
 
 /** Our span's context when somebody traces, else what the client sent, if it is well formed. */
@@ -257,16 +306,6 @@ function logFailure(
   failures.write(event, failure, { service: service.name, upstream: upstream.origin.key }, ticker.nowMs)
 }
 
-/** What the upstream is asked for: the very path that was authorised, without the segments that named the service. */
-function withoutPrefix(path: string, segments: number): string {
-  let at = 0
-  for (let count = 0; count < segments; count++) {
-    at = path.indexOf('/', at + 1)
-    if (at === -1) return '/'
-  }
-  return path.slice(at)
-}
-
 /** Behind what the gate refuses nothing can be trusted to be a request, so the connection closes. */
 function refuseAtGate(call: Call, refusal: GateRefusal): void {
   switch (refusal.kind) {
@@ -283,16 +322,17 @@ function refuseAtGate(call: Call, refusal: GateRefusal): void {
   }
 }
 
-function refuse(call: Call, denial: Denial, token?: Outcome['token'], close = false): void {
-  const { gateway, service, route, allow } = call
+function refuse(
+  call: Call,
+  denial: Denial,
+  token?: Outcome['token'],
+  close = false,
+  reply?: Outcome['reply'],
+): void {
+  const { gateway, request } = call
   call.token = token
   call.reason = denial.reason
-  const refusal = challenge(denial, {
-    realm: service?.realm ?? gateway.realm,
-    wantsJson: json(call),
-    ...(route === undefined ? {} : { scopes: route.scopes }),
-    ...(allow === undefined ? {} : { allow }),
-  })
+  const refusal = refusalAnswer(denial, call, gateway.realm, request.rawHeaders, gateway.clock(), reply)
   if (gateway.onDecision !== undefined) {
     record(call, { token, reason: denial.reason, detail: denial.detail, status: refusal.status })
   }
@@ -323,7 +363,7 @@ function probe(call: Call, { method }: GatedRequest, { segments }: CanonicalPath
 }
 
 /** Whether Node's parser will read a body, whatever the gate thought of the request. */
-function announcesBody({ headers }: IncomingMessage): boolean {
+function announcesBody({ headers }: ClientRequest): boolean {
   return headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined
 }
 
@@ -343,9 +383,11 @@ function stackOf(error: unknown): string | undefined {
 }
 
 function answer(call: Call, reply: Answer, close = false): void {
-  const { client, request, response, unread, expectsContinue } = call
+  const { client, request, response, unread, expectsContinue, service } = call
+  const cors = service?.cors
+  const dressed = cors === undefined ? reply : withCors(reply, cors, request.rawHeaders)
   // Who waits for "100 Continue" has not sent its body, and learns now that it need not.
-  sendAnswer(reply, client, request, response, { unread: unread && !expectsContinue, close })
+  sendAnswer(dressed, client, request, response, { unread: unread && !expectsContinue, close })
 }
 
 function record(call: Call, known: Partial<Parameters<typeof decisionRecord>[0]>): void {
