@@ -2,6 +2,7 @@ import { after, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { delimiter, join } from 'node:path'
 import { openBash } from './bash-session.ts'
 import { freePorts, residentMegabytes, root, startDemo } from './demo-process.ts'
@@ -96,20 +97,31 @@ test('the code in the README compiles, runs and prints what the README says', as
   const compiled = spawnSync(process.execPath, [tsc, '-p', writeTsconfig(folder)], { encoding: 'utf8' })
   assert.equal(compiled.status, 0, compiled.stdout)
 
-  const service = spawn(process.execPath, ['--conditions=source', join(folder, 'protect.ts')], { cwd: root })
-  after(() => service.kill())
-  while (!(await answers(`http://localhost:${port}/health`))) {
-    await new Promise((resolve) => setTimeout(resolve, 20))
+  const services = ['express.ts', 'fastify.ts', 'hono.ts', 'node.ts']
+  for (const name of services) {
+    assert.ok(
+      snippets.some((snippet) => snippet.name === name),
+      `${name} is gone`,
+    )
+    const service = spawn(process.execPath, ['--conditions=source', join(folder, name)], { cwd: root })
+    after(() => service.kill())
+    while (!(await answers(`http://localhost:${port}/`)))
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    const { output } = snippets.find(({ name }) => name === 'call.ts')!
+    assert.equal(run(join(folder, 'call.ts')).stdout.trim(), output, name)
+    service.kill()
+    await once(service, 'close')
   }
   for (const { name, output } of snippets) {
-    if (output === undefined) continue
-    const ran = spawnSync(process.execPath, ['--conditions=source', join(folder, name)], {
-      cwd: root,
-      encoding: 'utf8',
-    })
+    if (output === undefined || name === 'call.ts') continue
+    const ran = run(join(folder, name))
     assert.equal(ran.stdout.trim(), output, `${name}\n${ran.stderr}`)
   }
-  service.kill()
+  const tests = snippets.map(({ name }) => name).filter((name) => name.endsWith('.test.ts'))
+  assert.deepEqual(tests, ['express.test.ts', 'fastify.test.ts', 'hono.test.ts'])
+  const ran = run('--test', '--test-reporter=tap', ...tests.map((name) => join(folder, name)))
+  assert.equal(ran.status, 0, ran.stdout)
+  assert.match(ran.stdout, /^# pass 3$/m)
   rmSync(folder, { recursive: true })
 })
 
@@ -164,9 +176,21 @@ function writeTsconfig(folder: string): string {
   return path
 }
 
+function run(...parameters: readonly string[]) {
+  // A test that runs tests must not hand down that it is one.
+  const { NODE_TEST_CONTEXT: _, ...env } = process.env
+  return spawnSync(process.execPath, ['--conditions=source', ...parameters], {
+    cwd: root,
+    encoding: 'utf8',
+    env,
+  })
+}
+
+/** Whatever the answer is. */
 async function answers(url: string): Promise<boolean> {
   try {
-    return (await fetch(url)).ok
+    await fetch(url)
+    return true
   } catch {
     return false
   }
