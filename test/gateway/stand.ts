@@ -11,6 +11,7 @@ import type {
   AuthzSettings,
   Route,
   Service,
+  TlsSettings,
   Trust,
   UpstreamSettings,
 } from '../../packages/server/src/trust/trust.ts'
@@ -54,6 +55,8 @@ export type StandOptions = {
   readonly service?: Partial<Service>
   readonly services?: readonly Service[]
   readonly gateway?: Partial<GatewayOptions>
+  /** The gateway's own certificate; plain without. */
+  readonly tls?: TlsSettings
   /** Decision endpoints for other proxies. */
   readonly authz?: readonly AuthzSettings[]
 }
@@ -77,6 +80,7 @@ export function standTrust(upstreamUrl: string, options: StandOptions = {}): Tru
       listen: { host: '127.0.0.1', port: 0 },
       realm: 'acme',
       ...(options.authz === undefined ? {} : { authz: options.authz }),
+      ...(options.tls === undefined ? {} : { tls: options.tls }),
     },
     trusted: new Map(),
     services: new Map(services.map((service) => [service.name, service])),

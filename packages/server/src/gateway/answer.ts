@@ -1,8 +1,7 @@
 import { STATUS_CODES } from 'node:http'
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import { prefersJson } from '@countersign/sdk/policy'
 import type { Challenge } from '@countersign/sdk/policy'
-import type { ClientConnection } from './client-connection.ts'
+import type { Client, ClientReply, ClientRequest } from './client-connection.ts'
 
 /** A reply the gateway gives itself. */
 export type Answer = Challenge
@@ -15,9 +14,9 @@ export type Answer = Challenge
  */
 export function sendAnswer(
   answer: Answer,
-  client: ClientConnection,
-  request: IncomingMessage,
-  response: ServerResponse,
+  client: Client,
+  request: ClientRequest,
+  response: ClientReply,
   { unread, close }: { readonly unread: boolean; readonly close: boolean },
 ): void {
   const headers = Object.entries(answer.headers).flat()

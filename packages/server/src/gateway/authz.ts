@@ -1,4 +1,3 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import { deny } from '@countersign/sdk/core'
 import { createTrustedProxies } from '../address.ts'
 import { plainAnswer, sendAnswer } from './answer.ts'
@@ -6,11 +5,11 @@ import type { Answer } from './answer.ts'
 import { readOriginal } from './authz-original.ts'
 import { judge } from './authz-verdict.ts'
 import type { Verdict } from './authz-verdict.ts'
-import type { ClientConnection } from './client-connection.ts'
+import type { Client, ClientReply, ClientRequest } from './client-connection.ts'
 import type { Serve } from './listen.ts'
 import { gateRequest } from './request-gate.ts'
 import type { GatedRequest } from './request-gate.ts'
-import type { GatewayState } from './serve-request.ts'
+import type { GatewayState } from './gateway-state.ts'
 import type { AuthzProxy, AuthzSettings } from '../trust/trust.ts'
 
 /**
@@ -47,7 +46,7 @@ export function createAuthz(gateway: GatewayState, { proxy, peers }: AuthzSettin
 }
 
 /** One inquiry at a time for each connection; the proxy may leave meanwhile. */
-function ask(client: ClientConnection, response: ServerResponse, work: () => Promise<() => void>): void {
+function ask(client: Client, response: ClientReply, work: () => Promise<() => void>): void {
   const turn = { replying: false, gone: false, abort: () => void (turn.gone = true) }
   client.begin(turn)
   void work().then((finish) => {
@@ -57,7 +56,7 @@ function ask(client: ClientConnection, response: ServerResponse, work: () => Pro
   })
 }
 
-function bodyFollows({ headers }: IncomingMessage, gated: ReturnType<typeof gateRequest>): boolean {
+function bodyFollows({ headers }: ClientRequest, gated: ReturnType<typeof gateRequest>): boolean {
   if (gated.kind === 'request') return gated.body !== 'none' && gated.body !== 0
   return headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined
 }

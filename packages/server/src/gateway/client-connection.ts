@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Writable } from 'node:stream'
 import type { Socket } from 'node:net'
 import type { GatewayLimits } from './limits.ts'
 
@@ -9,6 +10,8 @@ import type { GatewayLimits } from './limits.ts'
  */
 export class ClientConnection {
   readonly socket: Socket
+  /** What replies wait in until the client takes them: the socket. */
+  readonly outlet: Writable
   /** The peer's address, as the socket has it. */
   readonly address: string
   /** No request is begun any more: the connection closes after the present reply. */
@@ -22,8 +25,8 @@ export class ClientConnection {
 
   constructor(socket: Socket, limits: GatewayLimits) {
     this.socket = socket
-    // Listening for both families, Node gives IPv4 addresses in IPv6 clothes (RFC 4291 §2.5.5.2).
-    this.address = (socket.remoteAddress ?? 'unknown').replace(/^::ffff:(?=[0-9.]+$)/, '')
+    this.outlet = socket
+    this.address = plainAddress(socket)
     this.#limits = limits
     socket.on('close', () => this.#closed())
   }
@@ -94,7 +97,7 @@ export class ClientConnection {
    *
    * @param unread whether the request's body has not ended
    */
-  endReply(request: IncomingMessage, response: ServerResponse, unread: boolean): void {
+  endReply(request: ClientRequest, response: ClientReply, unread: boolean): void {
     if (!response.shouldKeepAlive) this.closing = true
     if (!unread) {
       response.end()
@@ -145,6 +148,52 @@ export class ClientConnection {
   #closed(): void {
     this.abort()
   }
+}
+
+/** Listening for both families, Node gives IPv4 addresses in IPv6 clothes (RFC 4291 §2.5.5.2). */
+export function plainAddress({ remoteAddress = 'unknown' }: Socket): string {
+  return remoteAddress.replace(/^::ffff:(?=[0-9.]+$)/, '')
+}
+
+/** Who is answered: a connection of HTTP/1, or one stream of a connection of HTTP/2. */
+export type Client = Pick<
+  ClientConnection,
+  'address' | 'begin' | 'closing' | 'cut' | 'end' | 'endReply' | 'outlet' | 'retired' | 'socket'
+>
+
+/** The parts of a request that are read, whatever version of HTTP it came by. */
+export type ClientRequest = Pick<
+  IncomingMessage,
+  'headers' | 'httpVersionMajor' | 'httpVersionMinor' | 'method' | 'rawHeaders' | 'url'
+> & {
+  on(event: 'data', listener: (chunk: Buffer) => void): unknown
+  on(event: 'end' | 'close', listener: () => void): unknown
+  removeAllListeners(event: 'data'): unknown
+  pause(): unknown
+  resume(): unknown
+}
+
+/** The parts of a reply that are written, whatever version of HTTP it goes by. */
+export type ClientReply = Pick<
+  ServerResponse,
+  | 'destroyed'
+  | 'headersSent'
+  | 'shouldKeepAlive'
+  | 'statusCode'
+  | 'useChunkedEncodingByDefault'
+  | 'writableEnded'
+> & {
+  on(event: 'close', listener: () => void): unknown
+  /** @param headers names and values in turns */
+  writeHead(status: number, headers: string[]): unknown
+  write(chunk: Buffer | string): unknown
+  end(): unknown
+  end(text: string): unknown
+  end(text: string, encoding: 'latin1'): unknown
+  cork(): void
+  uncork(): void
+  flushHeaders(): void
+  writeContinue(): void
 }
 
 /** A request being served. */

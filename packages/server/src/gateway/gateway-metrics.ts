@@ -1,4 +1,4 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { VerifiedToken } from '@countersign/sdk/jwt'
 import { denialWire } from '@countersign/sdk/policy'
@@ -6,6 +6,7 @@ import type { AccessLog } from '../access-log.ts'
 import { createGrid, statusClass, statusClasses } from '../metrics/grid.ts'
 import type { Grid } from '../metrics/grid.ts'
 import type { Metrics } from '../metrics/registry.ts'
+import type { ClientReply, ClientRequest } from './client-connection.ts'
 import { failureStatus } from './failures.ts'
 import type { ExchangeFailure } from './failures.ts'
 import { senderOf } from './forwarded.ts'
@@ -29,8 +30,8 @@ export type GatewayObserver = {
 export type ObservedCall = {
   /** Set here, when somebody traces. */
   span: TracedRequest | undefined
-  readonly request: IncomingMessage
-  readonly response: ServerResponse
+  readonly request: ClientRequest
+  readonly response: ClientReply
   readonly client: { readonly address: string; readonly socket: Socket }
   readonly path: { readonly path: string } | undefined
   readonly service: ReadyService | undefined
@@ -133,7 +134,7 @@ function endAttributes({ service, route, reason, failure }: ObservedCall, status
   }
 }
 
-function pathOf({ url = '' }: IncomingMessage): string {
+function pathOf({ url = '' }: ClientRequest): string {
   const query = url.indexOf('?')
   return query === -1 ? url : url.slice(0, query)
 }

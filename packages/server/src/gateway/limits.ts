@@ -8,6 +8,8 @@ export type GatewayLimits = {
   readonly requestHeadMs: number
   /** How long an idle client connection is kept. */
   readonly clientKeepAliveMs: number
+  /** Requests at once on one HTTP/2 connection; as many resets in a row end it. */
+  readonly clientStreams: number
   /** Without a byte moving while the client owes us its body, or does not take its reply. */
   readonly clientStallMs: number
   /** How much of an unwanted request body is read on after a refusal, and for how long: to let the refusal arrive. */
@@ -53,6 +55,7 @@ const defaultLimits: GatewayLimits = {
   requestHeadBytes: 32 * 1024,
   requestHeadMs: 15_000,
   clientKeepAliveMs: 65_000,
+  clientStreams: 100,
   clientStallMs: 60_000,
   unreadBytes: 16 * 1024 * 1024,
   unreadMs: 3_000,

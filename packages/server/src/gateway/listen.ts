@@ -1,12 +1,16 @@
 import { createServer, ServerResponse } from 'node:http'
 import type { IncomingMessage, Server, ServerOptions } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import { Server as NetServer } from 'node:net'
 import type { Socket } from 'node:net'
 import { answerText, plainAnswer, sendAnswer } from './answer.ts'
 import type { OwnStatus } from './answer.ts'
 import { ClientConnection } from './client-connection.ts'
+import type { Client, ClientReply, ClientRequest } from './client-connection.ts'
+import { Http2Front } from './http2-front.ts'
 import type { GatewayLimits } from './limits.ts'
 import { isWebSocketUpgrade } from './request-gate.ts'
+import type { TlsListener } from '../tls-listener.ts'
 
 /**
  * The server towards clients: Node's own parser with every leniency off and every limit set. It settles where requests
@@ -14,9 +18,10 @@ import { isWebSocketUpgrade } from './request-gate.ts'
  *
  * Not listening yet: call `listen` on it.
  */
-export function createFrontServer(limits: GatewayLimits, serve: Serve): Front {
+export function createFrontServer(limits: GatewayLimits, serve: Serve, tls?: TlsListener): Front {
   const connections = new Map<Socket, ClientConnection>()
-  const server = createServer(serverOptions(limits))
+  const streams = new Http2Front(limits, serve)
+  const server = tls === undefined ? createServer(serverOptions(limits)) : tlsServer(limits, streams, tls)
   // Node drops headers beyond its default of 2000 in silence; ours are bounded by the size of the head, and by the gate.
   server.maxHeadersCount = 0
   server.timeout = 0
@@ -25,7 +30,8 @@ export function createFrontServer(limits: GatewayLimits, serve: Serve): Front {
     const client = connections.get(request.socket)
     client?.serve(response, () => serve(client, request, response, expectsContinue, false))
   }
-  server.on('connection', (socket: Socket) => {
+  server.on(tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
+    if ('alpnProtocol' in socket && socket.alpnProtocol === 'h2') return
     connections.set(socket, new ClientConnection(socket, limits))
     socket.on('close', () => connections.delete(socket))
   })
@@ -65,7 +71,12 @@ export function createFrontServer(limits: GatewayLimits, serve: Serve): Front {
     else if (closing) closeWith(undefined, socket as Socket)
     else closeWith(parserErrors.get(error.code ?? '') ?? 400, socket as Socket)
   })
-  return { server, close: () => close(server, connections, limits.drainMs) }
+  const end = async (): Promise<void> => {
+    tls?.close()
+    streams.retire()
+    await close(server, connections, streams, limits.drainMs)
+  }
+  return { server, close: end }
 }
 
 /** The server, and how to end it. */
@@ -82,9 +93,9 @@ export type Front = {
  * @param upgradable the connection is out of the parser's hands, and can become a WebSocket
  */
 export type Serve = (
-  client: ClientConnection,
-  request: IncomingMessage,
-  response: ServerResponse,
+  client: Client,
+  request: ClientRequest,
+  response: ClientReply,
   expectsContinue: boolean,
   upgradable: boolean,
 ) => void
@@ -92,6 +103,7 @@ export type Serve = (
 async function close(
   server: Server,
   connections: ReadonlyMap<Socket, ClientConnection>,
+  streams: Http2Front,
   graceMs: number,
 ): Promise<void> {
   // Not http's own way of closing, which destroys connections with a reply that has ended but not left yet.
@@ -99,11 +111,29 @@ async function close(
   for (const client of connections.values()) client.retire()
   const timer = setTimeout(() => {
     for (const socket of connections.keys()) socket.destroy()
+    streams.destroy()
   }, graceMs)
   await ended
   clearTimeout(timer)
   // Now there is nothing left for it to destroy, and it ends its timers.
   server.close(() => undefined)
+}
+
+/** One port for both versions: which one a connection speaks it says in its handshake (ALPN, RFC 7301). */
+function tlsServer(limits: GatewayLimits, streams: Http2Front, tls: TlsListener): Server {
+  const server = createTlsServer({
+    ...tls.options,
+    ...serverOptions(limits),
+    ALPNProtocols: ['h2', 'http/1.1'],
+  })
+  const [serveHttp1] = server.listeners('secureConnection')
+  server.removeAllListeners('secureConnection')
+  server.on('secureConnection', (socket) => {
+    if (socket.alpnProtocol === 'h2') streams.accept(socket)
+    else serveHttp1!.call(server, socket)
+  })
+  tls.follow(server)
+  return server
 }
 
 function serverOptions(limits: GatewayLimits): ServerOptions {

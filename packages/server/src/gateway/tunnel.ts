@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import type { ClientConnection, Turn } from './client-connection.ts'
+import type { Client, ClientReply, ClientRequest, Turn } from './client-connection.ts'
 import { isTlsError, standsEvent } from './dial.ts'
 import { replyHeaders } from './headers.ts'
 import type { ExchangeFailure } from './failures.ts'
@@ -13,9 +12,9 @@ import type { UpstreamPool } from './upstream-pool.ts'
 
 /** An allowed WebSocket handshake on its way. */
 export type Tunnelling = {
-  readonly client: ClientConnection
-  readonly request: IncomingMessage
-  readonly response: ServerResponse
+  readonly client: Client
+  readonly request: ClientRequest
+  readonly response: ClientReply
   /** Path and query, below the path of the target's URL. */
   readonly target: string
   /** The header lines but Host, Connection and Upgrade, and the empty line behind them. */
@@ -153,7 +152,7 @@ class Tunnel implements Turn {
 }
 
 /** RFC 6455 §4.1: Upgrade, Connection, and the hash of the client's key. */
-function isAnswerTo(request: IncomingMessage, head: ResponseHead): boolean {
+function isAnswerTo(request: ClientRequest, head: ResponseHead): boolean {
   const accept = valueOf(head.headers, 'sec-websocket-accept')
   return (
     valueOf(head.headers, 'upgrade')?.toLowerCase() === 'websocket' &&
