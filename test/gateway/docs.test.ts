@@ -90,7 +90,7 @@ test('docs/proxies.md has nginx and Caddy set every identity header, and no othe
   for (const [, name, variable] of set) {
     const asVariable = name!.toLowerCase().replaceAll('-', '_')
     assert.equal(variable, `$${asVariable}`)
-    assert.ok(proxies.includes(`auth_request_set $${asVariable} $upstream_http_${asVariable};`), name)
+    assert.ok(proxies.includes(`auth_request_set $${asVariable} $upstream_http_${asVariable};`), name!)
   }
   const [, copied] = /copy_headers (.+)/.exec(proxies)!
   assert.deepEqual(copied!.toLowerCase().split(' ').sort(), [...identityNames].sort())

@@ -55,3 +55,4 @@ export type DenialReason =
   | 'scope-missing'
   | 'role-missing'
   | 'claim-refused'
+  | 'rate-exceeded'

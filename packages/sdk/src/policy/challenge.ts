@@ -148,7 +148,7 @@ function problemDocument({ status, error, text }: WireForm): string {
 
 /** How one kind of refusal looks outside. */
 export type WireForm = {
-  readonly status: 400 | 401 | 403 | 404 | 405 | 503
+  readonly status: 400 | 401 | 403 | 404 | 405 | 429 | 503
   /** RFC 6750 §3.1, RFC 9449 §7.1 and §9 */
   readonly error?:
     'invalid_request' | 'invalid_token' | 'insufficient_scope' | 'invalid_dpop_proof' | 'use_dpop_nonce'
@@ -213,6 +213,8 @@ export const denialWire: Readonly<Record<DenialReason, WireForm>> = {
   'scope-missing': forbidden('Insufficient Scope'),
   'role-missing': forbidden('Forbidden'),
   'claim-refused': forbidden('Forbidden'),
+  // RFC 6585 §4
+  'rate-exceeded': { status: 429, text: 'Too Many Requests', asks: false },
 }
 
 const unableToDecide: WireForm = { status: 503, text: 'Service Unavailable, please try again', asks: false }
@@ -223,6 +225,7 @@ const titles: Readonly<Record<WireForm['status'], string>> = {
   403: 'Forbidden',
   404: 'Not Found',
   405: 'Method Not Allowed',
+  429: 'Too Many Requests',
   503: 'Service Unavailable',
 }
 

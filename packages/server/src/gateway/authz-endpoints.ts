@@ -2,7 +2,7 @@ import type { Server } from 'node:net'
 import { createAuthz } from './authz.ts'
 import { createGrpcAuthz } from './authz-grpc.ts'
 import { createFrontServer } from './listen.ts'
-import type { GatewayState } from './serve-request.ts'
+import type { GatewayState } from './gateway-state.ts'
 import type { AuthzSettings } from '../trust/trust.ts'
 
 /** A place where another proxy asks what we would decide. */

@@ -4,7 +4,7 @@ import { createTrustedProxies, plainAddress } from '../address.ts'
 import { judge } from './authz-verdict.ts'
 import { checkResponse, readCheckRequest } from './ext-authz.ts'
 import { numberField } from './protobuf.ts'
-import type { GatewayState } from './serve-request.ts'
+import type { GatewayState } from './gateway-state.ts'
 import type { AuthzSettings } from '../trust/trust.ts'
 
 /**

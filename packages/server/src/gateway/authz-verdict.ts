@@ -1,6 +1,6 @@
 import { deny, isProblem, Problem } from '@countersign/sdk/core'
 import type { Denial } from '@countersign/sdk/core'
-import { canonicalPath, challenge, problemResponse } from '@countersign/sdk/policy'
+import { canonicalPath, problemResponse } from '@countersign/sdk/policy'
 import { plainAnswer, wantsJson } from './answer.ts'
 import type { Answer } from './answer.ts'
 import type { Original } from './authz-original.ts'
@@ -10,7 +10,9 @@ import type { Asked } from './decide.ts'
 import { decisionRecord } from './decision.ts'
 import type { DecisionRecord } from './decision.ts'
 import { identityNames } from './identity.ts'
-import type { GatewayState } from './serve-request.ts'
+import { refusalAnswer } from './refusal.ts'
+import type { ReadyService } from './routes.ts'
+import type { GatewayState } from './gateway-state.ts'
 
 /** What a decision endpoint answers, before it is put into the words of one proxy. */
 export type Verdict =
@@ -34,15 +36,21 @@ export async function judge(gateway: GatewayState, original: Original | Denial):
     route: undefined,
     params: undefined,
     allow: undefined,
+    ruled: undefined,
   }
   try {
     if ('reason' in original) return refuse(gateway, asked, undefined, original)
     const denial = find(gateway, asked, original)
     if (denial !== undefined) return refuse(gateway, asked, original, denial)
-    const { token, result } = await decide(asked, original.rawHeaders, gateway.clock())
-    if ('reason' in result) return refuse(gateway, asked, original, result, token)
-    record(gateway, asked, original, { token })
-    return allow(result.identity)
+    const { method, target, host, address, rawHeaders } = original
+    asked.ruled = { method, hostName: host.name, address }
+    const { token, result, reply, dryRun } = await decide(asked, rawHeaders, gateway.clock(), {
+      method,
+      target,
+    })
+    if ('reason' in result) return refuse(gateway, asked, original, result, token, reply)
+    record(gateway, asked, original, dryRun === undefined ? { token } : { token, ...dryRun, dryRun: true })
+    return allow(result.identity, asked.service!)
   } catch (error) {
     return cannotDecide(gateway, asked, original, error)
   }
@@ -58,13 +66,14 @@ function find(gateway: GatewayState, asked: Asked, original: Original): Denial |
   return locate(asked, gateway.routing, method, host.name)
 }
 
-function allow(lines: string): Verdict {
+function allow(lines: string, { passing }: ReadyService): Verdict {
   const identity = new Map<string, string>()
   for (const line of lines.split('\r\n')) {
     const colon = line.indexOf(': ')
     if (colon !== -1) identity.set(line.slice(0, colon).toLowerCase(), line.slice(colon + 2))
   }
-  return { kind: 'allow', identity, absent: identityNames.filter((name) => !identity.has(name)) }
+  const names = [...identityNames, ...(passing?.filled ?? []), ...(passing?.removed ?? [])]
+  return { kind: 'allow', identity, absent: names.filter((name) => !identity.has(name)) }
 }
 
 function refuse(
@@ -73,14 +82,11 @@ function refuse(
   original: Original | undefined,
   denial: Denial,
   token?: Outcome['token'],
+  reply?: Outcome['reply'],
 ): Verdict {
-  const { service, route, allow: methods } = asked
-  const answer = challenge(denial, {
-    realm: service?.realm ?? gateway.realm,
-    wantsJson: original !== undefined && wantsJson(original.rawHeaders),
-    ...(route === undefined ? {} : { scopes: route.scopes }),
-    ...(methods === undefined ? {} : { allow: methods }),
-  })
+  const { realm, clock } = gateway
+  const rawHeaders = original?.rawHeaders ?? []
+  const answer = refusalAnswer(denial, asked, realm, rawHeaders, clock(), reply)
   record(gateway, asked, original, {
     token,
     reason: denial.reason,
@@ -124,6 +130,7 @@ function record(
       reason: known.reason,
       detail: known.detail,
       status: known.status,
+      ...(known.dryRun === undefined ? {} : { dryRun: true }),
     }),
   )
 }

@@ -51,7 +51,7 @@ function place(method: string, target: string): Record<string, unknown> {
 function ask(target: string): Asked {
   const path = canonicalPath(target)
   assert.ok('path' in path)
-  return { path, service: undefined, route: undefined, params: undefined, allow: undefined }
+  return { path, service: undefined, route: undefined, params: undefined, allow: undefined, ruled: undefined }
 }
 
 const routing = compileRoutes(standTrust('http://127.0.0.1:1'), {

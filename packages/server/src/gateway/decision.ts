@@ -24,6 +24,8 @@ export type DecisionRecord = {
   /** Why it was refused; undefined when it was allowed. */
   readonly reason: Denial['reason'] | 'keys-unavailable' | undefined
   readonly detail: string | undefined
+  /** It was let through all the same, because the route only writes down what it decides. */
+  readonly dryRun?: true
   readonly issuer: string | undefined
   readonly subject: string | undefined
   readonly clientId: string | undefined
@@ -43,10 +45,11 @@ export type Decided = {
   readonly reason: DecisionRecord['reason']
   readonly detail: string | undefined
   readonly status: number | undefined
+  readonly dryRun?: boolean
 }
 
 export function decisionRecord(decided: Decided): DecisionRecord {
-  const { method, path, service, route, token, reason, detail, status } = decided
+  const { method, path, service, route, token, reason, detail, status, dryRun } = decided
   return {
     requestId: newRequestId(),
     outcome: reason === undefined ? 'allow' : 'deny',
@@ -58,6 +61,7 @@ export function decisionRecord(decided: Decided): DecisionRecord {
     status,
     reason,
     detail,
+    ...(dryRun === true ? { dryRun } : {}),
     issuer: token?.issuer,
     subject: token?.subject,
     clientId: token?.clientId,

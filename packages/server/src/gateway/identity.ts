@@ -1,5 +1,6 @@
 import { deny } from '@countersign/sdk/core'
 import type { Denial } from '@countersign/sdk/core'
+import { lookUp, readPointer } from '@countersign/sdk/policy'
 import type { Principal } from '@countersign/sdk/policy'
 
 /**
@@ -11,7 +12,7 @@ import type { Principal } from '@countersign/sdk/policy'
  *
  * @returns a denial when a value is too long: an identity cut short might be somebody else's
  */
-export function identityHeaders(principal: Principal): string | Denial {
+export function identityHeaders(principal: Principal, claimHeaders: ClaimHeaders = []): string | Denial {
   const values: readonly (readonly [name: string, value: string | undefined])[] = [
     ['Countersign-Subject', principal.subject && encodeText(principal.subject)],
     ['Countersign-Client', principal.clientId && encodeText(principal.clientId)],
@@ -21,6 +22,7 @@ export function identityHeaders(principal: Principal): string | Denial {
     ['Countersign-Scopes', [...principal.scopes].map(encodeWord).join(' ')],
     ['Countersign-Token-Id', principal.tokenId && encodeText(principal.tokenId)],
     ['Countersign-Actor', principal.actor && encodeText(principal.actor.subject)],
+    ...claimHeaders.map(({ name, claim }) => [name, encodeClaim(lookUp(principal.claims, claim))] as const),
   ]
   let lines = ''
   for (const [name, value] of values) {
@@ -31,6 +33,20 @@ export function identityHeaders(principal: Principal): string | Denial {
     lines += `${name}: ${value}\r\n`
   }
   return lines
+}
+
+/** Headers that a service wants filled from claims. */
+export type ClaimHeaders = readonly { readonly name: string; readonly claim: readonly string[] }[]
+
+/** @throws Problem `policy-invalid` for what is no claim */
+export function readClaimHeaders(headers: ReadonlyMap<string, string> = new Map()): ClaimHeaders {
+  return [...headers].map(([name, claim]) => ({ name, claim: readPointer(claim, `claimHeaders.${name}`) }))
+}
+
+/** A text as it is, encoded where it must be; everything else as JSON. Nothing for what is not there. */
+function encodeClaim(value: unknown): string | undefined {
+  if (value === undefined || value === null) return undefined
+  return typeof value === 'string' ? encodeText(value) : encodeJson(value)
 }
 
 /** Spaces at the ends are encoded as well, since a header's reader takes them off. */
@@ -51,9 +67,9 @@ function encodeWord(text: string): string {
   return encodeText(text).replaceAll(' ', '%20')
 }
 
-function encodeJson(list: readonly string[]): string {
+function encodeJson(value: unknown): string {
   let encoded = ''
-  for (const unit of JSON.stringify(list).split('')) {
+  for (const unit of JSON.stringify(value).split('')) {
     const code = unit.charCodeAt(0)
     encoded += code >= 0x20 && code < 0x7f ? unit : `\\u${code.toString(16).padStart(4, '0')}`
   }

@@ -1,6 +1,5 @@
 import { deny, isProblem, Problem } from '@countersign/sdk/core'
-import type { Clock, Denial } from '@countersign/sdk/core'
-import type { TrustedProxies } from '../address.ts'
+import type { Denial } from '@countersign/sdk/core'
 import { canonicalPath, problemResponse } from '@countersign/sdk/policy'
 import type { CanonicalPath, RequestPeer } from '@countersign/sdk/policy'
 import { plainAnswer, sendAnswer, wantsJson } from './answer.ts'
@@ -12,54 +11,25 @@ import { decide, locate, methodUnknown, routeUnknown } from './decide.ts'
 import type { Asked } from './decide.ts'
 import { decisionRecord } from './decision.ts'
 import type { DecisionRecord } from './decision.ts'
-import type { FailureLog } from './failure-log.ts'
 import { failureAnswer, failureStatus } from './failures.ts'
 import type { ExchangeFailure } from './failures.ts'
 import { forward } from './forward.ts'
 import { forwardedLines, senderOf } from './forwarded.ts'
+import type { GatewayState } from './gateway-state.ts'
 import { upstreamFields } from './headers.ts'
-import type { GatewayLimits } from './limits.ts'
 import type { Serve } from './listen.ts'
-import type { Log } from '../log.ts'
-import type { GatewayObserver } from './gateway-metrics.ts'
 import { refusalAnswer } from './refusal.ts'
 import { gateRequest } from './request-gate.ts'
 import type { GatedRequest, GateRefusal } from './request-gate.ts'
 import { publishedAt } from './resource-metadata.ts'
-import type { ReadyService, Routing } from './routes.ts'
+import type { ReadyService } from './routes.ts'
 import type { TokenSender } from './sender.ts'
-import type { Ticker } from './ticker.ts'
 import type { Allowance } from './token-facts.ts'
 import { readTraceContext, traceLines } from '../trace-context.ts'
 import type { TracedRequest } from '../tracing.ts'
 import { handshakeFault, openTunnel } from './tunnel.ts'
 import type { Upstream } from './upstream.ts'
 import { withoutPrefix } from './upstream-target.ts'
-
-/** What serving a request needs of the gateway it belongs to. */
-export type GatewayState = {
-  /** Replaced as a whole on reload; a request works by the one it began with. */
-  routing: Routing
-  /** No new connections; each reply says that its connection closes. */
-  draining: boolean
-  realm: string
-  /** What we call ourselves in Via headers; unlike any other gateway's. */
-  readonly viaName: string
-  readonly clock: Clock
-  readonly ticker: Ticker
-  readonly limits: GatewayLimits
-  readonly log: Log
-  readonly failures: FailureLog
-  readonly onDecision: ((record: DecisionRecord) => void) | undefined
-  /** Shown each request when it begins; what becomes of it stands in the call in the end. */
-  readonly observer: GatewayObserver | undefined
-  /** Whose word on the client's address and protocol is taken. */
-  proxies: TrustedProxies | undefined
-  /** In which trusted proxies write down client certificates, in small letters. */
-  readonly certificateHeader: string | undefined
-  /** Whether to send us requests. */
-  readonly isReady: () => boolean
-}
 
 /** The walk of a proxied call: request gate, route, check, and forward or refuse. */
 export function createServe(gateway: GatewayState): Serve {

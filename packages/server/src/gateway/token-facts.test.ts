@@ -64,6 +64,7 @@ function route(requirement: Requirement): ReadyRoute {
     open: false,
     denialOf: compilePolicy(requirement),
     scopes: [],
+    rules: undefined,
   }
 }
 

@@ -2,7 +2,8 @@ import type { Denial } from '@countersign/sdk/core'
 import type { VerifiedToken } from '@countersign/sdk/jwt'
 import { readPrincipal } from '@countersign/sdk/policy'
 import type { Principal } from '@countersign/sdk/policy'
-import { identityHeaders } from './identity.ts'
+import { identityHeaders, readClaimHeaders } from './identity.ts'
+import type { ClaimHeaders } from './identity.ts'
 import type { ReadyRoute } from './routes.ts'
 
 /**
@@ -15,20 +16,26 @@ import type { ReadyRoute } from './routes.ts'
  */
 export class TokenFacts {
   readonly #rolesOf: ReadonlyMap<string, string | undefined>
+  readonly #claimHeaders: ClaimHeaders
   readonly #facts = new WeakMap<VerifiedToken, Facts>()
 
-  /** @param rolesOf JSON Pointers to the roles, by issuer, where it is not the usual claim */
-  constructor(rolesOf: ReadonlyMap<string, string | undefined>) {
+  /**
+   * @param rolesOf JSON Pointers to the roles, by issuer, where it is not the usual claim
+   * @param claimHeaders headers that are filled from claims
+   */
+  constructor(rolesOf: ReadonlyMap<string, string | undefined>, claimHeaders?: ReadonlyMap<string, string>) {
     this.#rolesOf = rolesOf
+    this.#claimHeaders = readClaimHeaders(claimHeaders)
+  }
+
+  /** Who acts, and the identity to send along, whatever any route says. */
+  allowanceOf(token: VerifiedToken): Allowance | Denial {
+    return this.#factsOf(token).allowance
   }
 
   /** Whether the token may use the route, and the identity to send along. At most one entry a route and token. */
   decide(token: VerifiedToken, route: ReadyRoute): Allowance | Denial {
-    let facts = this.#facts.get(token)
-    if (facts === undefined) {
-      facts = this.#read(token)
-      this.#facts.set(token, facts)
-    }
+    const facts = this.#factsOf(token)
     if (facts.lastRoute === route) return facts.lastVerdict!
     let verdict = facts.verdicts.get(route)
     if (verdict === undefined) {
@@ -38,6 +45,15 @@ export class TokenFacts {
     facts.lastRoute = route
     facts.lastVerdict = verdict
     return verdict
+  }
+
+  #factsOf(token: VerifiedToken): Facts {
+    let facts = this.#facts.get(token)
+    if (facts === undefined) {
+      facts = this.#read(token)
+      this.#facts.set(token, facts)
+    }
+    return facts
   }
 
   #read(token: VerifiedToken): Facts {
@@ -53,7 +69,7 @@ export class TokenFacts {
     const roles = this.#rolesOf.get(token.issuer)
     const principal = readPrincipal(token, roles === undefined ? {} : { roles })
     if ('reason' in principal) return principal
-    const identity = identityHeaders(principal)
+    const identity = identityHeaders(principal, this.#claimHeaders)
     return typeof identity === 'string' ? Object.freeze({ principal, identity }) : identity
   }
 }

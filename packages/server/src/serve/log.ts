@@ -72,6 +72,7 @@ export const logFields: ReadonlySet<string> = new Set([
   'because',
   'code',
   'detail',
+  'dryRun',
   'error',
   'failure',
   'message',

@@ -115,6 +115,9 @@ const policyFields = fields({
   not: optional(policy, 'This does not hold.'),
 } satisfies Record<keyof Policy, Field<unknown>>)
 
+/** What may stand in a policy. */
+export const policyKeys: readonly string[] = Object.keys(policyFields.members ?? {})
+
 const predicateFields = fields({
   equals: optional(claimValue, 'The claim is exactly this.'),
   in: optional(list(claimValue, { what: 'values' }), 'The claim is one of these.'),

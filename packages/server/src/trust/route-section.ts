@@ -3,11 +3,13 @@ import { isProblem, nearest } from '@countersign/sdk/core'
 import type { Problem } from '@countersign/sdk/core'
 import { compilePolicy, readTemplate } from '@countersign/sdk/policy'
 import type { Requirement, Template } from '@countersign/sdk/policy'
-import { mistake, shown } from './reading.ts'
+import { atKey, mistake, shown, warning } from './reading.ts'
 import type { Located, Reading, Spot } from './reading.ts'
 import { named } from './shape.ts'
 import type { KeyShape, Shape, Wrong } from './shape.ts'
-import { checkPolicyNames, namesIn, requirement } from './policy-shape.ts'
+import { checkPolicyNames, namesIn } from './policy-shape.ts'
+import { routeShape } from './route-options.ts'
+import type { RouteDraft } from './route-options.ts'
 import type { Route } from './trust.ts'
 
 const routeKey: KeyShape = {
@@ -17,7 +19,7 @@ const routeKey: KeyShape = {
 }
 
 /** The `routes` of a service: `GET /invoices/{id}` → what it takes. */
-export const routesSection = named(routeKey, requirement())
+export const routesSection = named(routeKey, routeShape())
 
 type RouteDrafts = typeof routesSection extends Shape<infer T> ? T : never
 
@@ -30,7 +32,7 @@ export type Declared = {
 /** The routes in the file's order, with every role and scope checked against what the service declares. */
 export function resolveRoutes(read: RouteDrafts, declared: Declared, reading: Reading): Route[] {
   const found: Route[] = []
-  const before = new Map<string, Located<Requirement>>()
+  const before = new Map<string, Located<RouteDraft>>()
   for (const [key, route] of read) {
     const [method = '', template = ''] = key.split(' ')
     // Of two rules for the same requests, one would never be used.
@@ -45,9 +47,22 @@ export function resolveRoutes(read: RouteDrafts, declared: Declared, reading: Re
       )
     }
     before.set(same, first ?? route)
-    checkPolicyNames(route, declared, reading)
-    checkCompiles(route, reading)
-    found.push({ method, template, requirement: route.value, line: route.tree.keyPlace.line })
+    const { requirement, limit, when, dryRun } = route.value
+    checkPolicyNames(requirement, declared, reading)
+    checkCompiles(requirement, reading)
+    if (dryRun) {
+      const next = 'take it out once the log shows only what is meant to be refused'
+      warning(reading, { ...route, tree: atKey(route.tree) }, 'a dry run: nobody is refused here', next)
+    }
+    found.push({
+      method,
+      template,
+      requirement: requirement.value,
+      line: route.tree.keyPlace.line,
+      ...(limit === undefined ? {} : { limit }),
+      ...(when === undefined ? {} : { when }),
+      ...(dryRun ? { dryRun } : {}),
+    })
   }
   return found
 }
@@ -73,7 +88,7 @@ function scopesOfPolicy({ tree, path }: Spot): readonly string[] {
   if (tree.kind !== 'map') return []
   return [...tree.entries].flatMap(([key, value]) => {
     if (key === 'scopes') return namesIn({ tree: value, path }).map(([scope]) => scope)
-    return key === 'anyOf' || key === 'allOf' || key === 'not' ? scopesOfPolicy({ tree: value, path }) : []
+    return scopeHolders.includes(key) ? scopesOfPolicy({ tree: value, path }) : []
   })
 }
 
@@ -120,6 +135,9 @@ function tryTemplate(template: string): Template | Problem {
     throw error
   }
 }
+
+/** Keys behind which policies stand. */
+const scopeHolders = ['anyOf', 'allOf', 'not', 'require']
 
 /** TRACE and CONNECT cannot be routed. */
 const methods = ['*', ...METHODS.filter((method) => method !== 'TRACE' && method !== 'CONNECT')]

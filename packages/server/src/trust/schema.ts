@@ -1,5 +1,6 @@
 import { trustFile } from './file-shape.ts'
 import { policyDefinitions } from './policy-shape.ts'
+import { routeDefinitions } from './route-options.ts'
 import type { JsonSchema } from './shape.ts'
 
 /**
@@ -12,6 +13,6 @@ export function trustFileSchema(): JsonSchema {
     title: 'Countersign trust file',
     description: 'Who may call what: one file for issuer, gateway, guard and exports.',
     ...trustFile.schema,
-    definitions: policyDefinitions,
+    definitions: { ...policyDefinitions, ...routeDefinitions(policyDefinitions['policy']!) },
   }
 }

@@ -4,7 +4,10 @@ import type { Reading, Spot } from './reading.ts'
 import { fields, list, located, named, oneOrMany, optional, required, text } from './shape.ts'
 import type { Shape, Wrong } from './shape.ts'
 import { serviceBind } from './dpop-section.ts'
-import { audience, hostName, isFieldName, nameKey, pathPrefix, scopeToken } from './scalars.ts'
+import { claimHeaders } from './claim-headers.ts'
+import { corsSection } from './cors-section.ts'
+import { rateLimit } from './rate-limit.ts'
+import { audience, hostName, isFieldName, nameKey, pathPrefix, scopeToken, word } from './scalars.ts'
 import { resolveUpstream, upstreamSection } from './upstream-section.ts'
 import { resolveRoutes, routesSection, scopesAskedFor } from './route-section.ts'
 import type { Declared } from './route-section.ts'
@@ -43,6 +46,16 @@ export const servicesSection = named(
       'Takes only tokens bound to their client: dpop, certificate, or any of the two; bearer tokens as well unless said.',
     ),
     websocket: optional(websocketSection, 'Which routes may become WebSockets; none unless said.'),
+    limit: optional(
+      rateLimit(),
+      'How often one caller may use it, whatever the route: 100/s, 600/m or 5000/h.',
+    ),
+    cors: optional(corsSection(), 'Which web pages may call it; the service’s own matter unless given.'),
+    token: optional(
+      word(['forward', 'remove']),
+      'What becomes of the caller’s token behind the gateway: forward or remove; forward.',
+    ),
+    claimHeaders: optional(claimHeaders(), 'Headers for the service that are filled from claims.'),
     routes: optional(
       routesSection,
       'What may be called, and what it takes: open, authenticated or a policy. All else is denied.',
@@ -89,6 +102,10 @@ export function resolveService(
     acceptsOwn: accepts.includes(ownIssuerName),
     tokenFrom: value.tokenFrom ?? [{ kind: 'bearer' }],
     ...(value.bind === undefined ? {} : { bind: value.bind.value }),
+    ...(value.limit === undefined ? {} : { limit: value.limit }),
+    ...(value.cors === undefined ? {} : { cors: value.cors }),
+    ...(value.token === undefined ? {} : { token: value.token }),
+    ...(value.claimHeaders === undefined ? {} : { claimHeaders: value.claimHeaders }),
     routes,
   }
 }
