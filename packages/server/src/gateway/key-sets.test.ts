@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import { Secret, systemClock } from '@countersign/sdk/core'
 import {
   createKeySet,
+  createRevocations,
   createSigner,
   createVerifier,
   generateSigningKey,
@@ -32,6 +33,39 @@ test('without our issuer in this process its keys are fetched, once for all serv
   const [second] = sets.issuersOf(standService('http://a'), trust, undefined)
   assert.equal(first?.issuer, 'http://127.0.0.1:8080')
   assert.equal(first?.keySet, second?.keySet)
+})
+
+test('what our issuer has revoked is followed once for all services, over every reload', () => {
+  const sets = keySets()
+  const trust: Trust = { ...standTrust('http://a'), issuer: issuerAt('http://127.0.0.1:8080') }
+  const first = sets.revocationsOf(standService('http://a'), trust, undefined)
+  assert.ok(first !== undefined)
+  assert.equal(sets.revocationsOf(standService('http://b'), { ...trust }, undefined), first)
+  const gateway = { listen: { host: '127.0.0.1', port: 0 }, realm: 'x', revocationsStaleAfterSeconds: 60 }
+  assert.notEqual(sets.revocationsOf(standService('http://a'), { ...trust, gateway }, undefined), first)
+})
+
+test('an issuer in this process hands over what it has revoked', () => {
+  const gateway = { listen: { host: '127.0.0.1', port: 0 }, realm: 'x', revocationsStaleAfterSeconds: 60 }
+  const revocations = createRevocations()
+  const asked: unknown[] = []
+  const revocationsFor = (stale?: number) => (asked.push(stale), revocations)
+  const trust = { ...standTrust('http://a'), gateway }
+  assert.equal(
+    keySets().revocationsOf(standService('http://a'), trust, { ...own, revocationsFor }),
+    revocations,
+  )
+  assert.deepEqual(asked, [60])
+})
+
+test('without an issuer of ours there is nothing to follow', () => {
+  const trust = standTrust('http://a')
+  assert.equal(keySets().revocationsOf(standService('http://a'), trust, undefined), undefined)
+  const foreign = standService('http://a', { acceptsOwn: false })
+  assert.equal(
+    keySets().revocationsOf(foreign, { ...trust, issuer: issuerAt('http://a') }, undefined),
+    undefined,
+  )
 })
 
 test('nothing is expected of an issuer that the service does not accept', () => {

@@ -1,11 +1,29 @@
-import { createKeySet, createRemoteKeySet, readSecretKey } from '@countersign/sdk/jwt'
-import type { KeySet, RemoteKeySet, RemoteKeySetEvent, TrustedIssuerOptions } from '@countersign/sdk/jwt'
+import {
+  createKeySet,
+  createRemoteKeySet,
+  createRevocationFeed,
+  createRevocations,
+  readSecretKey,
+} from '@countersign/sdk/jwt'
+import type {
+  KeySet,
+  RemoteKeySet,
+  RemoteKeySetEvent,
+  RevocationEvent,
+  Revocations,
+  TrustedIssuerOptions,
+} from '@countersign/sdk/jwt'
 import type { Clock } from '@countersign/sdk/core'
 import type { Log } from '../log.ts'
 import type { Service, Trust, TrustedIssuer } from '../trust/trust.ts'
 
 /** Our own issuer when it runs in this process: its keys are at hand. */
-export type OwnIssuer = { readonly issuer: string; readonly keySet: KeySet }
+export type OwnIssuer = {
+  readonly issuer: string
+  readonly keySet: KeySet
+  /** What it has revoked, for who does without news of it that long at most. */
+  readonly revocationsFor?: (staleAfterSeconds: number | undefined) => Revocations
+}
 
 /**
  * The key sets of all issuers in a trust file, one each however many services accept it. A key set belongs to its
@@ -19,6 +37,8 @@ export class KeySets {
   #own: RemoteKeySet | undefined
   /** When each issuer's keys last came, milliseconds since the epoch. */
   readonly #fetchedAtMs = new Map<string, number>()
+  /** What our issuer has revoked, when that has to be fetched. */
+  readonly #revocations = new Map<string, Revocations>()
 
   constructor(clock: Clock, log: Log) {
     this.#clock = clock
@@ -39,6 +59,28 @@ export class KeySets {
       issuers.push({ issuer, audience, algorithms, types: [type], keySet: this.#trustedKeySet(trusted) })
     }
     return issuers
+  }
+
+  /** What our own issuer has revoked, for all services whose callers may have its tokens. */
+  revocationsOf(service: Service, trust: Trust, ownIssuer: OwnIssuer | undefined): Revocations | undefined {
+    if (!service.acceptsOwn) return undefined
+    const staleAfterSeconds = trust.gateway?.revocationsStaleAfterSeconds
+    if (ownIssuer !== undefined) return ownIssuer.revocationsFor?.(staleAfterSeconds)
+    const own = this.#ownByNetwork(trust)
+    if (own === undefined) return undefined
+    const meaning = `${own.issuer} ${staleAfterSeconds}`
+    const known = this.#revocations.get(meaning)
+    if (known !== undefined) return known
+    const feed = createRevocationFeed({
+      issuer: own.issuer,
+      keySet: own.keySet,
+      allowPrivateAddresses: true,
+      onEvent: (event) => this.#tellRevocations(event),
+      ...(staleAfterSeconds === undefined ? {} : { staleAfterSeconds }),
+    })
+    const revocations = createRevocations({ sources: [feed] })
+    this.#revocations.set(meaning, revocations)
+    return revocations
   }
 
   /**
@@ -100,6 +142,16 @@ export class KeySets {
 
   #shared(): { readonly clock: Clock; readonly onEvent: (event: RemoteKeySetEvent) => void } {
     return { clock: this.#clock, onEvent: (event) => this.#tell(event) }
+  }
+
+  #tellRevocations(event: RevocationEvent): void {
+    if (event.kind !== 'failed') return
+    const { source, problem, refusing } = event
+    this.#log.warn('revocations not refreshed', {
+      issuer: source,
+      problem: problem.message,
+      stillServing: !refusing,
+    })
   }
 
   #tell(event: RemoteKeySetEvent): void {

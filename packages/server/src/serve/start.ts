@@ -4,6 +4,7 @@ import type { Clock } from '@countersign/sdk/core'
 import { createAccessLog } from '../access-log.ts'
 import { createGateway } from '../gateway/gateway.ts'
 import type { Gateway } from '../gateway/gateway.ts'
+import type { OwnIssuer } from '../gateway/key-sets.ts'
 import { observeIssuer } from '../issuer/issuer-metrics.ts'
 import { createIssuer } from '../issuer/issuer.ts'
 import type { Issuer } from '../issuer/issuer.ts'
@@ -292,8 +293,8 @@ function issuerServer(
   }
 }
 
-function ownIssuer(issuer: string, { issuer: { keySet } }: IssuerServer) {
-  return { issuer, keySet }
+function ownIssuer(issuer: string, { issuer: { keySet, revocations } }: IssuerServer): OwnIssuer {
+  return { issuer, keySet, revocationsFor: revocations.followedFor }
 }
 
 function checkParts(trust: Trust, only: ServerPart | undefined): void {

@@ -13,6 +13,12 @@ test('where it listens, and by which URL callers reach it', () => {
   })
 })
 
+test('how long it goes on without news of what is revoked', () => {
+  const reading = read('listen: 127.0.0.1:9001, revocationsStaleAfter: 5m', '')
+  assert.ok(reading.kind === 'trust')
+  assert.equal(reading.trust.gateway?.revocationsStaleAfterSeconds, 300)
+})
+
 describe('mistakes', () => {
   const listen = 'listen: 127.0.0.1:9001'
   const wrong: [gateway: string, service: string, mistake: RegExp][] = [
@@ -23,6 +29,7 @@ describe('mistakes', () => {
     ],
     [`${listen}, url: ftp://api.acme.example`, '', /url/],
     [`${listen}, url: https://api.acme.example/v1`, '', /url/],
+    [`${listen}, revocationsStaleAfter: 5s`, '', /revocationsStaleAfter/],
     [listen, 'bind: dpop', /services\.billing\.bind.*which URL/],
     [`${listen}, url: https://api.acme.example`, 'bind: dpop, tokenFrom: { header: Token }', /add bearer/],
     [`${listen}, url: https://api.acme.example`, 'bind: tls', /expected dpop, certificate or any/],

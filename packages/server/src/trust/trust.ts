@@ -94,6 +94,8 @@ export type GatewaySettings = {
   readonly clientCertificates?: ClientCertificateSettings
   /** Decision endpoints for other proxies; none unless given. */
   readonly authz?: readonly AuthzSettings[]
+  /** For how long it goes on while what our issuer has revoked cannot be had; without end unless given. */
+  readonly revocationsStaleAfterSeconds?: number
 }
 
 /** Which proxy asks, and so in which words it says what it was asked itself. */
