@@ -1,6 +1,4 @@
 import { lookup as dnsLookup } from 'node:dns'
-import { request as httpRequest } from 'node:http'
-import { request as httpsRequest } from 'node:https'
 import { BlockList, isIP } from 'node:net'
 import type { LookupFunction } from 'node:net'
 import { isLoopbackHost } from './loopback.ts'
@@ -58,7 +56,8 @@ async function safeGet(
   etag: string | undefined,
 ): Promise<SafeGetReply> {
   const target = checkUrl(url, limits)
-  const request = target.protocol === 'https:' ? httpsRequest : httpRequest
+  // When it is needed, and not by import: an import reads every export of node:http, and one of them loads all of fetch.
+  const { request } = process.getBuiltinModule(target.protocol === 'https:' ? 'node:https' : 'node:http')
   return new Promise((resolve, reject) => {
     const signal = AbortSignal.timeout(limits.timeoutMs)
     const fail = (message: string, cause?: unknown): void => {

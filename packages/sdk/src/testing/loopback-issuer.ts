@@ -1,4 +1,3 @@
-import { createServer } from 'node:http'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { refuseUnknownOptions } from '../core/options.ts'
@@ -61,7 +60,8 @@ export async function startTestIssuer(options: StartedTestIssuerOptions = {}): P
       next: 'use createTestIssuer, or an algorithm with a public key',
     })
   }
-  const server = createServer()
+  // Not imported, since that would load more than a server needs; see core/safe-get.ts.
+  const server = process.getBuiltinModule('node:http').createServer()
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   server.unref()
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
@@ -69,7 +69,7 @@ export async function startTestIssuer(options: StartedTestIssuerOptions = {}): P
 }
 
 class LoopbackIssuer extends MemoryIssuer implements StartedTestIssuer {
-  readonly requests: IssuerRequests = { metadata: 0, keys: 0, token: 0 }
+  readonly requests: IssuerRequests = { metadata: 0, keys: 0, token: 0, revocations: 0 }
   readonly #server: Server
   readonly #clients: Readonly<Record<string, TestClient>>
   readonly #delays = new Set<NodeJS.Timeout>()
@@ -129,7 +129,7 @@ class LoopbackIssuer extends MemoryIssuer implements StartedTestIssuer {
   }
 
   fail(faults: Faults): void {
-    refuseUnknownOptions('fail', faults, ['metadata', 'keys', 'token', 'delayMs', 'staleKeys'])
+    refuseUnknownOptions('fail', faults, ['metadata', 'keys', 'token', 'revocations', 'delayMs', 'staleKeys'])
     this.#faults = { ...faults }
     this.#staleKeys = faults.staleKeys === true ? this.jwks() : undefined
   }
