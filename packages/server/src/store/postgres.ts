@@ -1,7 +1,10 @@
 import type { Secret } from '@countersign/sdk/core'
 import { appendAudit, readAudit, readAuditHead } from './postgres-audit.ts'
 import { findClient, listClients, readClientChanges, writeClient } from './postgres-clients.ts'
+import { batchMarks } from './mark-batch.ts'
+import type { Mark } from './mark-batch.ts'
 import { openPostgresPool } from './postgres-pool.ts'
+import type { PostgresPool } from './postgres-pool.ts'
 import { createPostgresRevocations } from './postgres-revocations.ts'
 import { migratePostgres } from './postgres-schema.ts'
 import type { KeyRecord, RingSnapshot, Store } from './store.ts'
@@ -71,11 +74,7 @@ export async function openPostgresStore({
     appendAudit: (entries) => pool.transaction((connection) => appendAudit(connection, entries)),
     readAudit: (afterSequence, limit) => readAudit(pool, afterSequence, limit),
     readAuditHead: () => readAuditHead(pool),
-    async putOnce(scope, id, expiresAtMs, nowMs) {
-      const values = [scope, id, expiresAtMs, nowMs]
-      const { rowCount } = await pool.run({ name: 'put-once', text: statements.putMark, values })
-      return rowCount === 1
-    },
+    putOnce: batchMarks((marks) => putMarks(pool, marks)),
     async sweep(nowMs) {
       const { rowCount } = await pool.run({
         name: 'sweep',
@@ -99,6 +98,32 @@ export type PostgresStoreOptions = {
   /** How many expired marks and revocations one sweep drops at most. */
   readonly sweepLimit?: number
 }
+
+/** All marks in one statement. Of equal ones that came together the first may win, as if it had come alone. */
+async function putMarks(pool: PostgresPool, marks: readonly Mark[]): Promise<boolean[]> {
+  const named = new Map<string, Mark>()
+  const keys = marks.map(({ scope, id }) => JSON.stringify([scope, id]))
+  keys.forEach((key, index) => {
+    if (!named.has(key)) named.set(key, marks[index]!)
+  })
+  // In one order everywhere: two replicas that lock the same rows in two orders would wait for each other.
+  const rows = [...named].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, mark]) => mark)
+  const values = [
+    rows.map(({ scope }) => scope),
+    rows.map(({ id }) => id),
+    rows.map(({ expiresAtMs }) => expiresAtMs),
+    // Of all their clocks the earliest: a mark that still counts for one of them is not taken over.
+    Math.min(...rows.map(({ nowMs }) => nowMs)),
+  ]
+  const written = await pool.run({ name: 'put-marks', text: statements.putMarks, values })
+  const won = new Set(
+    (written.rows as readonly MarkRow[]).map(({ scope, id }) => JSON.stringify([scope, id])),
+  )
+  // delete: only the first of equal ones finds its key there.
+  return keys.map((key) => won.delete(key))
+}
+
+type MarkRow = { readonly scope: string; readonly id: string }
 
 /** `bigint` columns come as text, so that none loses digits; ours are far below that. */
 type RingRow = {
@@ -149,10 +174,12 @@ const statements = {
   claimVersion: 'UPDATE countersign.ring SET version = version + 1 WHERE version = $1',
   dropKeys: 'DELETE FROM countersign.ring_key',
   insertKey: 'INSERT INTO countersign.ring_key VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)',
-  // One statement, so one winner: an expired mark is taken over, a live one changes nothing.
-  putMark: `INSERT INTO countersign.replay_mark VALUES ($1, $2, $3)
-            ON CONFLICT (scope, id) DO UPDATE SET expires_at_ms = excluded.expires_at_ms
-            WHERE replay_mark.expires_at_ms < $4`,
+  // One statement, so one winner: an expired mark is taken over, a live one changes nothing and is not returned.
+  putMarks: `INSERT INTO countersign.replay_mark
+             SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])
+             ON CONFLICT (scope, id) DO UPDATE SET expires_at_ms = excluded.expires_at_ms
+             WHERE replay_mark.expires_at_ms < $4
+             RETURNING scope, id`,
   sweep: `DELETE FROM countersign.replay_mark WHERE ctid IN
             (SELECT ctid FROM countersign.replay_mark WHERE expires_at_ms < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)`,
 } as const

@@ -1,6 +1,7 @@
 import { closeSync, openSync } from 'node:fs'
 import * as sqlite from 'node:sqlite'
 import { isProblem, Problem } from '@countersign/sdk/core'
+import { batchMarks } from './mark-batch.ts'
 import { prepareAudit } from './sqlite-audit.ts'
 import { prepareClients } from './sqlite-clients.ts'
 import { createSqliteRevocations } from './sqlite-revocations.ts'
@@ -121,9 +122,13 @@ export function openSqliteStore({
     async readAuditHead() {
       return attempt(() => audit.head())
     },
-    async putOnce(scope, id, expiresAtMs, nowMs) {
-      return attempt(() => putMark.run(scope, id, expiresAtMs, nowMs).changes === 1)
-    },
+    putOnce: batchMarks((marks) =>
+      transaction('IMMEDIATE', () =>
+        marks.map(
+          ({ scope, id, expiresAtMs, nowMs }) => putMark.run(scope, id, expiresAtMs, nowMs).changes === 1,
+        ),
+      ),
+    ),
     async sweep(nowMs) {
       return attempt(() => {
         const marks = Number(sweepMarks.run(nowMs, sweepLimit).changes)
