@@ -9,7 +9,8 @@ export type Load = {
   readonly port: number
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
-  readonly body: string
+  /** Sent in turn, one with each request. */
+  readonly bodies: readonly string[]
   readonly connections: number
   readonly seconds: number
   /** Pins the load generator to this core, where that is possible. */
@@ -18,7 +19,7 @@ export type Load = {
 
 export type LoadResult = { readonly requests: number; readonly failed: number; readonly seconds: number }
 
-/** The same POST over and over from keep-alive connections: by wrk where there is one, else by sockets of our own. */
+/** POSTs from keep-alive connections: by wrk where there is one, else by sockets of our own. */
 export async function httpLoad(load: Load): Promise<LoadResult> {
   return hasCommand('wrk', '-v') ? byWrk(load) : bySockets(load)
 }
@@ -30,11 +31,23 @@ export function pinned(core: number, command: readonly string[]): readonly strin
   return hasCommand('taskset', '-V') ? ['taskset', '-c', String(core), ...command] : command
 }
 
-async function byWrk({ port, path, headers, body, connections, seconds, core }: Load): Promise<LoadResult> {
+async function byWrk({ port, path, headers, bodies, connections, seconds, core }: Load): Promise<LoadResult> {
   const folder = mkdtempSync(join(tmpdir(), 'bench-'))
   const script = join(folder, 'post.lua')
+  const file = join(folder, 'bodies')
+  writeFileSync(file, bodies.join('\n'))
   const lines = Object.entries(headers).map(([name, value]) => `wrk.headers[${lua(name)}] = ${lua(value)}`)
-  writeFileSync(script, [`wrk.method = "POST"`, `wrk.body = ${lua(body)}`, ...lines].join('\n'))
+  // Requests are put together beforehand: what Lua does while it counts would be measured as the server's slowness.
+  const inTurn = `
+local requests, turn = {}, 0
+function init()
+  for body in io.lines(${lua(file)}) do requests[#requests + 1] = wrk.format('POST', nil, nil, body) end
+end
+function request()
+  turn = turn % #requests + 1
+  return requests[turn]
+end`
+  writeFileSync(script, [...lines, inTurn].join('\n'))
   const wrk = [
     'wrk',
     '-t1',
@@ -52,9 +65,13 @@ async function byWrk({ port, path, headers, body, connections, seconds, core }: 
   return { requests: Number(requests), failed, seconds: Number(measured) }
 }
 
-async function bySockets({ port, path, headers, body, connections, seconds }: Load): Promise<LoadResult> {
+async function bySockets({ port, path, headers, bodies, connections, seconds }: Load): Promise<LoadResult> {
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
-  const request = `POST ${path} HTTP/1.1\r\nHost: bench\r\n${lines.join('')}Content-Length: ${body.length}\r\n\r\n${body}`
+  let turn = 0
+  const next = (): string => {
+    const body = bodies[turn++ % bodies.length]!
+    return `POST ${path} HTTP/1.1\r\nHost: bench\r\n${lines.join('')}Content-Length: ${body.length}\r\n\r\n${body}`
+  }
   const started = performance.now()
   const end = started + seconds * 1000
   let requests = 0
@@ -63,7 +80,7 @@ async function bySockets({ port, path, headers, body, connections, seconds }: Lo
     Array.from({ length: connections }, () => {
       const socket = connect(port, '127.0.0.1').setEncoding('latin1')
       let received = ''
-      socket.on('connect', () => socket.write(request))
+      socket.on('connect', () => socket.write(next()))
       socket.on('data', (chunk) => {
         received += String(chunk)
         const head = received.indexOf('\r\n\r\n')
@@ -73,7 +90,7 @@ async function bySockets({ port, path, headers, body, connections, seconds }: Lo
         requests++
         if (!received.startsWith('HTTP/1.1 200')) failed++
         received = ''
-        if (performance.now() < end) socket.write(request)
+        if (performance.now() < end) socket.write(next())
         else socket.end()
       })
       return new Promise((resolve) => socket.once('close', resolve))

@@ -15,11 +15,12 @@ import { createServer } from 'node:http'
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import Provider from 'oidc-provider'
-import { Secret } from '@countersign/sdk/core'
 import type { Algorithm } from '@countersign/sdk/jwt'
 import { createIssuer } from '../packages/server/src/issuer/issuer.ts'
 import { issuerServerOptions, protectServer } from '../packages/server/src/issuer/server-options.ts'
-import { createMemoryStore } from '../packages/server/src/store/memory.ts'
+import { openStore } from '../packages/server/src/store/open.ts'
+import { readTrust } from '../packages/server/src/trust/read.ts'
+import { addManagedClients } from './issuer-clients.ts'
 
 export const client = { id: 'orders', secret: 'a-client-secret-of-some-length-01' } as const
 const audience = 'https://billing.acme.example'
@@ -28,38 +29,12 @@ const lifetimeSeconds = 300
 type Make = (url: string, algorithm: Algorithm) => Promise<RequestListener> | RequestListener
 
 const contestants: Record<string, Make> = {
-  countersign: async (url, algorithm) => {
-    const grant = { service: 'billing', roles: ['reader'], scopes: ['invoices:read'] }
-    const service = {
-      name: 'billing',
-      audience,
-      roles: ['reader'],
-      scopes: ['invoices:read'],
-      upstream: undefined,
-    }
-    const rest = { at: undefined, host: undefined, accepts: [], acceptsOwn: true, tokenFrom: [], routes: [] }
-    const issuer = await createIssuer({
-      settings: {
-        url,
-        listen: { host: '127.0.0.1', port: 0 },
-        store: { kind: 'memory' },
-        keys: { algorithm, rotateEverySeconds: 30 * 86_400, seal: undefined, dangerouslyUnsealed: false },
-        tokens: { lifetimeSeconds },
-      },
-      trust: {
-        file: 'bench',
-        issuer: undefined,
-        gateway: undefined,
-        trusted: new Map(),
-        services: new Map([['billing', { ...service, ...rest }]]),
-        clients: new Map([
-          [client.id, { id: client.id, secrets: [Secret.fromText(client.secret)], may: [grant] }],
-        ]),
-      },
-      store: createMemoryStore(),
-    })
-    return issuer.listener
-  },
+  countersign: (url, algorithm) => countersign(url, algorithm, 'memory:'),
+  'countersign, SQLite': (url, algorithm) =>
+    countersign(url, algorithm, `sqlite:${process.env['BENCH_FOLDER']}/bench.db`),
+  'countersign, PostgreSQL': (url, algorithm) =>
+    countersign(url, algorithm, process.env['BENCH_POSTGRES'] ?? ''),
+  'countersign, 100,000 clients': (url, algorithm) => countersign(url, algorithm, 'memory:', 100_000),
   // What a careful person would write by hand, and the same without its signature.
   'node:http + node:crypto': (url, algorithm) => bare(url, bareSigner(algorithm)),
   'no signature': (url) => bare(url, (input) => `${input}.${'x'.repeat(86)}`),
@@ -76,6 +51,19 @@ const contestants: Record<string, Make> = {
           token_endpoint_auth_method: 'client_secret_post',
           id_token_signed_response_alg: alg,
         },
+        ...(assertionJwk === undefined
+          ? []
+          : [
+              {
+                client_id: 'keyed',
+                grant_types: ['client_credentials'],
+                response_types: [],
+                redirect_uris: [],
+                token_endpoint_auth_method: 'private_key_jwt' as const,
+                jwks: { keys: [JSON.parse(assertionJwk) as { kty: string }] },
+                id_token_signed_response_alg: alg as 'ES256',
+              },
+            ]),
       ],
       jwks: { keys: [{ ...keyPair(algorithm).export({ format: 'jwk' }), kid: 'key-1', alg, use: 'sig' }] },
       ttl: { ClientCredentials: lifetimeSeconds },
@@ -99,6 +87,45 @@ const contestants: Record<string, Make> = {
   },
 }
 
+/** Our issuer as `serve` makes it, with one client by secret, one by key, and perhaps many that the store keeps. */
+async function countersign(
+  url: string,
+  algorithm: Algorithm,
+  store: string,
+  managed = 0,
+): Promise<RequestListener> {
+  const keyed =
+    assertionJwk === undefined
+      ? ''
+      : `
+  keyed:
+    authenticate: { keys: [${assertionJwk}] }
+    may: { billing: { roles: [reader], scopes: [invoices:read] } }`
+  const text = `
+issuer:
+  url: ${url}
+  listen: 127.0.0.1:0
+  store: ${JSON.stringify(store)}
+  keys: { algorithm: ${algorithm}, seal: { env: SEAL } }
+  tokens: { lifetime: ${lifetimeSeconds}s }
+services:
+  billing: { audience: ${audience}, roles: [reader], scopes: [invoices:read] }
+clients:
+  ${client.id}:
+    authenticate: { secret: { env: SECRET } }
+    may: { billing: { roles: [reader], scopes: [invoices:read] } }${keyed}
+`
+  const env = { SEAL: 'a'.repeat(64), SECRET: client.secret }
+  const read = readTrust(text, { file: 'bench', env, readFile: () => '' })
+  if (read.kind !== 'trust') throw new Error(read.mistakes.map(({ message }) => message).join('\n'))
+  const { trust } = read
+  const settings = trust.issuer!
+  const opened = await openStore(settings.store)
+  await addManagedClients(opened, managed)
+  return (await createIssuer({ settings, trust, store: opened })).listener
+}
+
+const assertionJwk = process.env['BENCH_ASSERTION_JWK']
 const [name = '', algorithm = 'ES256'] = process.argv.slice(2)
 let listener: RequestListener = () => {}
 const server = createServer(issuerServerOptions, (request, response) => listener(request, response))

@@ -1,85 +1,110 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { randomUUID } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { createSigner, generateSigningKey, publicJwk } from '@countersign/sdk/jwt'
+import { startPostgres, whyNoPostgres } from '../test/store/postgres-server.ts'
+import type { PostgresServer } from '../test/store/postgres-server.ts'
 import { httpLoad, loader, pinned } from './http-load.ts'
+import { managedId, managedSecret } from './issuer-clients.ts'
+import { issuerStart } from './issuer-start.ts'
 import { machine, median, table } from './measure.ts'
 
 const algorithms = ['ES256', 'Ed25519', 'RS256'] as const
-const contestants = ['no signature', 'node:http + node:crypto', 'countersign', 'oidc-provider'] as const
 const rounds = 5
 const seconds = 1
 const connections = 32
+const byHand = 'node:http + node:crypto'
 
+/** How clients say who they are. */
+type Way = 'secret' | 'managed' | 'assertion'
+type Contestant = { readonly name: string; readonly algorithm: string; readonly way: Way }
+type Running = Contestant & { child: ChildProcess; port: number; samples: Sample[]; sign: () => string }
 type Sample = { readonly tokensPerSecond: number; readonly cpuMicros: number; readonly rssMiB: number }
+type Result = Contestant & Sample
 
 /**
  * Tokens per second and CPU per token of the client credentials grant over loopback: us, what a careful person writes
  * by hand, the same without its signature, and oidc-provider. Each in a process of its own, by turns in one run.
  */
 export async function run(): Promise<void> {
-  const running: { name: string; algorithm: string; child: ChildProcess; port: number; samples: Sample[] }[] =
-    []
+  const folder = mkdtempSync(join(tmpdir(), 'bench-issuer-'))
+  const why = whyNoPostgres()
+  let postgres: PostgresServer | undefined
+  const running: Running[] = []
   try {
-    for (const algorithm of algorithms) {
-      for (const name of contestants) {
-        // Without a signature the algorithm makes no difference.
-        if (name === 'no signature' && algorithm !== 'ES256') continue
-        running.push({ name, algorithm, ...(await start(name, algorithm)), samples: [] })
-      }
+    postgres = why === undefined ? await startPostgres() : undefined
+    const key = generateSigningKey('ES256', { keyId: 'client-key' })
+    const signer = createSigner({ key, type: 'JWT' })
+    const env: Record<string, string> = {
+      BENCH_FOLDER: folder,
+      BENCH_ASSERTION_JWK: JSON.stringify(publicJwk(key)),
     }
-    for (const { port } of running) await load(port)
+    for (const contestant of field(postgres !== undefined)) {
+      if (contestant.name.endsWith('PostgreSQL'))
+        // A password never stands in a trust file, and this server asks for none.
+        env['BENCH_POSTGRES'] = (await postgres!.newDatabase()).revealText().replace(/:[^:@]*@/, '@')
+      const started = await start(contestant, {
+        ...env,
+        BENCH_FOLDER: mkdtempSync(join(folder, 'contestant-')),
+      })
+      const audience = `http://127.0.0.1:${started.port}`
+      running.push({ ...contestant, ...started, samples: [], sign: () => assertion(signer, audience) })
+    }
+    // Each one's own warm-up: a compiler that has seen a thousand requests knows a way that ten thousand change.
+    for (const contestant of running) for (let times = 0; times < 3; times++) await load(contestant)
     for (let round = 0; round < rounds; round++) {
       for (const contestant of running) contestant.samples.push(await sample(contestant))
       process.stderr.write(`round ${round + 1} of ${rounds}\n`)
     }
   } finally {
     for (const { child } of running) child.kill()
+    await postgres?.stop()
+    rmSync(folder, { recursive: true, force: true })
   }
-  const floor = medians(running[0]!.samples)
-  const results = running.map(({ name, algorithm, samples }) => ({ name, algorithm, ...medians(samples) }))
-  const text = [
-    '# Issuer: tokens by the client credentials grant',
-    '',
-    `${machine()}; ${peer()}; load by ${loader()}, ${connections} keep-alive connections, one core for the contestant and`,
-    `one for the load. Medians of ${rounds} interleaved rounds of ${seconds} s. CPU is utime + stime of the contestant's process by the`,
-    'kernel, per token; in brackets the ratio to the hand-written issuer of the same algorithm. Read ratios, not',
-    `absolutes. The hand-written one without any signature costs ${floor.cpuMicros.toFixed(1)} µs a token.`,
-    '',
-    table(
-      ['', ...algorithms.flatMap((algorithm) => [`${algorithm} µs`, 'tokens/s']), 'RSS MiB'],
-      contestants.slice(1).map((name) => row(name, results)),
-    ),
-    '',
-    'What each does for a token: oidc-provider runs its whole middleware chain and writes to its memory adapter; the',
-    'hand-written one knows one client and one service; Countersign reads the form strictly, authenticates among all',
-    'clients, decides about audience, scope and roles, and logs nothing here.',
-    '',
-  ].join('\n')
-  await writeFile(
-    new URL('results/issuer.json', import.meta.url),
-    JSON.stringify({ machine: machine(), results }, null, 2) + '\n',
-  )
-  await writeFile(new URL('results/issuer.md', import.meta.url), text)
-  process.stdout.write(text)
-}
-
-function row(name: string, results: readonly (Sample & { name: string; algorithm: string })[]): string[] {
-  const of = (wanted: string, algorithm: string): Sample =>
-    results.find((result) => result.name === wanted && result.algorithm === algorithm)!
-  const cells = algorithms.flatMap((algorithm) => {
-    const { cpuMicros, tokensPerSecond } = of(name, algorithm)
-    const ratio = cpuMicros / of('node:http + node:crypto', algorithm).cpuMicros
-    return [`${cpuMicros.toFixed(1)} (${ratio.toFixed(2)})`, String(Math.round(tokensPerSecond))]
+  const results = running.map(({ name, algorithm, way, samples }): Result => {
+    const of = (pick: (one: Sample) => number): number => median(samples.map(pick))
+    const { rssMiB } = samples.at(-1)!
+    return {
+      ...{ name, algorithm, way, rssMiB },
+      tokensPerSecond: of((one) => one.tokensPerSecond),
+      cpuMicros: of((one) => one.cpuMicros),
+    }
   })
-  return [name, ...cells, String(Math.round(of(name, 'ES256').rssMiB))]
+  await report(results, why)
 }
 
-async function start(name: string, algorithm: string): Promise<{ child: ChildProcess; port: number }> {
+/** Everybody by every algorithm with a secret; then, by ES256, the stores and the other ways. */
+function field(hasPostgres: boolean): Contestant[] {
+  const stores = hasPostgres ? ['countersign, SQLite', 'countersign, PostgreSQL'] : ['countersign, SQLite']
+  const way = 'secret'
+  return [
+    { name: 'no signature', algorithm: 'ES256', way },
+    ...algorithms.flatMap((algorithm) =>
+      [byHand, 'countersign', 'oidc-provider'].map((name) => ({ name, algorithm, way }) as const),
+    ),
+    ...stores.map((name) => ({ name, algorithm: 'ES256', way }) as const),
+    { name: 'countersign, 100,000 clients', algorithm: 'ES256', way: 'managed' },
+    ...['countersign', ...stores, 'oidc-provider'].map(
+      (name) => ({ name, algorithm: 'ES256', way: 'assertion' }) as const,
+    ),
+  ]
+}
+
+async function start(
+  { name, algorithm }: Contestant,
+  env: Record<string, string>,
+): Promise<{ child: ChildProcess; port: number }> {
   const script = fileURLToPath(new URL('issuer-contestants.ts', import.meta.url))
   const [command, ...rest] = pinned(0, [process.execPath, '--conditions=source', script, name, algorithm])
-  const child = spawn(command!, rest, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+  const child = spawn(command!, rest, {
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    env: { ...process.env, ...env, NODE_ENV: 'production' },
+  })
   const port = await new Promise<number>((resolve, reject) => {
     child.once('message', (message) => resolve(Number(message)))
     child.once('exit', (code) => reject(new Error(`${name} ${algorithm} ended with ${code}`)))
@@ -87,39 +112,131 @@ async function start(name: string, algorithm: string): Promise<{ child: ChildPro
   return { child, port }
 }
 
-async function sample({
+async function sample(contestant: Running): Promise<Sample> {
+  const pid = contestant.child.pid!
+  const before = cpuSeconds(pid)
+  const { requests, failed, seconds: measured, tookCpuSeconds } = await load(contestant)
+  const used = (tookCpuSeconds ?? cpuSeconds(pid)) - before
+  if (failed > 0 || requests === 0) {
+    throw new Error(`${contestant.name}, ${contestant.way}: ${failed} of ${requests} requests failed`)
+  }
+  return { tokensPerSecond: requests / measured, cpuMicros: (used * 1e6) / requests, rssMiB: rss(pid) }
+}
+
+async function load({
   child,
   port,
-  name,
-}: {
-  child: ChildProcess
-  port: number
-  name: string
-}): Promise<Sample> {
-  const before = cpuSeconds(child.pid!)
-  const { requests, failed, seconds: measured } = await load(port)
-  const used = cpuSeconds(child.pid!) - before
-  if (failed > 0 || requests === 0) throw new Error(`${name}: ${failed} of ${requests} requests failed`)
-  return { tokensPerSecond: requests / measured, cpuMicros: (used * 1e6) / requests, rssMiB: rss(child.pid!) }
-}
-
-function load(port: number): ReturnType<typeof httpLoad> {
-  const form = {
-    grant_type: 'client_credentials',
-    client_id: 'orders',
-    client_secret: 'a-client-secret-of-some-length-01',
-  }
+  way,
+  sign,
+}: Running): Promise<Awaited<ReturnType<typeof httpLoad>> & { tookCpuSeconds?: number }> {
   const headers = { 'Content-Type': 'application/x-www-form-urlencoded' }
-  const body = new URLSearchParams(form).toString()
-  return httpLoad({ port, path: '/token', headers, body, connections, seconds, core: 1 })
+  const bodies = bodiesOf(way, sign)
+  const result = await httpLoad({ port, path: '/token', headers, bodies, connections, seconds, core: 1 })
+  return { ...result, tookCpuSeconds: cpuSeconds(child.pid!) }
 }
 
-function medians(samples: readonly Sample[]): Sample {
-  return {
-    tokensPerSecond: median(samples.map((one) => one.tokensPerSecond)),
-    cpuMicros: median(samples.map((one) => one.cpuMicros)),
-    rssMiB: median(samples.map((one) => one.rssMiB)),
+/** What is posted, in turn. */
+function bodiesOf(way: Way, sign: () => string): string[] {
+  const grant_type = 'client_credentials'
+  const form = (fields: Record<string, string>): string =>
+    new URLSearchParams({ grant_type, ...fields }).toString()
+  if (way === 'secret') {
+    return [form({ client_id: 'orders', client_secret: 'a-client-secret-of-some-length-01' })]
   }
+  if (way === 'managed') {
+    // One in fifty of them asks, from all over the table.
+    const asking = Array.from({ length: 2000 }, (_, index) => index * 50)
+    return asking.map((index) => form({ client_id: managedId(index), client_secret: managedSecret(index) }))
+  }
+  // Each may be used once: more of them than anybody gets through in a second.
+  return Array.from({ length: 8000 * seconds }, () =>
+    form({
+      client_id: 'keyed',
+      client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+      client_assertion: sign(),
+    }),
+  )
+}
+
+function assertion(signer: ReturnType<typeof createSigner>, audience: string): string {
+  const iat = Math.floor(Date.now() / 1000)
+  return signer.sign({
+    iss: 'keyed',
+    sub: 'keyed',
+    aud: audience,
+    jti: randomUUID(),
+    iat,
+    exp: iat + 60,
+  })
+}
+
+async function report(results: readonly Result[], why: string | undefined): Promise<void> {
+  const of = (name: string, algorithm: string, way: Way = 'secret'): Result | undefined =>
+    results.find((one) => one.name === name && one.algorithm === algorithm && one.way === way)
+  const bare = of(byHand, 'ES256')!
+  const cells = (one: Result | undefined, base: Result): string[] =>
+    one === undefined
+      ? ['–', '–', '–']
+      : [
+          `${one.cpuMicros.toFixed(1)} (${(one.cpuMicros / base.cpuMicros).toFixed(2)})`,
+          String(Math.round(one.tokensPerSecond)),
+          String(Math.round(one.rssMiB)),
+        ]
+  const stores = ['countersign', 'countersign, SQLite', 'countersign, PostgreSQL']
+  const text = [
+    '# Issuer: tokens by the client credentials grant',
+    '',
+    `${machine()}; ${peer()}; load by ${loader()}, ${connections} keep-alive connections, one core for the contestant and`,
+    `one for the load. Medians of ${rounds} interleaved rounds of ${seconds} s. CPU is utime + stime of the contestant's process by the`,
+    'kernel, per token. Read ratios, not absolutes.',
+    ...(why === undefined ? [] : [`PostgreSQL was not measured: ${why}.`]),
+    '',
+    '## A client by its secret',
+    '',
+    'In brackets the ratio to the hand-written issuer of the same algorithm, which knows one client and one service. The same without',
+    `any signature costs ${of('no signature', 'ES256')!.cpuMicros.toFixed(1)} µs a token.`,
+    '',
+    table(
+      ['', ...algorithms.flatMap((algorithm) => [`${algorithm} µs`, 'tokens/s']), 'RSS MiB'],
+      [byHand, 'countersign', 'oidc-provider'].map((name) => [
+        name,
+        ...algorithms.flatMap((algorithm) => cells(of(name, algorithm), of(byHand, algorithm)!).slice(0, 2)),
+        cells(of(name, 'ES256'), bare)[2]!,
+      ]),
+    ),
+    '',
+    '## By store, and with many clients',
+    '',
+    'ES256; in brackets the ratio to the hand-written issuer. A plain token writes nothing to any store. Of the 100,000 clients 2,000 ask.',
+    '',
+    table(
+      ['', 'µs', 'tokens/s', 'RSS MiB'],
+      [...stores, 'countersign, 100,000 clients'].map((name) => [
+        name.replace('countersign', 'countersign, memory').replace('memory, ', ''),
+        ...cells(of(name, 'ES256', name.endsWith('clients') ? 'managed' : 'secret'), bare),
+      ]),
+    ),
+    '',
+    '## A client by private_key_jwt',
+    '',
+    'ES256 on both sides: each token costs a verification, an insert that marks the assertion as used, and a signature. In brackets the',
+    'ratio to oidc-provider, which keeps the marks in memory.',
+    '',
+    table(
+      ['', 'µs', 'tokens/s', 'RSS MiB'],
+      [...stores, 'oidc-provider'].map((name) => [
+        name.replace('countersign', 'countersign, memory').replace('memory, ', ''),
+        ...cells(of(name, 'ES256', 'assertion'), of('oidc-provider', 'ES256', 'assertion')!),
+      ]),
+    ),
+    '',
+    await issuerStart(),
+    '',
+  ].join('\n')
+  const json = { machine: machine(), at: new Date().toISOString().slice(0, 10), results }
+  await writeFile(new URL('results/issuer.json', import.meta.url), JSON.stringify(json, null, 2) + '\n')
+  await writeFile(new URL('results/issuer.md', import.meta.url), text)
+  process.stdout.write(text)
 }
 
 /** utime + stime, fields 14 and 15; the kernel counts in hundredths of a second. */
