@@ -1,7 +1,7 @@
 import { after, before, describe, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { RequestListener } from 'node:http'
 import type { AddressInfo, Server } from 'node:net'
@@ -20,10 +20,11 @@ import { startTestIssuer } from '@countersign/sdk/testing'
 import type { StartedTestIssuer } from '@countersign/sdk/testing'
 import { root } from './demo-process.ts'
 
-// The code of docs/adapters.md, compiled as it stands there and run with real tokens.
+// The code of docs/adapters.md and of the pages under it, compiled as it stands there and run with real tokens.
 
 const folder = join(root, '.cache/adapters-page')
-const page = readFileSync(join(root, 'docs/adapters.md'), 'utf8')
+const pages = ['adapters.md', ...readdirSync(join(root, 'docs/adapters')).map((name) => `adapters/${name}`)]
+const page = pages.map((name) => readFileSync(join(root, 'docs', name), 'utf8')).join('\n')
 const closing: (() => unknown)[] = []
 let issuer: StartedTestIssuer
 
@@ -39,7 +40,7 @@ describe('docs/adapters.md', () => {
     rmSync(folder, { recursive: true })
   })
 
-  test('every adapter of the sdk has its section', () => {
+  test('every adapter of the sdk has its page', () => {
     const { exports } = JSON.parse(readFileSync(join(root, 'packages/sdk/package.json'), 'utf8')) as {
       exports: Record<string, unknown>
     }
