@@ -45,9 +45,14 @@ test('the metadata says what is there and nothing that is not', () => {
     assert.deepEqual(JSON.parse(body), {
       issuer,
       token_endpoint: `${endpoint}/token`,
+      authorization_endpoint: `${endpoint}/authorize`,
       jwks_uri: `${endpoint}/.well-known/jwks.json`,
       response_types_supported: [],
-      grant_types_supported: ['client_credentials', 'urn:ietf:params:oauth:grant-type:token-exchange'],
+      grant_types_supported: [
+        'client_credentials',
+        'urn:ietf:params:oauth:grant-type:token-exchange',
+        'urn:ietf:params:oauth:grant-type:jwt-bearer',
+      ],
       token_endpoint_auth_methods_supported: methods,
       token_endpoint_auth_signing_alg_values_supported: algorithms,
       introspection_endpoint: `${endpoint}/introspect`,

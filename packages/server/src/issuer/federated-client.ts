@@ -26,7 +26,7 @@ export function findFederatedClient(
     ({ client, assertion }) =>
       (clientId === undefined || client.id === clientId) &&
       (!bySpiffe || assertion.preset === 'spiffe') &&
-      fits(assertion, token),
+      fitsSubjects(assertion, token),
   )
   if (found.length > 1) return 'several'
   return found[0] ?? deny('claim-refused', 'no client has this subject and these claims')
@@ -45,7 +45,11 @@ function checkToken(token: VerifiedToken, nowMs: number): Denial | undefined {
   return undefined
 }
 
-function fits({ subjects, match }: FederatedAssertion, { subject, claims }: VerifiedToken): boolean {
+/** Whether a token speaks of one of these subjects, and meets every condition. */
+export function fitsSubjects(
+  { subjects, match }: Pick<FederatedAssertion, 'subjects' | 'match'>,
+  { subject, claims }: VerifiedToken,
+): boolean {
   // The reader of the trust file refuses a client with neither; here that would be everybody.
   if (subjects.length === 0 && match.length === 0) return false
   if (subjects.length > 0 && (subject === undefined || !subjects.includes(subject))) return false

@@ -19,6 +19,7 @@ const rules = {
   clientAuth: createClientAuth(clients.values(), createFailureLimit({ burst: 1e9 })),
   clientCredentials: createClientCredentials(clients.values(), services),
   tokenExchange: async () => refuse('unauthorized_client', 'nobody'),
+  jwtBearer: async () => refuse('unauthorized_client', 'nobody'),
 }
 const unbound = () => ({ claim: undefined, nextNonce: undefined })
 const signer = createSigner({ key: generateSigningKey('ES256') })

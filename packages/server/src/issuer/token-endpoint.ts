@@ -7,6 +7,8 @@ import { readForm } from './form.ts'
 import type { Form } from './form.ts'
 import type { ClientCredentials } from './grants/client-credentials.ts'
 import type { Granted } from './grants/rights.ts'
+import { jwtBearerGrant } from './grants/jwt-bearer.ts'
+import type { JwtBearer } from './grants/jwt-bearer.ts'
 import { accessTokenType, tokenExchangeGrant } from './grants/token-exchange.ts'
 import type { TokenExchange } from './grants/token-exchange.ts'
 import type { KeyRing } from './key-ring.ts'
@@ -50,6 +52,7 @@ export type TokenRules = {
   readonly clientAuth: ClientAuth
   readonly clientCredentials: ClientCredentials
   readonly tokenExchange: TokenExchange
+  readonly jwtBearer: JwtBearer
 }
 
 /**
@@ -92,7 +95,7 @@ export function createTokenEndpoint({
   function answerClient(
     client: Client | AuthRefusal,
     form: Form,
-    { clientCredentials, tokenExchange }: TokenRules,
+    { clientCredentials, tokenExchange, jwtBearer }: TokenRules,
     request: TokenRequest,
   ): Reply | Promise<Reply> {
     if (isRefusal(client)) return refused(client, client.clientId)
@@ -108,6 +111,11 @@ export function createTokenEndpoint({
         answerGrant(client, granted, request),
       )
     }
+    if (grantType === jwtBearerGrant) {
+      return jwtBearer(client.id, form, request.nowMs).then((granted) =>
+        answerGrant(client, granted, request),
+      )
+    }
     return refused(refuse('unsupported_grant_type', `known: ${grantTypes.join(', ')}`), client.id)
   }
 
@@ -119,9 +127,22 @@ export function createTokenEndpoint({
     if (isRefusal(granted)) return refused(granted, client.id)
     // Last, so that a proof that was sent with a mistaken request is not used up by it.
     const bound = bind(client, granted, request)
+    if (granted.useUp !== undefined) return issueOnce(client.id, granted, granted.useUp, bound, request.nowMs)
     return bound instanceof Promise
       ? bound.then((known) => issue(client.id, granted, known, request.nowMs))
       : issue(client.id, granted, bound, request.nowMs)
+  }
+
+  async function issueOnce(
+    clientId: string,
+    granted: Granted,
+    useUp: NonNullable<Granted['useUp']>,
+    pending: Bound | Refusal | Promise<Bound | Refusal>,
+    nowMs: number,
+  ): Promise<Reply> {
+    const bound = await pending
+    const used = isRefusal(bound) ? undefined : await useUp()
+    return issue(clientId, granted, used ?? bound, nowMs)
   }
 
   function issue(clientId: string, granted: Granted, bound: Bound | Refusal, nowMs: number): Reply {
@@ -192,17 +213,17 @@ export function refusalReply(refusal: Refusal): Reply {
 }
 
 /** What `grant_types_supported` lists. */
-export const grantTypes = ['client_credentials', tokenExchangeGrant] as const
+export const grantTypes = ['client_credentials', tokenExchangeGrant, jwtBearerGrant] as const
 
 /** A token on the wire (RFC 6749 §5.1). `scope` is always said: it may be more than the client asked for by name. */
 function issued(
   { token, lifetimeSeconds }: Minted,
-  { scopes, delegation }: Granted,
+  { scopes, exchanged }: Granted,
   { claim, nextNonce }: Bound,
 ): Reply {
   const scope = scopes.length === 0 ? '' : `,"scope":${asciiJson(scopes.join(' '))}`
   // RFC 8693 §2.2.1
-  const type = delegation === undefined ? '' : `,"issued_token_type":"${accessTokenType}"`
+  const type = exchanged === undefined ? '' : `,"issued_token_type":"${accessTokenType}"`
   // RFC 9449 §5: a token that is bound to a certificate alone is a bearer token by its type (RFC 8705 §3).
   const scheme = claim?.jkt === undefined ? 'Bearer' : 'DPoP'
   return {

@@ -12,6 +12,8 @@ import { createClientAuth } from './client-auth.ts'
 import { createFailureLimit } from './failure-limit.ts'
 import { createClientCredentials } from './grants/client-credentials.ts'
 import type { ClientCredentials } from './grants/client-credentials.ts'
+import { createJwtBearer } from './grants/jwt-bearer.ts'
+import type { JwtBearer } from './grants/jwt-bearer.ts'
 import { createTokenExchange } from './grants/token-exchange.ts'
 import type { TokenExchange } from './grants/token-exchange.ts'
 import { openManagedClients, servicesOf } from './managed-clients.ts'
@@ -34,6 +36,7 @@ export type ClientRules = {
   readonly assertions: AssertionAuth
   readonly clientCredentials: ClientCredentials
   readonly tokenExchange: TokenExchange
+  readonly jwtBearer: JwtBearer
 }
 
 export type TokenRulesOptions = {
@@ -62,17 +65,23 @@ export async function openTokenRules(options: TokenRulesOptions): Promise<OpenTo
   const remoteKeys = createRemoteKeys({ clock, log })
   const assertionsOf = (clients: Iterable<Client>): AssertionAuth =>
     createAssertionAuth({ clients, issuer, tokenEndpoint, store, remoteKeys, clock })
-  const grantsOf = (
-    clients: Trust['clients'],
-    trust: Trust,
-  ): Pick<ClientRules, 'clientCredentials' | 'tokenExchange'> => {
+  const grantsOf = (clients: Trust['clients'], trust: Trust): Omit<ClientRules, 'assertions'> => {
     const services = servicesOf(trust)
+    const isClient = (id: string): boolean => trust.clients.has(id) || managed.has(id)
     return {
       clientCredentials: createClientCredentials(clients.values(), services),
       tokenExchange: createTokenExchange({
         trust: { ...trust, services, clients },
-        isClient: (id) => trust.clients.has(id) || managed.has(id),
+        isClient,
         own: { issuer, keySet, revocations },
+        remoteKeys,
+        clock,
+      }),
+      jwtBearer: createJwtBearer({
+        trust: { ...trust, services, clients },
+        isClient,
+        issuer,
+        store,
         remoteKeys,
         clock,
       }),
@@ -111,6 +120,7 @@ export async function openTokenRules(options: TokenRulesOptions): Promise<OpenTo
         (managed.find(id, clock())?.rules ?? declared).clientCredentials(id, form),
       tokenExchange: (id, form, nowMs) =>
         (managed.find(id, nowMs)?.rules ?? declared).tokenExchange(id, form, nowMs),
+      jwtBearer: (id, form, nowMs) => (managed.find(id, nowMs)?.rules ?? declared).jwtBearer(id, form, nowMs),
     }
   }
   let rules = compile(options.trust)

@@ -1,3 +1,4 @@
+import { mayAssertSection, resolveMayAssert } from './assert-section.ts'
 import { authenticateSection, resolveAuthenticate } from './authenticate-section.ts'
 import { clientBind } from './dpop-section.ts'
 import { mistake, unknownName } from './reading.ts'
@@ -42,6 +43,10 @@ export const clientsSection = named(
       }),
       'Services, usually its own, whose callers’ tokens it may exchange to act for them; none unless said.',
     ),
+    mayAssert: optional(
+      mayAssertSection,
+      'For whom it may ask by an assertion of a trusted issuer (RFC 7523), by that issuer’s name; for nobody unless said.',
+    ),
     mayExchangeBound: optional(
       located(onlyTrue()),
       'Also those that are bound to their caller (cnf), which its guard has checked; else it must show the proof itself.',
@@ -58,12 +63,13 @@ export const clientsSection = named(
 export type ClientDrafts = typeof clientsSection extends Shape<infer T> ? T : never
 export type ClientDraft = ClientDrafts extends ReadonlyMap<string, infer D> ? D : never
 
-/** One client; undefined when something in it was mistaken. `services` holds what each service declares. */
+/** One client; undefined when something in it was mistaken. `services` holds what each service declares, `trusted` the trusted issuers. */
 export function resolveClient(
   id: string,
   draft: ClientDraft,
   services: ReadonlyMap<string, Declared>,
   reading: Reading,
+  trusted: readonly string[] = [],
 ): Client | undefined {
   const { authenticate } = draft.value
   const proof = authenticate === undefined ? undefined : resolveAuthenticate(authenticate, reading)
@@ -83,10 +89,13 @@ export function resolveClient(
     })
   }
   const mayExchange = resolveExchange(draft, services, reading)
+  const mayAssert = resolveMayAssert(draft.value.mayAssert, trusted, reading)
   const introspects = resolveIntrospects(draft, services, reading)
   const { bind } = draft.value
   const bound = bind === undefined ? {} : { bind: bind.value }
-  return proof === undefined ? undefined : { id, ...proof, may, ...mayExchange, ...introspects, ...bound }
+  return proof === undefined
+    ? undefined
+    : { id, ...proof, may, ...mayExchange, ...mayAssert, ...introspects, ...bound }
 }
 
 function resolveIntrospects(

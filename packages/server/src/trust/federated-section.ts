@@ -7,7 +7,7 @@ import type { KeyShape, Shape } from './shape.ts'
 import type { ClaimMatch, FederatedAssertion } from './trust.ts'
 import { issuerUrl, keySetUrl } from './urls.ts'
 
-const claimName: KeyShape = {
+export const claimName: KeyShape = {
   what: 'claims',
   schema: { minLength: 1 },
   wrong(name) {
@@ -58,8 +58,7 @@ export function resolveFederated(draft: FederatedDraft, reading: Reading): Feder
     return undefined
   }
   for (const one of subject) checkSubject(one, preset?.value, reading)
-  const matches: ClaimMatch[] = []
-  for (const [name, { value }] of match?.value ?? []) matches.push({ path: pathOf(name), value: value.value })
+  const matches = matchesOf(match?.value)
   checkConditions(draft, issuer, reading)
   if (reading.mistakes.length > before) return undefined
   return {
@@ -70,6 +69,13 @@ export function resolveFederated(draft: FederatedDraft, reading: Reading): Feder
     subjects: subject.map(({ value }) => value),
     match: matches,
   }
+}
+
+/** The conditions of a `match`. */
+export function matchesOf(
+  match: ReadonlyMap<string, Located<Located<string | number | boolean>>> | undefined,
+): readonly ClaimMatch[] {
+  return [...(match ?? [])].map(([name, { value }]) => ({ path: pathOf(name), value: value.value }))
 }
 
 /**
@@ -152,7 +158,7 @@ function checkSubject(
 }
 
 /** A text, a number or a boolean. */
-function claimValue(): Shape<string | number | boolean> {
+export function claimValue(): Shape<string | number | boolean> {
   return {
     schema: { type: ['string', 'number', 'boolean'] },
     read(spot, reading) {

@@ -68,7 +68,7 @@ function resolveTrust(draft: TrustFileDraft, file: string, reading: Reading): Tr
   if (issuer?.admin !== undefined) declared.set(adminServiceName, { roles: [], scopes: adminScopes })
   const clients = new Map<string, Client>()
   for (const [id, item] of draft.clients ?? []) {
-    const resolved = resolveClient(id, item, declared, reading)
+    const resolved = resolveClient(id, item, declared, reading, surroundings.trustedNames)
     if (resolved !== undefined) clients.set(id, resolved)
   }
   checkIssuersDiffer(draft, reading)

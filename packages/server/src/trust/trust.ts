@@ -187,6 +187,8 @@ export type UpstreamSettings = {
   /** URLs, at least one. */
   readonly targets: readonly string[]
   readonly balance: 'least-pending' | 'round-robin'
+  /** `h2` above http means that both know it. */
+  readonly protocol: 'http/1.1' | 'h2'
   readonly timeouts: {
     readonly connectSeconds: number | undefined
     readonly replySeconds: number | undefined
@@ -273,6 +275,8 @@ export type Client = {
   readonly introspects?: readonly string[]
   /** Also tokens that are bound to their caller, who alone could prove it: its own guard has checked that. */
   readonly mayExchangeBound?: boolean
+  /** For whom it may ask by a trusted issuer's word (RFC 7523 §2.1), by that issuer's name; for nobody unless said. */
+  readonly mayAssert?: ReadonlyMap<string, AssertedSubjects>
   /** Its tokens are bound to it in this way, always. */
   readonly bind?: TokenBinding
 }
@@ -286,6 +290,13 @@ export type ClientCertificate =
 
 /** Its subject (RFC 4514), or one of its alternative names. */
 export type CertificateName = 'subject' | 'dns' | 'uri' | 'ip' | 'email'
+
+/** Those of a trusted issuer's subjects that are meant: one of these, and with all of these claims. */
+export type AssertedSubjects = {
+  /** None: the claims decide alone. */
+  readonly subjects: readonly string[]
+  readonly match: readonly ClaimMatch[]
+}
 
 export type ClientAssertion = OwnAssertion | FederatedAssertion
 

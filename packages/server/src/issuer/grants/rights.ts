@@ -15,6 +15,10 @@ export type Granted = {
   readonly bind?: Service['bind']
   /** For whom the client acts; undefined: for itself. */
   readonly delegation?: Delegation
+  /** Asked last: uses up what counts once. @returns why it counted before */
+  readonly useUp?: () => Promise<Refusal | undefined>
+  /** Whether the answer says what kind of token it is (RFC 8693 §2.2.1). */
+  readonly exchanged?: true
 }
 
 /** What one client may get, by each way of naming it. */

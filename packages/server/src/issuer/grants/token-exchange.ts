@@ -82,6 +82,7 @@ export function createTokenExchange(options: TokenExchangeOptions): TokenExchang
     if ('reason' in delegation) return refusedToken('subject_token', delegation)
     return {
       ...target,
+      exchanged: true,
       scopes,
       roles,
       delegation: boundTo === undefined ? delegation : { ...delegation, boundTo },
