@@ -79,7 +79,10 @@ test('pools and keys', () => {
   countPools(
     metrics,
     { states: () => [['http://a', { connections: 3, idle: 1, waiting: 2 }]] },
-    { ages: () => [['https://issuer.example', 12.5]] },
+    {
+      ages: () => [['https://issuer.example', 12.5]],
+      revocationAges: () => [['https://issuer.example', 1]],
+    },
   )
   assert.deepEqual(
     metrics
@@ -91,6 +94,7 @@ test('pools and keys', () => {
       'countersign_gateway_upstream_connections{upstream="http://a",state="idle"} 1',
       'countersign_gateway_upstream_connections{upstream="http://a",state="waiting"} 2',
       'countersign_gateway_key_set_age_seconds{issuer="https://issuer.example"} 12.5',
+      'countersign_gateway_revocations_age_seconds{issuer="https://issuer.example"} 1',
     ],
   )
 })

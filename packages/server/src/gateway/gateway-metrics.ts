@@ -187,7 +187,7 @@ function countRequests(
 export function countPools(
   metrics: Metrics,
   upstreams: Pick<Upstreams, 'states'>,
-  keySets: Pick<KeySets, 'ages'>,
+  keySets: Pick<KeySets, 'ages' | 'revocationAges'>,
 ): void {
   metrics.gauge(
     'countersign_gateway_upstream_connections',
@@ -206,6 +206,12 @@ export function countPools(
     'countersign_gateway_key_set_age_seconds',
     'How long ago the keys of each issuer last came.',
     () => keySets.ages().map(([issuer, seconds]) => [[issuer], seconds] as const),
+    ['issuer'],
+  )
+  metrics.gauge(
+    'countersign_gateway_revocations_age_seconds',
+    'How long ago the list of what is revoked last came.',
+    () => keySets.revocationAges().map(([issuer, seconds]) => [[issuer], seconds] as const),
     ['issuer'],
   )
 }

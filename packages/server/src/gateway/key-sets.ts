@@ -17,6 +17,9 @@ import type { Clock } from '@countersign/sdk/core'
 import type { Log } from '../log.ts'
 import type { Service, Trust, TrustedIssuer } from '../trust/trust.ts'
 
+/** By issuer, in seconds. */
+type Ages = readonly (readonly [issuer: string, seconds: number])[]
+
 /** Our own issuer when it runs in this process: its keys are at hand. */
 export type OwnIssuer = {
   readonly issuer: string
@@ -37,6 +40,8 @@ export class KeySets {
   #own: RemoteKeySet | undefined
   /** When each issuer's keys last came, milliseconds since the epoch. */
   readonly #fetchedAtMs = new Map<string, number>()
+  /** When the lists of what is revoked last came. */
+  readonly #revocationsAtMs = new Map<string, number>()
   /** What our issuer has revoked, when that has to be fetched. */
   readonly #revocations = new Map<string, Revocations>()
 
@@ -97,9 +102,18 @@ export class KeySets {
   }
 
   /** How old the keys of each issuer are that has been asked for some, in seconds; for metrics. */
-  ages(): (readonly [issuer: string, seconds: number])[] {
+  ages(): Ages {
+    return this.#since(this.#fetchedAtMs)
+  }
+
+  /** The same of the lists of what is revoked. */
+  revocationAges(): Ages {
+    return this.#since(this.#revocationsAtMs)
+  }
+
+  #since(times: ReadonlyMap<string, number>): Ages {
     const nowMs = this.#clock()
-    return [...this.#fetchedAtMs].map(([issuer, atMs]) => [issuer, Math.max(0, nowMs - atMs) / 1000])
+    return [...times].map(([source, atMs]) => [source, Math.max(0, nowMs - atMs) / 1000])
   }
 
   #ownByNetwork(trust: Trust): OwnIssuer | undefined {
@@ -145,7 +159,10 @@ export class KeySets {
   }
 
   #tellRevocations(event: RevocationEvent): void {
-    if (event.kind !== 'failed') return
+    if (event.kind !== 'failed') {
+      this.#revocationsAtMs.set(event.source, this.#clock())
+      return
+    }
     const { source, problem, refusing } = event
     this.#log.warn('revocations not refreshed', {
       issuer: source,

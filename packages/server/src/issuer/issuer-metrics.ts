@@ -9,6 +9,7 @@ import { issuerPaths } from './discovery.ts'
 import type { KeyRing } from './key-ring.ts'
 import type { TokenErrorCode } from './refusal.ts'
 import { aboutReply } from './reply.ts'
+import type { RevocationList } from './revocation-list.ts'
 import { tokenAuths, tokenGrants } from './token-kind.ts'
 
 export type IssuerMetricsOptions = {
@@ -20,6 +21,8 @@ export type IssuerMetricsOptions = {
   readonly accessLog?: AccessLog | undefined
   readonly addressOf: (request: IncomingMessage) => string
   readonly tracing?: Tracing | undefined
+  /** What is revoked, as this process knows it; not counted unless given. */
+  readonly revocations?: Pick<RevocationList, 'known'>
 }
 
 /**
@@ -65,6 +68,7 @@ export function observeIssuer(
   let active = 0
   metrics.gauge('countersign_issuer_active_requests', 'Requests being answered.', () => active)
   observeRing(options)
+  observeRevocations(options)
 
   const answered = (
     request: IncomingMessage,
@@ -151,6 +155,21 @@ function observeRing({ metrics, keyRing, clock }: IssuerMetricsOptions): void {
       if (untilMs === undefined) throw new Error('nothing is planned')
       return (untilMs - clock()) / 1000
     },
+  )
+}
+
+/** The version is the same at every replica that has read the same list, so that one that has not stands out. */
+function observeRevocations({ metrics, revocations }: IssuerMetricsOptions): void {
+  if (revocations === undefined) return
+  metrics.gauge(
+    'countersign_issuer_revocations',
+    'What is revoked at present.',
+    () => revocations.known.revocations.length,
+  )
+  metrics.gauge(
+    'countersign_issuer_revocations_version',
+    'The version of the list; -1 while it was never read.',
+    () => revocations.known.version,
   )
 }
 

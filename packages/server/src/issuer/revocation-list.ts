@@ -22,6 +22,8 @@ export type RevocationList = {
   followedFor(staleAfterSeconds: number | undefined): Revocations
   /** The list as of a second ago at most, while the store answers. @throws Problem `revocations-unavailable` */
   current(): Promise<RevocationSnapshot>
+  /** The list as it was last read, however long ago; version -1: never. For metrics. */
+  readonly known: RevocationSnapshot
   /**
    * Writes a revocation to the store, and lets everybody in this process know before it resolves.
    *
@@ -82,6 +84,9 @@ export function createRevocationList({ issuer, store, clock, log }: RevocationLi
       const opened = open(staleAfterSeconds)
       followed.set(staleAfterSeconds, opened)
       return opened
+    },
+    get known() {
+      return snapshot
     },
     async current() {
       await revocations.load(clock())

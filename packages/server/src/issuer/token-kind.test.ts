@@ -18,6 +18,7 @@ test('a request is of one of a few kinds, whatever stands in it', () => {
         'token_exchange',
         'basic',
       ],
+      ['grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer', [], 'jwt_bearer', 'none'],
       ['grant_type=made-up-by-a-client', ['Digest x'], 'other', 'other'],
       ['client_id=certificate', [], 'none', 'other'],
       ['', [], 'none', 'none'],

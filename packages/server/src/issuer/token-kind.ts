@@ -3,7 +3,7 @@ import type { Form } from './form.ts'
 /** In which of a few known ways a token was asked for. Words of ours: what a client sent is never a label. */
 export type TokenKind = { readonly grant: TokenGrant; readonly auth: TokenAuth }
 
-export const tokenGrants = ['client_credentials', 'token_exchange', 'other', 'none'] as const
+export const tokenGrants = ['client_credentials', 'token_exchange', 'jwt_bearer', 'other', 'none'] as const
 export const tokenAuths = ['basic', 'post', 'assertion', 'other', 'none'] as const
 export type TokenGrant = (typeof tokenGrants)[number]
 export type TokenAuth = (typeof tokenAuths)[number]
@@ -22,6 +22,7 @@ export function tokenKind(form: Form | undefined, authorization: readonly string
 function grantOf(grantType: string | undefined): TokenGrant {
   if (grantType === 'client_credentials') return 'client_credentials'
   if (grantType === 'urn:ietf:params:oauth:grant-type:token-exchange') return 'token_exchange'
+  if (grantType === 'urn:ietf:params:oauth:grant-type:jwt-bearer') return 'jwt_bearer'
   return grantType === undefined ? 'none' : 'other'
 }
 

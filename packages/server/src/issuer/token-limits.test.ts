@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createTokenLimits } from './token-limits.ts'
+import { ordersSecret, settings, startIssuer, trust } from '../../../../test/issuer/fixture.ts'
 
 const nowMs = Date.UTC(2026, 10, 22)
 
@@ -29,4 +30,25 @@ test('an IPv6 customer cannot multiply by addresses', () => {
   assert.equal(limits.forAddress('2001:db8:0:1::1', nowMs), undefined)
   assert.equal(limits.forAddress('2001:db8:0:1:ffff::7', nowMs)?.status, 429)
   assert.equal(limits.forAddress('2001:db8:0:2::1', nowMs), undefined)
+})
+
+test('too often from one address is 429 with Retry-After, and the address is whom a trusted proxy speaks for', async (t) => {
+  const fixture = await startIssuer({
+    trust: { ...trust(), trustedProxies: ['127.0.0.0/8'] },
+    settings: settings('https://issuer.example', { limits: { address: { perSecond: 0.1, burst: 2 } } }),
+  })
+  t.after(() => fixture.close())
+  const ask = (from: string) =>
+    fixture.ask(`grant_type=client_credentials&client_id=orders&client_secret=${ordersSecret}`, {
+      'X-Forwarded-For': from,
+    })
+  for (const from of ['6.6.6.6, 192.0.2.1', '6.6.6.7, 192.0.2.1']) assert.equal((await ask(from)).status, 200)
+  const refused = await ask('6.6.6.8, 192.0.2.1')
+  assert.deepEqual(
+    [refused.status, refused.headers['retry-after'], refused.json['error']],
+    [429, '10', 'temporarily_unavailable'],
+  )
+  assert.equal((await ask('192.0.2.2')).status, 200)
+  fixture.clock.nowMs += 10_000
+  assert.equal((await ask('192.0.2.1')).status, 200)
 })

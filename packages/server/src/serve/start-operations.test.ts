@@ -67,6 +67,7 @@ test('the numbers of issuer and gateway, by words of the trust file', async (t) 
     'countersign_issuer_tokens_total{grant="client_credentials",auth="post",outcome="invalid_client"} 1',
     'countersign_issuer_requests_total{endpoint="token",status="2xx"} 1',
     'countersign_issuer_keys{state="active"} 1',
+    'countersign_issuer_revocations 0',
     `${requests}{${route},status="2xx",reason="allowed"} 2`,
     `${requests}{${route},status="4xx",reason="token-missing"} 1`,
     `${requests}{service="billing",route="POST /invoices",status="4xx",reason="role-missing"} 1`,

@@ -100,6 +100,7 @@ export async function startServers(options: ServeOptions): Promise<RunningServer
               accessLog,
               addressOf: created.addressOf,
               tracing,
+              revocations: created.revocations,
             })
       const listener = (answer: RequestListener): Server => createIssuerListener(trust.issuer!, log, answer)
       const server = issuerServer(created, store, { beforeIssuer, drainMs, observe, listener })
