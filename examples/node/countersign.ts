@@ -13,7 +13,7 @@ export const services = {
     audience: 'https://billing.acme.example',
     roles: ['reader', 'admin'],
     scopes: [],
-    issuers: [{ issuer: 'http://localhost:8080', audience: 'https://billing.acme.example', allowPrivateAddresses: true }],
+    issuers: [{ issuer: 'http://localhost:8080', audience: 'https://billing.acme.example', publishesRevocations: true, allowPrivateAddresses: true }],
     tokenFrom: ['bearer'],
     routes: {
       'GET /health': 'open',

@@ -19,6 +19,8 @@ import { Callers } from './callers.ts'
 import { compileSchema } from './claims-schema.ts'
 import type { ClaimsSchema } from './claims-schema.ts'
 import type { DecisionEvent } from './decision-event.ts'
+import { followRevocations } from './followed-revocations.ts'
+import type { RevocationsOption } from './followed-revocations.ts'
 import { issuersOf } from './service-terms.ts'
 import type { ServiceTerms } from './service-terms.ts'
 
@@ -64,16 +66,21 @@ export type GuardSource<Role extends string = string, Scope extends string = str
   | ServiceSource<Role, Scope>
   | { readonly verifier: Verifier }
   | (Omit<TrustedIssuerOptions, 'keySet'> &
-      Pick<SharedVerifierOptions, 'clockToleranceSeconds' | 'maxLifetimeSeconds' | 'revocations'> & {
+      VerifierShare & {
         readonly keySet?: TrustedIssuerOptions['keySet']
       })
+
+type VerifierShare = Pick<SharedVerifierOptions, 'clockToleranceSeconds' | 'maxLifetimeSeconds'> & {
+  /** `true`: refuses what the issuer revokes, by following its feed. */
+  readonly revocations?: RevocationsOption
+}
 
 /** A service of the trust file, from the module that `countersign types` writes. */
 export type ServiceSource<Role extends string = string, Scope extends string = string> = {
   readonly service: ServiceTerms<Role, Scope>
   /** Key sets at hand, by issuer; needed for those whose key is a shared secret. The others' are discovered. */
   readonly keySets?: Readonly<Record<string, KeySet>>
-} & Pick<SharedVerifierOptions, 'clockToleranceSeconds' | 'maxLifetimeSeconds' | 'revocations'>
+} & VerifierShare
 
 /** A guard's options, ready for the path of a request. */
 export type GuardSettings = {
@@ -104,8 +111,8 @@ export function compileOptions(options: GuardOptions): GuardSettings {
 function namesOf(options: GuardOptions): readonly string[] {
   if ('verifier' in options) return [...sharedNames, 'verifier', 'roles']
   return 'service' in options
-    ? [...sharedNames, ...serviceNames, ...verifierNames]
-    : [...sharedNames, ...issuerNames, ...verifierNames]
+    ? [...sharedNames, ...serviceNames, ...verifierNames, 'revocations']
+    : [...sharedNames, ...issuerNames, ...verifierNames, 'revocations']
 }
 
 /** Where roles are in the claims may differ from issuer to issuer of a trust file. */
@@ -132,7 +139,14 @@ function verifierOf(options: GuardOptions): Verifier {
       })
     }
     const issuers = issuersOf(options.service, options.keySets ?? {}, options.clock)
-    return createVerifier({ ...shared, issuers })
+    const publishing = options.service.issuers.flatMap(
+      ({ issuer, publishesRevocations, allowPrivateAddresses }) => {
+        const { keySet } = issuers.find((one) => one.issuer === issuer)!
+        const inside = allowPrivateAddresses === true ? { allowPrivateAddresses } : {}
+        return publishesRevocations === true ? [{ issuer, keySet, ...inside }] : []
+      },
+    )
+    return createVerifier({ ...shared, ...revocationsOf(options.revocations, publishing), issuers })
   }
   const { issuer, audience, algorithms, clock } = options
   const keySet =
@@ -142,7 +156,22 @@ function verifierOf(options: GuardOptions): Verifier {
       ...(algorithms === undefined ? {} : { algorithms }),
       ...(clock === undefined ? {} : { clock }),
     })
-  return createVerifier({ ...shared, ...picked(options, expectationNames), issuer, audience, keySet })
+  const revocations = revocationsOf(options.revocations, [{ issuer, keySet }])
+  return createVerifier({
+    ...shared,
+    ...revocations,
+    ...picked(options, expectationNames),
+    issuer,
+    audience,
+    keySet,
+  })
+}
+
+function revocationsOf(
+  ...parameters: Parameters<typeof followRevocations>
+): Pick<SharedVerifierOptions, 'revocations'> {
+  const revocations = followRevocations(...parameters)
+  return revocations === undefined ? {} : { revocations }
 }
 
 function picked<Given extends object, Name extends keyof Given>(
@@ -179,7 +208,7 @@ function constraintOf(options: GuardOptions, verifier: Verifier): SenderConstrai
   })
 }
 
-const verifierNames = ['clockToleranceSeconds', 'maxLifetimeSeconds', 'revocations', 'clock'] as const
+const verifierNames = ['clockToleranceSeconds', 'maxLifetimeSeconds', 'clock'] as const
 const expectationNames = ['algorithms', 'types', 'requiredClaims'] as const
 const issuerNames = ['issuer', 'audience', 'keySet', 'roles', ...expectationNames]
 const serviceNames = ['service', 'keySets']

@@ -37,6 +37,8 @@ export type ServiceIssuer = {
   readonly roles?: string
   /** Its key is a shared secret, which no module may hold: `keySets` must have it. */
   readonly hasSecret?: true
+  /** It publishes what it revokes, which the guard's option `revocations` follows. */
+  readonly publishesRevocations?: true
   /** It may be inside of our own network. */
   readonly allowPrivateAddresses?: true
 }

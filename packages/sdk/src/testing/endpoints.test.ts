@@ -45,5 +45,5 @@ test('faults are answered before anything else', async () => {
   issuer.fail({ token: 429, keys: 'reset' })
   assert.equal((await fetch(`${issuer.url}/token`, { method: 'POST' })).status, 429)
   await assert.rejects(fetch(`${issuer.url}/.well-known/jwks.json`))
-  assert.deepEqual(issuer.requests, { metadata: 0, keys: 1, token: 1 })
+  assert.deepEqual(issuer.requests, { metadata: 0, keys: 1, token: 1, revocations: 0 })
 })

@@ -10,13 +10,14 @@ export type Faults = {
   readonly metadata?: number | 'reset'
   readonly keys?: number | 'reset'
   readonly token?: number | 'reset'
+  readonly revocations?: number | 'reset'
   /** How long every answer takes, milliseconds. */
   readonly delayMs?: number
   /** Goes on publishing the keys of this moment, whatever is rotated. */
   readonly staleKeys?: boolean
 }
 
-export type IssuerRequests = { metadata: number; keys: number; token: number }
+export type IssuerRequests = { metadata: number; keys: number; token: number; revocations: number }
 
 /** A client's secret, and what it may ask for: roles and scopes that are not listed are refused. */
 export type TestClient =
@@ -57,6 +58,7 @@ function answerMetadata(_: IncomingMessage, response: ServerResponse, { issuer: 
     issuer: url,
     jwks_uri: `${url}/.well-known/jwks.json`,
     token_endpoint: `${url}/token`,
+    revocations_uri: `${url}/revocations`,
     grant_types_supported: ['client_credentials', 'urn:ietf:params:oauth:grant-type:token-exchange'],
     response_types_supported: [],
     token_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post'],
@@ -74,15 +76,25 @@ function answerKeys(
   else sendJson(response, keys)
 }
 
+function answerRevocations(_: IncomingMessage, response: ServerResponse, { issuer }: Endpoints): void {
+  response.writeHead(200, { 'Content-Type': 'application/revocations+jwt' }).end(issuer.revocationList())
+}
+
 function sendJson(response: ServerResponse, value: unknown): void {
   response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify(value))
 }
 
-const answers = { metadata: answerMetadata, keys: answerKeys, token: answerTokenRequest } as const
+const answers = {
+  metadata: answerMetadata,
+  keys: answerKeys,
+  token: answerTokenRequest,
+  revocations: answerRevocations,
+} as const
 
 const paths: Readonly<Record<string, keyof typeof answers>> = {
   '/.well-known/openid-configuration': 'metadata',
   '/.well-known/oauth-authorization-server': 'metadata',
   '/.well-known/jwks.json': 'keys',
   '/token': 'token',
+  '/revocations': 'revocations',
 }

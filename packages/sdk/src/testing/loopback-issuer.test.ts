@@ -13,7 +13,7 @@ test('a guard that is told nothing but the issuer finds its keys', async () => {
     await ask(guard, issuer.authorization({ dangerouslySignature: 'foreign' })),
     'signature-invalid',
   )
-  assert.deepEqual(issuer.requests, { metadata: 1, keys: 1, token: 0 })
+  assert.deepEqual(issuer.requests, { metadata: 1, keys: 1, token: 0, revocations: 0 })
 })
 
 test('a token source gets tokens from it that its guards take', async () => {

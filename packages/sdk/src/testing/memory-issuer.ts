@@ -11,8 +11,10 @@ import type { SigningKey } from '../jwt/key.ts'
 import { generateSigningKey, publicJwk, verificationKey } from '../jwt/key-readers.ts'
 import { createKeySet } from '../jwt/key-set.ts'
 import type { KeySet, MutableKeySet } from '../jwt/key-set.ts'
+import { maxNumericDate } from '../jwt/claims.ts'
+import { signRevocationList } from '../jwt/revocation-list.ts'
 import { createRevocations } from '../jwt/revocations.ts'
-import type { Revocations } from '../jwt/revocations.ts'
+import type { Revocation, Revocations } from '../jwt/revocations.ts'
 import { createVerifier } from '../jwt/verifier.ts'
 import type { Verifier } from '../jwt/verifier.ts'
 import type { SharedVerifierOptions, TrustedIssuerOptions } from '../jwt/verifier-options.ts'
@@ -64,6 +66,8 @@ export type TestIssuer = {
   revoke(what: string | RevokedInTest): void
   /** The published key set (RFC 7517 §5). @throws Problem `key-invalid` for a shared secret (HS256 and the like). */
   jwks(): { readonly keys: readonly Jwk[] }
+  /** What is revoked, as a Countersign issuer publishes it: signed, for `createRevocationFeed`. */
+  revocationList(): string
   [Symbol.asyncDispose](): Promise<void>
 }
 
@@ -109,6 +113,7 @@ export class MemoryIssuer implements TestIssuer {
   readonly lifetimeSeconds: number
   readonly clock: Clock
   readonly revocations = createRevocations()
+  readonly #revoked: Revocation[] = []
   readonly advance: (seconds: number) => void
   readonly #algorithm: Algorithm
   readonly #keySet: MutableKeySet
@@ -177,18 +182,30 @@ export class MemoryIssuer implements TestIssuer {
   }
 
   revoke(what: string | RevokedInTest): void {
-    const common = { issuer: this.url, untilSeconds: Number.POSITIVE_INFINITY }
+    const common = { issuer: this.url, untilSeconds: maxNumericDate }
     if (typeof what === 'string') {
       const tokenId = inspectToken(what).claims?.['jti']
       if (typeof tokenId !== 'string') throw new Problem('option-invalid', 'revoke: the token has no jti')
-      this.revocations.revoke({ ...common, tokenId })
+      this.#add({ ...common, tokenId })
     } else if ('keyId' in what) {
-      this.revocations.revoke({ ...common, ...what })
+      this.#add({ ...common, ...what })
     } else {
       // The next whole second, so that tokens of this one are among them.
       const issuedBeforeSeconds = Math.floor(this.clock() / 1000) + 1
-      this.revocations.revoke({ ...common, ...what, issuedBeforeSeconds })
+      this.#add({ ...common, ...what, issuedBeforeSeconds })
     }
+  }
+
+  #add(revocation: Revocation): void {
+    this.revocations.revoke(revocation)
+    this.#revoked.push(revocation)
+  }
+
+  revocationList(): string {
+    const issuedAtSeconds = Math.floor(this.clock() / 1000)
+    const revocations = this.#revoked
+    const list = { issuer: this.url, issuedAtSeconds, expiresAtSeconds: issuedAtSeconds + 300, revocations }
+    return signRevocationList({ ...list, sequence: revocations.length }, this.#signingKeys[0])
   }
 
   jwks(): { readonly keys: readonly Jwk[] } {

@@ -58,7 +58,12 @@ function termsOf(service: Service, trust: Trust): ServiceTerms {
 
 function issuersOf({ audience, acceptsOwn, accepts }: Service, trust: Trust): ServiceIssuer[] {
   // Ours, by our own file: it may well be inside our network.
-  const own = { issuer: trust.issuer?.url ?? '', audience, allowPrivateAddresses: true } as const
+  const own = {
+    issuer: trust.issuer?.url ?? '',
+    audience,
+    publishesRevocations: true,
+    allowPrivateAddresses: true,
+  } as const
   return [
     ...(acceptsOwn && trust.issuer !== undefined ? [own] : []),
     // The reader of the trust file has resolved every name.
