@@ -13,6 +13,7 @@ const ring = { keys: [first] as readonly Jwk[], publishedAt: (): readonly Jwk[] 
 test('the well-known segment stands between host and path for OAuth, behind the path for OpenID', () => {
   assert.deepEqual(issuerPaths('https://issuer.example'), {
     token: '/token',
+    authorization: '/authorize',
     introspection: '/introspect',
     revocation: '/revoke',
     revocations: '/revocations',
@@ -23,6 +24,7 @@ test('the well-known segment stands between host and path for OAuth, behind the 
   assert.deepEqual(issuerPaths('https://issuer.example/'), issuerPaths('https://issuer.example'))
   assert.deepEqual(issuerPaths('https://issuer.example/a/b'), {
     token: '/a/b/token',
+    authorization: '/a/b/authorize',
     introspection: '/a/b/introspect',
     revocation: '/a/b/revoke',
     revocations: '/a/b/revocations',

@@ -15,6 +15,8 @@ export type Discovery = ReadonlyMap<string, (request: IncomingMessage, nowMs: nu
 /** Where an issuer's endpoints are. */
 export type IssuerPaths = {
   readonly token: string
+  /** Answers everybody that nobody can log in here. */
+  readonly authorization: string
   readonly introspection: string
   readonly revocation: string
   /** The signed list of what is revoked. */
@@ -32,6 +34,7 @@ export function issuerPaths(issuer: string): IssuerPaths {
   const base = pathname.endsWith('/') ? pathname.slice(0, -1) : pathname
   return {
     token: `${base}/token`,
+    authorization: `${base}/authorize`,
     introspection: `${base}/introspect`,
     revocation: `${base}/revoke`,
     revocations: `${base}/revocations`,
@@ -71,6 +74,9 @@ export function createDiscovery({
     // RFC 8414 §3.3: identical to what the reader started from, character by character.
     issuer,
     ...endpoints(origin),
+    // RFC 8414 §2 asks for it only where people log in; clients that insist on one, MCP's among them, read no further
+    // without it.
+    authorization_endpoint: origin + paths.authorization,
     jwks_uri: origin + paths.jwks,
     response_types_supported: [],
     grant_types_supported: grantTypes,
@@ -116,7 +122,14 @@ export function createDiscovery({
     [paths.authorizationServer, (request) => conditional(request, oauth)],
     [paths.openidConfiguration, (request) => conditional(request, openid)],
     [paths.jwks, (request, nowMs) => conditional(request, jwks(nowMs))],
+    [paths.authorization, () => nobodyLogsIn],
   ])
+}
+
+const nobodyLogsIn: Reply = {
+  status: 400,
+  headers: ['Content-Type', 'text/plain; charset=utf-8', 'Cache-Control', 'no-store'],
+  body: 'Nobody can log in here: this issuer gives tokens to clients, at its token endpoint.',
 }
 
 export type DiscoveryOptions = {
