@@ -78,6 +78,11 @@ type VerifierShare = Pick<SharedVerifierOptions, 'clockToleranceSeconds' | 'maxL
 /** A service of the trust file, from the module that `countersign types` writes. */
 export type ServiceSource<Role extends string = string, Scope extends string = string> = {
   readonly service: ServiceTerms<Role, Scope>
+  /**
+   * A guard cannot ask the conditions (`when`) of the trust file. Where a service has some, this says that it is reached
+   * through the gateway alone, which asks them.
+   */
+  readonly conditions?: 'checked-by-gateway'
   /** Key sets at hand, by issuer; needed for those whose key is a shared secret. The others' are discovered. */
   readonly keySets?: Readonly<Record<string, KeySet>>
 } & VerifierShare
@@ -138,6 +143,7 @@ function verifierOf(options: GuardOptions): Verifier {
         next: "set senderConstraint: 'required' and publicUrl",
       })
     }
+    refuseUncheckedConditions(options)
     const issuers = issuersOf(options.service, options.keySets ?? {}, options.clock)
     const publishing = options.service.issuers.flatMap(
       ({ issuer, publishesRevocations, allowPrivateAddresses }) => {
@@ -172,6 +178,22 @@ function revocationsOf(
 ): Pick<SharedVerifierOptions, 'revocations'> {
   const revocations = followRevocations(...parameters)
   return revocations === undefined ? {} : { revocations }
+}
+
+/** A guard that leaves a condition out lets more through than the file says. */
+function refuseUncheckedConditions({ service, conditions }: ServiceSource): void {
+  if (conditions !== undefined && conditions !== 'checked-by-gateway') {
+    throw new Problem('option-invalid', "createGuard: conditions: expected 'checked-by-gateway'")
+  }
+  const [route] = Object.keys(service.conditions ?? {})
+  if (route === undefined || conditions !== undefined) return
+  throw new Problem(
+    'option-invalid',
+    `createGuard: ${service.name}: ${route} has a condition that no guard can ask`,
+    {
+      next: "set conditions: 'checked-by-gateway' if the gateway is the only way to this service",
+    },
+  )
 }
 
 function picked<Given extends object, Name extends keyof Given>(
@@ -211,7 +233,7 @@ function constraintOf(options: GuardOptions, verifier: Verifier): SenderConstrai
 const verifierNames = ['clockToleranceSeconds', 'maxLifetimeSeconds', 'clock'] as const
 const expectationNames = ['algorithms', 'types', 'requiredClaims'] as const
 const issuerNames = ['issuer', 'audience', 'keySet', 'roles', ...expectationNames]
-const serviceNames = ['service', 'keySets']
+const serviceNames = ['service', 'keySets', 'conditions']
 const constraintNames = ['publicUrl', 'proofs', 'certificateFrom'] as const
 const sharedNames = [
   'tokenFrom',

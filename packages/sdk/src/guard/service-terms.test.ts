@@ -73,6 +73,20 @@ test('a service of bound tokens has no guard that takes others', () => {
   }
 })
 
+test('a condition that no guard can ask is not left out in silence', () => {
+  const service = { ...billing, conditions: { 'GET /invoices/{id}': 'claims.tenant == path.id' } } as const
+  assert.throws(() => createGuard({ service, keySets }), {
+    code: 'option-invalid',
+    message: /GET \/invoices/,
+  })
+  for (const wrong of [true, 'ignored']) {
+    assert.throws(() => createGuard({ service, keySets, conditions: wrong as never }), {
+      code: 'option-invalid',
+    })
+  }
+  assert.ok(createGuard({ service, keySets, conditions: 'checked-by-gateway' }))
+})
+
 test('a service that takes nobody’s tokens has no guard', () => {
   assert.throws(() => createGuard({ service: { ...billing, issuers: [] } }), { code: 'option-invalid' })
 })

@@ -22,6 +22,8 @@ export type ServiceTerms<Role extends string = string, Scope extends string = st
   readonly tokenFrom: readonly TokenPlaceOption[]
   /** It takes only tokens that are bound to their client: its guard needs `senderConstraint: 'required'`. */
   readonly bind?: 'dpop' | 'certificate' | 'any'
+  /** What routes ask for besides, in CEL, which no guard reads; by route. The gateway asks it. */
+  readonly conditions?: Readonly<Record<string, string>>
   readonly routes: Readonly<Record<string, Requirement<NoInfer<Role>, NoInfer<Scope>>>>
 }
 

@@ -101,6 +101,22 @@ test('a guard made from it enforces the routes of the file', async () => {
   assert.equal(await ask('GET', '/admin', own!.token({ roles: 'admin' })), 'route-unknown')
 })
 
+test('a condition of a route is in the module, so that its guard cannot pass over it', () => {
+  const conditioned = trustFile.replace(
+    'GET /whoami: authenticated',
+    `GET /whoami: { require: authenticated, when: 'request.method == "GET"' }`,
+  )
+  const read = readTrust(conditioned, {
+    file: 'x.yaml',
+    env: { SECRET_KEY: 'not-a-secret-'.repeat(3) },
+    readFile: () => '',
+  })
+  assert.ok(read.kind === 'trust', JSON.stringify(read))
+  const written = typesModule(read.trust, [read.trust.services.get('billing')!], 'x.yaml')
+  assert.ok(written.includes(`'GET /whoami': 'request.method == "GET"'`), written)
+  assert.match(written, /\n {4}conditions: \{\n/)
+})
+
 test('a misspelt name does not compile, and nothing else is refused', () => {
   const checked = `
 import express from 'express'

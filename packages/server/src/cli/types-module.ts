@@ -36,6 +36,9 @@ export function isTypesModule(text: string): boolean {
 
 function termsOf(service: Service, trust: Trust): ServiceTerms {
   const { name, audience, roles, scopes, tokenFrom, routes, bind } = service
+  const conditions = routes.flatMap(({ method, template, when }) =>
+    when === undefined ? [] : [[`${method} ${template}`, when] as const],
+  )
   return {
     name,
     audience,
@@ -50,6 +53,7 @@ function termsOf(service: Service, trust: Trust): ServiceTerms {
           : { cookie: place.name },
     ),
     ...(bind === undefined ? {} : { bind }),
+    ...(conditions.length === 0 ? {} : { conditions: Object.fromEntries(conditions) }),
     routes: Object.fromEntries(
       routes.map(({ method, template, requirement }) => [`${method} ${template}`, requirement]),
     ),
