@@ -118,7 +118,7 @@ export function createDiscovery({
     return served.document
   }
 
-  return new Map([
+  return new Map<string, (request: IncomingMessage, nowMs: number) => Reply>([
     [paths.authorizationServer, (request) => conditional(request, oauth)],
     [paths.openidConfiguration, (request) => conditional(request, openid)],
     [paths.jwks, (request, nowMs) => conditional(request, jwks(nowMs))],
