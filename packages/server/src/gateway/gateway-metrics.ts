@@ -179,7 +179,8 @@ function countRequests(
       byService.set(service, numbers)
     }
     numbers.requests.add(statusClass(status), reason)
-    durations.observe(numbers.duration, durationMs / 1000)
+    // A WebSocket lasts as long as people like to talk, which says nothing of how fast we are.
+    if (status !== 101) durations.observe(numbers.duration, durationMs / 1000)
   }
 }
 

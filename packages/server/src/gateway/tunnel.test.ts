@@ -7,6 +7,7 @@ import type { TestContext } from 'node:test'
 import { WebSocket, WebSocketServer } from 'ws'
 import { get, listenOn, openStand, openUpstream, RawClient, until } from '../../../../test/gateway/stand.ts'
 import type { Stand, StandOptions } from '../../../../test/gateway/stand.ts'
+import { createMetrics } from '../metrics/registry.ts'
 import type { Service, WebSocketSettings } from '../trust/trust.ts'
 import { acceptOf, handshakeFault } from './tunnel.ts'
 
@@ -31,6 +32,19 @@ test('a WebSocket passes both ways, whole and in order', async (t) => {
   const [code] = (await once(socket, 'close')) as [number]
   assert.equal(code, 4_000)
   await until(() => stand.gateway.server.listening && server.open() === 0, 'nothing is left')
+})
+
+test('a WebSocket is one request, under way until it ends, and its length is no duration', async (t) => {
+  const metrics = createMetrics()
+  const { stand } = await openEcho(t, {}, { gateway: { metrics } })
+  const socket = connect(stand, stand.token())
+  await once(socket, 'open')
+  assert.match(metrics.text(), /^countersign_gateway_active_requests 1$/m)
+  socket.close()
+  await until(() => metrics.text().includes('countersign_gateway_active_requests 0\n'), 'it is over')
+  const series = 'service="billing",route="GET /live"'
+  assert.ok(metrics.text().includes(`requests_total{${series},status="1xx",reason="allowed"} 1\n`))
+  assert.ok(metrics.text().includes(`request_duration_seconds_count{${series}} 0\n`))
 })
 
 test('who does not read is not written to', async (t) => {
