@@ -63,6 +63,35 @@ test('fewer scopes than asked for are told', async () => {
   assert.deepEqual(token.scopes, ['invoices:read'])
 })
 
+test('an outage: the token at hand serves, Retry-After is obeyed, and it comes back by itself', async () => {
+  let now = Date.now()
+  let asked = 0
+  const tokens = source({ clock: () => now, random: () => 0 })
+  const first = await tokens.token()
+  listener = (_request, response) => {
+    asked++
+    response.writeHead(429, { 'Retry-After': '30' }).end()
+  }
+  now += 270_000
+  assert.equal(await tokens.token(), first)
+  await until(() => asked === 1)
+  assert.equal(await tokens.token(), first)
+  now += 25_000
+  await assert.rejects(tokens.token(), { code: 'token-unavailable' })
+  assert.equal(asked, 1, 'it asked to be left alone for 30 s')
+  listener = provider.callback()
+  now += 10_000
+  assert.notEqual(await tokens.token(), first)
+})
+
+async function until(condition: () => boolean): Promise<void> {
+  const end = Date.now() + 5000
+  while (!condition()) {
+    assert.ok(Date.now() < end, 'it did not happen')
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}
+
 function source(options: Partial<TokenSourceOptions>) {
   return createTokenSource({ issuer, clientId, clientSecret, ...options })
 }
