@@ -6,6 +6,7 @@ import { constants } from 'node:http2'
 import { connect as connectTls } from 'node:tls'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
+import { createMetrics } from '../metrics/registry.ts'
 import { get, listenOn, okReply, openUpstream, until } from '../../../../test/gateway/stand.ts'
 import type { Script } from '../../../../test/gateway/stand.ts'
 import { askStream, openSession, openTlsStand } from '../../../../test/gateway/tls-stand.ts'
@@ -146,6 +147,30 @@ test('who resets a stream lets go of its upstream', async (t) => {
   await until(() => upstream.requests.length === 1, 'it arrives')
   stream.close(constants.NGHTTP2_CANCEL)
   await until(() => upstream.sockets.size === 0, 'the connection is gone')
+})
+
+test('each stream is counted as a request of its own, also one that is reset', async (t) => {
+  const metrics = createMetrics()
+  const upstream = await openUpstream((socket, text) => {
+    if (!text.startsWith('GET /invoices')) socket.write(okReply('ok'))
+  })
+  t.after(() => upstream.close())
+  const stand = await openTlsStand(t, upstream.url, { gateway: { metrics } })
+  const session = openSession(t, stand)
+  for (let count = 0; count < 3; count++) await askStream(session, { ':path': '/billing/health' })
+  const authorization = `Bearer ${stand.token()}`
+  const reset = session.request({ ':path': '/billing/invoices/7', authorization })
+  reset.on('error', () => undefined)
+  await until(() => metrics.text().includes('countersign_gateway_active_requests 1\n'), 'it is under way')
+  reset.close(constants.NGHTTP2_CANCEL)
+  await until(() => metrics.text().includes('countersign_gateway_active_requests 0\n'), 'it is over')
+  const name = 'countersign_gateway_requests_total'
+  for (const line of [
+    `${name}{service="billing",route="GET /health",status="2xx",reason="allowed"} 3`,
+    `${name}{service="billing",route="GET /invoices/{id}",status="none",reason="allowed"} 1`,
+  ]) {
+    assert.ok(metrics.text().includes(`${line}\n`), metrics.text())
+  }
 })
 
 test('a reply that breaks off is a reset, never one that looks complete', async (t) => {
