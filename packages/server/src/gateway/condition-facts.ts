@@ -4,7 +4,7 @@ import type { Asked } from './decide.ts'
 
 /** What a route's condition can see of a request. On an open route there is no principal and there are no claims. */
 export function conditionFacts(
-  { path, params }: Asked,
+  { path, params }: Pick<Asked, 'path' | 'params'>,
   method: string,
   hostName: string | undefined,
   principal: Principal | undefined,

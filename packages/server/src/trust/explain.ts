@@ -109,9 +109,15 @@ export function explainClients(trust: Trust, service: Service, route: Route): Cl
     const principal = grantedPrincipal(trust, client, service)
     if (principal === undefined) return []
     const { outcome, checks } = explainRoute(route, principal)
-    const depends = outcome === 'deny' && onlyClaimsMissing(route, principal)
-    return [{ client: client.id, outcome: depends ? 'depends' : outcome, checks }]
+    const depends = outcome === 'deny' ? onlyClaimsMissing(route, principal) : route.when !== undefined
+    const all = route.when === undefined ? checks : [...checks, conditionCheck(route.when, 'unknown')]
+    return [{ client: client.id, outcome: depends ? 'depends' : outcome, checks: all }]
   })
+}
+
+/** A condition among the checks. It is marked, because other proxies cannot be given it. */
+export function conditionCheck(when: string, verdict: Explanation['verdict']): Explanation {
+  return { text: `when ${when} (CEL, not portable)`, verdict, parts: [] }
 }
 
 /**

@@ -70,6 +70,8 @@ function overview(trust: Trust): string[] {
   for (const { name, at, host, routes } of services) {
     const place = at ?? host
     lines.push(`service   ${name}: ${counted(routes, 'route')}${place === undefined ? '' : ` at ${place}`}`)
+    const conditions = trust.services.get(name)!.routes.filter(({ when }) => when !== undefined).length
+    if (conditions > 0) lines.push(`          ${counted(conditions, 'condition')} in CEL, not portable`)
   }
   for (const id of clients) {
     const may =

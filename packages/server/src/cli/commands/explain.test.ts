@@ -34,6 +34,8 @@ services:
       GET /invoices/{id}: { roles: reader }
       POST /invoices: { roles: admin, anyOf: [{ scopes: write }, { claims: { /level: { equals: 5 } } }] }
       DELETE /invoices/{id}: { roles: admin, claims: { /tenant: { equals: acme } } }
+      GET /accounts/{id}: { roles: reader, when: params.id == claims.azp }
+      GET /drafts: { require: { roles: admin }, dangerouslyDryRun: true }
   other:
     audience: other
     upstream: http://127.0.0.1:9102

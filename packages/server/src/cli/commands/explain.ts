@@ -1,8 +1,16 @@
-import { Problem } from '@countersign/sdk/core'
+import { deny, Problem } from '@countersign/sdk/core'
 import type { Denial } from '@countersign/sdk/core'
-import { denialWire } from '@countersign/sdk/policy'
-import type { Explanation, Requirement } from '@countersign/sdk/policy'
-import { explainClients, explainRoute, findPlace, requirementText } from '../../trust/explain.ts'
+import { canonicalPath, denialWire } from '@countersign/sdk/policy'
+import type { Explanation, Principal, Requirement } from '@countersign/sdk/policy'
+import { conditionFacts } from '../../gateway/condition-facts.ts'
+import { compileCondition } from '../../trust/condition.ts'
+import {
+  conditionCheck,
+  explainClients,
+  explainRoute,
+  findPlace,
+  requirementText,
+} from '../../trust/explain.ts'
 import type { Answer, ClientAnswer, Place } from '../../trust/explain.ts'
 import type { Trust } from '../../trust/trust.ts'
 import type { Context } from '../context.ts'
@@ -37,7 +45,9 @@ export async function run(
   const { trust, file } = await loadTrust(context, token === undefined ? 'none' : 'gateway')
   const service = name === undefined ? undefined : serviceNamed(trust, name, file.name)
   const place = findPlace(trust, { method: verb, target, host: host?.toLowerCase(), service })
-  const said = place.kind === 'refused' ? refusedPlace(place) : await decide(trust, place, token, context)
+  const asked = { verb, target, host: host?.toLowerCase() }
+  const said =
+    place.kind === 'refused' ? refusedPlace(place) : await decide(trust, place, asked, token, context)
   const found: Explained = { request: `${verb} ${target}`, file: file.name, ...placeFacts(place), ...said }
   if (context.json) context.terminal.print(JSON.stringify(found, null, 2))
   else printExplained(found, context.terminal)
@@ -51,6 +61,8 @@ type PlaceFacts = {
   readonly line: number | null
   readonly asks: Requirement | null
   readonly forwarded: string | null
+  /** Decides, and lets everybody through. */
+  readonly dryRun: boolean
 }
 type Said = {
   readonly decision: 'allow' | 'deny' | 'depends'
@@ -65,19 +77,47 @@ type Said = {
 async function decide(
   trust: Trust,
   place: Place & { kind: 'route' },
+  asked: Asked,
   token: string | undefined,
   context: Context,
 ): Promise<Said> {
   const { service, route } = place
-  if (route.requirement === 'open') return { ...undecided, decision: 'allow' }
+  if (route.requirement === 'open' && route.when === undefined) return { ...undecided, decision: 'allow' }
+  if (route.requirement === 'open') return answered(withCondition(openAnswer, place, asked, undefined))
   if (token === undefined) return { ...undecided, clients: explainClients(trust, service, route) }
   const verified = await verifyForService(await readToken(token, context), service, trust)
   if (verified.kind === 'denied') return denied(verified.denial)
   const { principal } = verified
   return {
-    ...answered(explainRoute(route, principal)),
+    ...answered(withCondition(explainRoute(route, principal), place, asked, principal)),
     caller: principal.clientId ?? principal.subject ?? 'somebody without a name',
   }
+}
+
+type Asked = { readonly verb: string; readonly target: string; readonly host: string | undefined }
+
+/** The route's condition in CEL, asked as the gateway asks it: after the policy, and an error is no. */
+function withCondition(
+  answer: Answer,
+  { route, params }: Place & { kind: 'route' },
+  { verb, target, host }: Asked,
+  principal: Principal | undefined,
+): Answer {
+  const path = canonicalPath(target)
+  if (route.when === undefined || 'reason' in path) return answer
+  if (answer.denial !== undefined) {
+    return { ...answer, checks: [...answer.checks, conditionCheck(route.when, 'unknown')] }
+  }
+  const condition = compileCondition(route.when)
+  let holds = false
+  try {
+    holds = 'holds' in condition && condition.holds(conditionFacts({ path, params }, verb, host, principal))
+  } catch {
+    // The gateway says no as well, and why in its log.
+  }
+  const checks = [...answer.checks, conditionCheck(route.when, holds ? 'holds' : 'fails')]
+  if (holds) return { ...answer, checks }
+  return { outcome: 'deny', denial: deny('claim-refused', 'the condition does not hold'), checks }
 }
 
 function answered({ outcome, denial, checks }: Answer): Said {
@@ -92,6 +132,7 @@ function denied({ reason, detail }: Denial): Said {
   return { ...undecided, decision: 'deny', status: denialWire[reason].status, reason, detail }
 }
 
+const openAnswer: Answer = { outcome: 'allow', denial: undefined, checks: [] }
 const undecided: Said = {
   decision: 'depends',
   status: null,
@@ -104,16 +145,24 @@ const undecided: Said = {
 
 function placeFacts(place: Place): PlaceFacts {
   if (place.kind === 'refused') {
-    return { service: place.service?.name ?? null, route: null, line: null, asks: null, forwarded: null }
+    return {
+      service: place.service?.name ?? null,
+      route: null,
+      line: null,
+      asks: null,
+      forwarded: null,
+      dryRun: false,
+    }
   }
   const { service, route, forwardedPath } = place
-  const { method, template, requirement, line } = route
+  const { method, template, requirement, line, dryRun = false } = route
   return {
     service: service.name,
     route: `${method} ${template}`,
     line,
     asks: requirement,
     forwarded: service.upstream === undefined ? null : `${service.upstream}${forwardedPath}`,
+    dryRun,
   }
 }
 
@@ -138,6 +187,7 @@ function printExplained(found: Explained, terminal: Terminal): void {
   }
   const detail = found.detail === null ? '' : `: ${found.status} ${found.reason}, ${found.detail}`
   const word = { allow: 'allow', deny: 'deny', depends: 'depends on the caller' }[found.decision]
+  if (found.dryRun) row('dry run', paint('unsure', 'only written down: everybody is let through'))
   row('decision', `${paint(outcomeStyles[found.decision], word)}${detail}`)
 }
 
