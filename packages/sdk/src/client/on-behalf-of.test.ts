@@ -52,7 +52,12 @@ test('a copy of auth, or one made by hand, is nobody’s', async () => {
   await using issuer = await start()
   const source = createTokenSource(issuer.credentials('orders'))
   const auth = await authOf(issuer, { subject: 'alice' })
-  for (const forged of [{ ...auth }, structuredClone({ expiresAtSeconds: 9e9 }), JSON.parse('{}')]) {
+  for (const forged of [
+    { ...auth },
+    structuredClone({ expiresAtSeconds: 9e9 }),
+    JSON.parse('{}'),
+    { auth },
+  ]) {
     assert.throws(() => source.onBehalfOf(forged as Principal), { code: 'auth-missing' })
   }
 })

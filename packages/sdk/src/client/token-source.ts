@@ -141,9 +141,14 @@ class ClientSource extends Source implements ClientTokenSource {
   }
 
   onBehalfOf(who: Subject | SubjectContext): TokenSource {
-    if ('auth' in who) return new Source(this.#access, () => this.#subjects.of(who.auth()))
+    if (isContext(who)) return new Source(this.#access, () => this.#subjects.of(who.auth()))
     // Asked now: a mistake shows where it was made.
     const held = this.#subjects.of(who)
     return new Source(this.#access, () => held)
   }
+}
+
+/** Not by its name alone: a request has an `auth` as well, which is no function. */
+function isContext(who: Subject | SubjectContext): who is SubjectContext {
+  return typeof (who as Partial<SubjectContext>).auth === 'function'
 }

@@ -27,10 +27,11 @@ import { listen } from '../../../../test/guard/listen.ts'
 import { maxHeaderBytes, requirements, testAdapter, who } from '../../../../test/guard/adapter-contract.ts'
 import type { ContractRoute, ContractService } from '../../../../test/guard/adapter-contract.ts'
 import { ask } from '../../../../test/guard/raw-request.ts'
+import { createAuthContext } from './auth-context.ts'
 import { authOf } from './auth-of.ts'
 import { guardExpress } from './express.ts'
 import type { Guard } from './guard.ts'
-import { guardNest, Needs, Public, readAuth, Roles, Scopes } from './nest.ts'
+import { contextNest, guardNest, Needs, Public, readAuth, Roles, Scopes } from './nest.ts'
 import type { NestContext } from './nest.ts'
 
 const Auth = createParamDecorator(readAuth)
@@ -221,6 +222,19 @@ test('what is not HTTP is not let through', () => {
   const context = { getType: () => 'rpc' } as unknown as NestContext
   const { canActivate } = guardNest(createTestIssuer().guard(), HttpException)
   assert.throws(() => canActivate(context), { code: 'option-invalid' })
+})
+
+test('the interceptor leaves what is not HTTP alone, and guards without a context', () => {
+  const issuer = createTestIssuer()
+  const rpc = { getType: () => 'rpc' } as unknown as NestContext
+  const tracking = contextNest(issuer.guard({ context: createAuthContext() }))
+  assert.equal(tracking.intercept(rpc, { handle: () => 'answer' }), 'answer')
+  const request = {}
+  const http = {
+    getType: () => 'http',
+    switchToHttp: () => ({ getRequest: () => request }),
+  } as unknown as NestContext
+  assert.equal(contextNest(issuer.guard()).intercept(http, { handle: () => 'answer' }), 'answer')
 })
 
 test('a handler that asks who acts where nobody was asked', () => {

@@ -79,7 +79,9 @@ export function contextNest<Terms extends GuardTerms>(guard: Guard<Terms>): Nest
   return Object.freeze({
     // Nest remembers the context in which it is asked for what comes next.
     intercept: <Answer>(context: NestContext, next: { handle(): Answer }): Answer =>
-      proceed(context.switchToHttp().getRequest() as object, guard, () => next.handle()),
+      context.getType() === 'http'
+        ? proceed(context.switchToHttp().getRequest() as object, guard, () => next.handle())
+        : next.handle(),
   })
 }
 
