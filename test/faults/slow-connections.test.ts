@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { createIssuer } from '../../packages/server/src/issuer/issuer.ts'
@@ -79,13 +80,33 @@ test(`${most} connections that send half a request: the gateway answers others m
   assert.ok(slow.received.has('HTTP/1.1 408 Request Timeout'), [...slow.received].join())
 })
 
+test('more slow connections than the process may have files open: it lives, and answers again when they are ended', async (t) => {
+  const program = join(import.meta.dirname, 'lone-issuer.ts')
+  const child = spawn(
+    'sh',
+    ['-c', 'ulimit -n 128; exec "$0" --conditions=source "$1"', process.execPath, program],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, NODE_TEST_CONTEXT: undefined },
+    },
+  )
+  t.after(() => child.kill('SIGKILL'))
+  const [line] = (await once(child.stdout, 'data')) as [Buffer]
+  const port = Number(String(line))
+  const slow = await openSlowly(t, port, [head], 400)
+  await slow.ended
+  const answer = await fetch(`http://127.0.0.1:${port}/readyz`)
+  assert.equal(answer.status, 200)
+  assert.equal(child.exitCode, null)
+})
+
 /** Connections that send the beginning of a request and then nothing. `ended` when the server has closed all of them. */
-async function openSlowly(t: TestContext, port: number, beginnings: readonly string[]) {
+async function openSlowly(t: TestContext, port: number, beginnings: readonly string[], count = most) {
   const received = new Set<string>()
   const sockets: Socket[] = []
   t.after(() => sockets.forEach((socket) => socket.destroy()))
   const ends: Promise<void>[] = []
-  for (let index = 0; index < most; index++) {
+  for (let index = 0; index < count; index++) {
     const socket = connect(port, '127.0.0.1')
     sockets.push(socket)
     socket.on('data', (chunk: Buffer) => received.add(chunk.toString('latin1').split('\r\n')[0]!))
@@ -94,7 +115,7 @@ async function openSlowly(t: TestContext, port: number, beginnings: readonly str
     ends.push(new Promise((resolve) => void socket.once('close', () => resolve())))
     socket.write(beginnings[index % beginnings.length]!)
     // Not more at once than the kernel keeps waiting for us.
-    if (index % 200 === 199) await once(socket, 'connect')
+    if (index % 200 === 199) await Promise.race([once(socket, 'connect'), ends.at(-1)])
   }
   return { received, ended: Promise.all(ends) }
 }
