@@ -97,6 +97,18 @@ test('the command says its version and its help', () => {
   assert.match(run(process.execPath, [command(), '--help'], project), /demo/)
 })
 
+test('a new trust file names the schema that came with the package, and is good', () => {
+  const folder = join(project, 'new')
+  mkdirSync(folder)
+  run(process.execPath, [command(), 'init'], folder)
+  const text = readFileSync(join(folder, 'countersign.yaml'), 'utf8')
+  const [, schema = ''] = /\$schema=(\S+)/.exec(text) ?? []
+  // Relative to where the package will be for everybody: beside the file.
+  assert.equal(schema, './node_modules/countersign/schema/trust-file.schema.json')
+  assert.ok(existsSync(join(modules, 'countersign/schema/trust-file.schema.json')))
+  run(process.execPath, [command(), 'check', '--env', 'countersign.env'], folder)
+})
+
 test('the demo runs from the packages, and does without the identity provider', async () => {
   const ports = await freePorts()
   const child = spawn(process.execPath, [command(), 'demo'], {

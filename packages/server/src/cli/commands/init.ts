@@ -60,7 +60,7 @@ function shown(path: string, cwd: string): string {
 
 /** Where an editor finds the schema: in this package, relative where that is likely to hold for everybody. */
 function schemaPath(folder: string): string {
-  const path = fileURLToPath(new URL('../../../schema/trust-file.schema.json', import.meta.url))
+  const path = fileURLToPath(import.meta.resolve('#schema'))
   const near = relative(folder, path)
   return near.startsWith('..') ? './node_modules/countersign/schema/trust-file.schema.json' : `./${near}`
 }
