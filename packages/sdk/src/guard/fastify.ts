@@ -81,10 +81,6 @@ export function guardFastify<Terms extends GuardTerms>(
         proceed(request, guard, next)
       }
     })
-    // What comes behind the body runs in the context of whoever reads the socket, which is nobody's.
-    if (guard.context !== undefined) {
-      app.addHook('preValidation', (request, _reply, next) => proceed(request, guard, next))
-    }
     done()
   }
   return Object.assign(plugin, pluginMarks)
@@ -105,7 +101,7 @@ type FastifyInstance = {
     hook: (route: { readonly url: string; readonly config?: GuardedConfig }) => void,
   ): unknown
   addHook(
-    name: 'onRequest' | 'preValidation',
+    name: 'onRequest',
     hook: (request: FastifyRequest, reply: FastifyReply, next: () => void) => void,
   ): unknown
 }
