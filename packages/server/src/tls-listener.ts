@@ -38,6 +38,7 @@ export function createTlsListener(options: TlsListenerOptions): TlsListener {
       throw new Error('the certificate has expired')
     const context: SecureContextOptions = {
       minVersion: 'TLSv1.2',
+      ciphers,
       cert,
       key: readFileSync(keyFile, 'utf8'),
       ...(authoritiesFile === undefined ? {} : { ca: readFileSync(authoritiesFile, 'utf8') }),
@@ -79,6 +80,19 @@ export type TlsListener = {
   follow(server: Pick<Server, 'setSecureContext'>): void
   close(): void
 }
+
+/** RFC 9325 §4.2 for TLS 1.2: forward secrecy and authenticated encryption, nothing else. */
+const ciphers = [
+  'TLS_AES_256_GCM_SHA384',
+  'TLS_CHACHA20_POLY1305_SHA256',
+  'TLS_AES_128_GCM_SHA256',
+  'ECDHE-ECDSA-AES128-GCM-SHA256',
+  'ECDHE-RSA-AES128-GCM-SHA256',
+  'ECDHE-ECDSA-AES256-GCM-SHA384',
+  'ECDHE-RSA-AES256-GCM-SHA384',
+  'ECDHE-ECDSA-CHACHA20-POLY1305',
+  'ECDHE-RSA-CHACHA20-POLY1305',
+].join(':')
 
 /** The certificates of a PEM file, all of them. @throws when one cannot be read, or there is none. */
 export function readCertificates(path: string): readonly X509Certificate[] {
