@@ -107,6 +107,16 @@ export function createProgram(terminal: Terminal, end: (code: number) => void): 
     program,
     'explain <method> <path>',
     'say which rule decides about a request, and how',
+  command(
+    program,
+    'tail [log]',
+    'show what the gateway decides, out of its log',
+    () => import('./commands/tail.ts'),
+  )
+    .option('--denied', 'only what is refused, or would be in a dry run')
+    .option('--service <name>', 'only requests to this service')
+    .option('--client <id>', 'only requests of this client')
+    .option('--id <id>', 'only the request with this requestId, or those with this token’s jti')
     () => import('./commands/explain.ts'),
   )
     .option('--token <token>', tokenOption)
