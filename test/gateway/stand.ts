@@ -131,6 +131,7 @@ export function poolOf(
     upstreamSettings: {
       targets,
       balance: 'least-pending',
+      protocol: 'http/1.1',
       timeouts,
       connections: undefined,
       waiting: undefined,

@@ -1,6 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import { prefersJson } from '@countersign/sdk/policy'
 import type { Challenge } from '@countersign/sdk/policy'
+import { grpcAnswer } from './grpc-answer.ts'
 import type { Client, ClientReply, ClientRequest } from './client-connection.ts'
 
 /** A reply the gateway gives itself. */
@@ -19,6 +20,7 @@ export function sendAnswer(
   response: ClientReply,
   { unread, close }: { readonly unread: boolean; readonly close: boolean },
 ): void {
+  if (response.trailing !== undefined) answer = grpcAnswer(answer, request, response)
   const headers = Object.entries(answer.headers).flat()
   headers.push('Content-Length', String(Buffer.byteLength(answer.body)))
   if (close || client.retired) {

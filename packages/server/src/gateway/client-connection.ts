@@ -183,6 +183,8 @@ export type ClientReply = Pick<
   | 'useChunkedEncodingByDefault'
   | 'writableEnded'
 > & {
+  /** HTTP/2 only; undefined where trailers are dropped. */
+  trailing?: ReplyTrailing
   on(event: 'close', listener: () => void): unknown
   /** @param headers names and values in turns */
   writeHead(status: number, headers: string[]): unknown
@@ -194,6 +196,16 @@ export type ClientReply = Pick<
   uncork(): void
   flushHeaders(): void
   writeContinue(): void
+}
+
+/** How a reply over HTTP/2 ends. */
+export type ReplyTrailing = {
+  /** With its head. */
+  ended: boolean
+  /** Perhaps with trailers; said before the head. */
+  wanted: boolean
+  /** Names and values in turns, known before the end. */
+  lines: readonly string[]
 }
 
 /** A request being served. */

@@ -39,7 +39,7 @@ export function upstreamFields(
  * The headers of a reply for the client, names and values in turns: hop-by-hop ones and those named in the upstream's
  * Connection header taken out, and the framing left to be written anew.
  */
-export function replyHeaders(head: ResponseHead): string[] {
+export function replyHeaders(head: Pick<ResponseHead, 'connectionNames' | 'headers'>): string[] {
   const { headers, connectionNames } = head
   const kept: string[] = []
   for (let i = 0; i < headers.length; i += 2) {

@@ -1,7 +1,7 @@
 import { constants } from 'node:http2'
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
-import type { Client, ClientReply, ClientRequest, Turn } from './client-connection.ts'
+import type { Client, ClientReply, ClientRequest, ReplyTrailing, Turn } from './client-connection.ts'
 
 /**
  * One stream of an HTTP/2 connection: the client of one request, which it asks as HTTP/1.1 would, and the reply to it. So
@@ -44,7 +44,14 @@ export class Http2Stream implements Client {
 
   /** RFC 9113 §8.1: a reply may be complete before its request, which is then told to stop without an error. */
   endReply(_request: ClientRequest, response: ClientReply, unread: boolean): void {
-    if (unread) this.outlet.once('finish', () => this.outlet.close(constants.NGHTTP2_NO_ERROR))
+    const stream = this.outlet
+    const stop = (): void => stream.close(constants.NGHTTP2_NO_ERROR)
+    if (unread && stream.writableEnded) {
+      // Ended with its head, which a reset at once would overtake: what is on its way is read and forgotten.
+      stream.resume()
+      const timer = setTimeout(stop, lingerMs)
+      stream.once('close', () => clearTimeout(timer))
+    } else if (unread) stream.once('finish', stop)
     response.end()
   }
 
@@ -99,6 +106,7 @@ export function requestOf(
 
 /** The reply of a stream, written as HTTP/1.1 would have it. */
 export function replyOf(stream: ServerHttp2Stream): ClientReply {
+  const trailing: ReplyTrailing = { ended: false, wanted: false, lines: [] }
   return {
     statusCode: 0,
     shouldKeepAlive: true,
@@ -113,9 +121,13 @@ export function replyOf(stream: ServerHttp2Stream): ClientReply {
       return stream.writableEnded
     },
     on: (event, listener) => stream.on(event, listener),
+    trailing,
     writeHead(status, headers) {
       this.statusCode = status
-      if (!stream.destroyed && !stream.closed) stream.respond(headersOf(status, headers))
+      if (stream.destroyed || stream.closed) return
+      const { ended, wanted } = trailing
+      if (wanted && !ended) stream.once('wantTrailers', () => sendTrailers(stream, trailing.lines))
+      stream.respond(headersOf(status, headers), { endStream: ended, waitForTrailers: wanted && !ended })
     },
     write: (chunk) => !stream.writableEnded && !stream.destroyed && stream.write(chunk),
     end(text?: string, encoding: 'latin1' | 'utf8' = 'utf8') {
@@ -128,6 +140,12 @@ export function replyOf(stream: ServerHttp2Stream): ClientReply {
     flushHeaders: () => undefined,
     writeContinue: () => stream.additionalHeaders({ ':status': 100 }),
   }
+}
+
+function sendTrailers(stream: ServerHttp2Stream, lines: readonly string[]): void {
+  if (lines.length === 0) return stream.close()
+  const { [':status']: _, ...trailers } = headersOf(0, lines)
+  stream.sendTrailers(trailers)
 }
 
 /** Names and values in turns as HTTP/2 has them: in lower case, without what belongs to a connection. */
@@ -158,6 +176,7 @@ function hasControl(value: string): boolean {
   return false
 }
 
+const lingerMs = 500
 /** RFC 9113 §8.2.2. */
 const connectionSpecific: ReadonlySet<string> = new Set([
   'connection',

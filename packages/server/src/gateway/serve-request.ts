@@ -14,6 +14,7 @@ import type { DecisionRecord } from './decision.ts'
 import { failureAnswer, failureStatus } from './failures.ts'
 import type { ExchangeFailure } from './failures.ts'
 import { forward } from './forward.ts'
+import { forwardHttp2 } from './forward-http2.ts'
 import { forwardedLines, senderOf } from './forwarded.ts'
 import type { GatewayState } from './gateway-state.ts'
 import { upstreamFields } from './headers.ts'
@@ -179,7 +180,8 @@ function send(call: Call, gated: GatedRequest, service: ReadyService, { identity
   if (gated.websocket) return tunnel(call, service, target, fields)
   // A body where none is expected may be left unread by the upstream, which would take it for the next request.
   const last = call.unread && bodilessMethods.has(gated.method)
-  forward({
+  const carry = service.upstream.protocol === 'h2' ? forwardHttp2 : forward
+  carry({
     client,
     request,
     response,

@@ -92,7 +92,7 @@ async function open(
   })
   const pool = new UpstreamPool(
     targets,
-    { balance: 'least-pending', retries: 1, retryShare: 0.2, ...rules },
+    { protocol: 'http/1.1', balance: 'least-pending', retries: 1, retryShare: 0.2, ...rules },
     ticker,
   )
   return { pool, targets, name: (target) => targets.indexOf(target!) }

@@ -3,6 +3,7 @@ import type { Upstream } from './upstream.ts'
 
 /** How a pool chooses, and how often it may choose again for one request. */
 export type PoolRules = {
+  readonly protocol: 'http/1.1' | 'h2'
   readonly balance: 'least-pending' | 'round-robin'
   /** How often one request may be sent again, each time to another target. */
   readonly retries: number
@@ -16,6 +17,7 @@ export type PoolRules = {
  */
 export class UpstreamPool {
   readonly targets: readonly Upstream[]
+  readonly protocol: PoolRules['protocol']
   /** WebSockets through it at present; whoever opens one counts. */
   tunnels = 0
   readonly #rules: PoolRules
@@ -26,6 +28,7 @@ export class UpstreamPool {
 
   constructor(targets: readonly Upstream[], rules: PoolRules, ticker: Ticker) {
     this.targets = targets
+    this.protocol = rules.protocol
     this.#rules = rules
     this.#ticker = ticker
   }

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { dial } from './dial.ts'
 import type { UpstreamSecurity } from './dial.ts'
+import { Http2Upstream } from './http2-upstream.ts'
 import type { GatewayLimits } from './limits.ts'
 import type { Ticker } from './ticker.ts'
 import { TargetHealth } from './target-health.ts'
@@ -18,6 +19,8 @@ import type { UpstreamOrigin } from './upstream-origin.ts'
 export class Upstream implements ConnectionOwner {
   readonly origin: UpstreamOrigin
   readonly health: TargetHealth
+  readonly limits: GatewayLimits
+  readonly http2: Http2Upstream
   readonly #probe: UpstreamProbe | undefined
   readonly #security: UpstreamSecurity | undefined
   readonly #limits: GatewayLimits
@@ -31,6 +34,8 @@ export class Upstream implements ConnectionOwner {
     const { ejection = usualEjection, probe, security, tell = () => undefined } = options
     this.origin = origin
     this.health = new TargetHealth(ejection, tell)
+    this.limits = limits
+    this.http2 = new Http2Upstream(origin, limits, () => this.dial('h2'))
     this.#security = security
     this.#probe =
       probe &&
@@ -81,7 +86,7 @@ export class Upstream implements ConnectionOwner {
 
   /** Exchanges under way and waiting. */
   get pending(): number {
-    return this.#all.size - this.#idle.length + this.#waiting.length
+    return this.#all.size - this.#idle.length + this.#waiting.length + this.http2.open
   }
 
   /** Another exchange would be turned away. */
@@ -102,13 +107,18 @@ export class Upstream implements ConnectionOwner {
 
   /** How many connections there are, and how many of them idle; for tests and metrics. */
   get counts(): { readonly connections: number; readonly idle: number; readonly waiting: number } {
-    return { connections: this.#all.size, idle: this.#idle.length, waiting: this.#waiting.length }
+    return {
+      connections: this.#all.size + this.http2.connections,
+      idle: this.#idle.length,
+      waiting: this.#waiting.length,
+    }
   }
 
   /** Destroys the idle connections, and from now on each other one when its exchange ends. */
   retire(): void {
     this.#closed = true
     this.#probe?.close()
+    this.http2.retire()
     for (const connection of [...this.#idle]) connection.destroy()
   }
 
@@ -118,6 +128,7 @@ export class Upstream implements ConnectionOwner {
     for (const { waiter } of this.#waiting.splice(0)) waiter.onFailure('closed')
     this.retire()
     for (const connection of [...this.#all]) connection.destroy()
+    this.http2.close()
   }
 
   onConnectionIdle(connection: UpstreamConnection): void {

@@ -34,8 +34,8 @@ export class Upstreams {
     const known = this.#pools.get(key)
     if (known !== undefined) return known
     const targets = settings.targets.map((url) => this.#target(url, settings, `services.${name}.upstream`))
-    const { balance, retries } = settings
-    const rules = { balance, retries: retries.most, retryShare: retries.percent / 100 }
+    const { balance, protocol, retries } = settings
+    const rules = { protocol, balance, retries: retries.most, retryShare: retries.percent / 100 }
     const pool = new UpstreamPool(targets, rules, this.#ticker())
     this.#pools.set(key, pool)
     return pool
@@ -124,6 +124,7 @@ function limitsOf(settings: UpstreamSettings, limits: GatewayLimits): GatewayLim
 /** What one URL means. */
 const usual: Omit<UpstreamSettings, 'targets'> = {
   balance: 'least-pending',
+  protocol: 'http/1.1',
   timeouts: {
     connectSeconds: undefined,
     replySeconds: undefined,

@@ -85,6 +85,9 @@ export function resolveService(
   checkPlaceAtGateway(draft, reading)
   const accepts = resolveAccepts(draft, { hasIssuer, trustedNames }, routes, reading)
   const upstreamSettings = value.upstream && resolveUpstream(value.upstream, reading)
+  if (value.websocket !== undefined && upstreamSettings?.protocol === 'h2') {
+    mistake(reading, value.websocket, 'a WebSocket needs an upstream of http/1.1', 'take one of them out')
+  }
   if (value.audience === undefined) return undefined
   return {
     name,

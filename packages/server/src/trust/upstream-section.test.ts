@@ -15,6 +15,7 @@ test('several URLs, with what they mean unless more is said', () => {
   assert.deepEqual(service.upstreamSettings, {
     targets: ['http://127.0.0.1:1', 'http://127.0.0.1:2'],
     balance: 'least-pending',
+    protocol: 'http/1.1',
     timeouts: {
       connectSeconds: undefined,
       replySeconds: undefined,
@@ -39,6 +40,7 @@ test('all there is to say', () => {
   assert.deepEqual(upstreamSettings, {
     targets: ['https://a'],
     balance: 'round-robin',
+    protocol: 'http/1.1',
     timeouts: { connectSeconds: 1, replySeconds: 2, stallSeconds: 3, idleSeconds: 4 },
     connections: 8,
     waiting: 0,
@@ -49,12 +51,17 @@ test('all there is to say', () => {
   })
 })
 
+test('HTTP/2 is said', () => {
+  assert.equal(read('{ targets: http://a, protocol: h2 }').upstreamSettings?.protocol, 'h2')
+})
+
 const mistakes: Readonly<Record<string, RegExp>> = {
   '[]': /upstream: expected at least one|upstream: expected at least 1 of: URLs/,
   'orders:8080': /upstream: expected http:\/\/ or https:\/\//,
   '[http://a, http://a]': /upstream\[1\].*: the same target twice|upstream.1: the same target twice/,
   '{ balance: round-robin }': /upstream\.targets: missing/,
   '{ targets: http://a, ballance: x }': /unknown key "ballance"\n.*did you mean "balance"/,
+  '{ targets: http://a, protocol: h2, probe: { path: /health } }': /probe: a probe asks by HTTP\/1\.1/,
   '{ targets: http://a, connections: 0 }':
     /connections: expected a whole number from 1 to 65535, got the number 0/,
   '{ targets: http://a, retries: { percent: 20% } }': /percent: expected a whole number/,

@@ -16,6 +16,10 @@ const details = fields({
     word(['least-pending', 'round-robin']),
     'Which of several is next: the one with the least to do (least-pending, unless said otherwise), or in turn.',
   ),
+  protocol: optional(
+    word(['http/1.1', 'h2']),
+    'What the targets speak; http/1.1 unless said otherwise, h2 for gRPC.',
+  ),
   timeouts: optional(
     fields({
       connect: optional(moment, 'For a connection to stand; 5s.'),
@@ -99,11 +103,15 @@ export function resolveUpstream(
   reading: Reading,
 ): UpstreamSettings | undefined {
   refuseRepeats(targets, reading)
+  if (details?.protocol === 'h2' && details.probe !== undefined) {
+    mistake(reading, { ...spot, path: [...spot.path, 'probe'] }, 'a probe asks by HTTP/1.1', 'take it out')
+  }
   if (details === undefined && targets.length === 1) return undefined
   const { timeouts, eject, probe, retries } = details ?? {}
   return {
     targets: targets.map(({ value }) => value),
     balance: details?.balance ?? 'least-pending',
+    protocol: details?.protocol ?? 'http/1.1',
     timeouts: {
       connectSeconds: timeouts?.connect,
       replySeconds: timeouts?.reply,
