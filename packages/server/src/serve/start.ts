@@ -13,7 +13,7 @@ import { createMetrics } from '../metrics/registry.ts'
 import { silentLog } from '../log.ts'
 import type { Log } from '../log.ts'
 import { measuredStore } from '../store/measured.ts'
-import { openTracing } from '../tracing.ts'
+import type { Tracing } from '../tracing.ts'
 import { openStore } from '../store/open.ts'
 import type { Store } from '../store/store.ts'
 import type { AuthzProxy, ListenAddress, Trust } from '../trust/trust.ts'
@@ -78,7 +78,7 @@ export async function startServers(options: ServeOptions): Promise<RunningServer
   const shared = { log, ...(clock === undefined ? {} : { clock }) }
   checkParts(trust, only)
   const metrics = trust.operations?.listen === undefined ? undefined : createMetrics()
-  const tracing = openTracing()
+  const tracing = await tracingIfAny()
   const accessLog = createAccessLog(log, trust.operations?.accessLogShare ?? 0)
   const undo: (() => Promise<void>)[] = []
   try {
@@ -296,6 +296,12 @@ function issuerServer(
 
 function ownIssuer(issuer: string, { issuer: { keySet, revocations } }: IssuerServer): OwnIssuer {
   return { issuer, keySet, revocationsFor: revocations.followedFor }
+}
+
+/** An SDK that was loaded before us leaves its mark there; without one, the API for spans is not even loaded. */
+async function tracingIfAny(): Promise<Tracing | undefined> {
+  if (!(Symbol.for('opentelemetry.js.api.1') in globalThis)) return undefined
+  return (await import('../tracing.ts')).openTracing()
 }
 
 function checkParts(trust: Trust, only: ServerPart | undefined): void {
