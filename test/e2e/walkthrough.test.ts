@@ -1,9 +1,9 @@
 import { after, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
+import { execFile, spawn, spawnSync } from 'node:child_process'
 import { delimiter, join } from 'node:path'
+import { promisify } from 'node:util'
 import { openBash } from './bash-session.ts'
 import { freePorts, residentMegabytes, root, startDemo } from './demo-process.ts'
 import { matchesOutput, readShellBlocks } from './readme-blocks.ts'
@@ -88,39 +88,43 @@ test('nothing that the demo printed is a token or a secret', () => {
 test('the code in the README compiles, runs and prints what the README says', async () => {
   // Inside the repository, so that the packages are found by their public names.
   const folder = join(root, '.cache/readme')
-  const { issuer: port } = await freePorts()
   mkdirSync(folder, { recursive: true })
   const snippets = readSnippets(readme)
-  for (const { name, code } of snippets) {
-    writeFileSync(join(folder, name), localised(code).replaceAll('3000', String(port)))
-  }
+  const codeOf = (wanted: string): string =>
+    snippets.find(({ name }) => name === wanted)?.code ?? assert.fail(wanted)
+  for (const { name, code } of snippets) writeFileSync(join(folder, name), localised(code))
   const compiled = spawnSync(process.execPath, [tsc, '-p', writeTsconfig(folder)], { encoding: 'utf8' })
   assert.equal(compiled.status, 0, compiled.stdout)
 
+  // Each on a port of its own, called by a copy of the client that is told so.
   const services = ['express.ts', 'fastify.ts', 'hono.ts', 'node.ts']
-  for (const name of services) {
-    assert.ok(
-      snippets.some((snippet) => snippet.name === name),
-      `${name} is gone`,
-    )
-    const service = spawn(process.execPath, ['--conditions=source', join(folder, name)], { cwd: root })
-    after(() => service.kill())
-    while (!(await answers(`http://localhost:${port}/`)))
-      await new Promise((resolve) => setTimeout(resolve, 20))
-    const { output } = snippets.find(({ name }) => name === 'call.ts')!
-    assert.equal(run(join(folder, 'call.ts')).stdout.trim(), output, name)
-    service.kill()
-    await once(service, 'close')
-  }
+  const ports = Object.values(await freePorts())
+  const calls = services.map(async (name, index) => {
+    const [service, client] = [`serve-${name}`, `call-${name}`]
+    const at = (code: string): string => localised(code).replaceAll('3000', String(ports[index]))
+    writeFileSync(join(folder, service), at(codeOf(name)))
+    writeFileSync(join(folder, client), at(codeOf('call.ts')))
+    const child = spawn(process.execPath, ['--conditions=source', join(folder, service)], { cwd: root })
+    after(() => child.kill())
+    while (!(await answers(`http://localhost:${ports[index]}/`)))
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    const { stdout } = await run(join(folder, client))
+    child.kill()
+    return stdout.trim()
+  })
+  const { output } = snippets.find(({ name }) => name === 'call.ts')!
+  assert.deepEqual(
+    await Promise.all(calls),
+    services.map(() => output),
+  )
   for (const { name, output } of snippets) {
     if (output === undefined || name === 'call.ts') continue
-    const ran = run(join(folder, name))
+    const ran = await run(join(folder, name))
     assert.equal(ran.stdout.trim(), output, `${name}\n${ran.stderr}`)
   }
   const tests = snippets.map(({ name }) => name).filter((name) => name.endsWith('.test.ts'))
   assert.deepEqual(tests, ['express.test.ts', 'fastify.test.ts', 'hono.test.ts'])
-  const ran = run('--test', '--test-reporter=tap', ...tests.map((name) => join(folder, name)))
-  assert.equal(ran.status, 0, ran.stdout)
+  const ran = await run('--test', '--test-reporter=tap', ...tests.map((name) => join(folder, name)))
   assert.match(ran.stdout, /^# pass 3$/m)
   rmSync(folder, { recursive: true })
 })
@@ -176,14 +180,11 @@ function writeTsconfig(folder: string): string {
   return path
 }
 
-function run(...parameters: readonly string[]) {
+/** Rejects when it fails. */
+function run(...parameters: readonly string[]): Promise<{ stdout: string; stderr: string }> {
   // A test that runs tests must not hand down that it is one.
   const { NODE_TEST_CONTEXT: _, ...env } = process.env
-  return spawnSync(process.execPath, ['--conditions=source', ...parameters], {
-    cwd: root,
-    encoding: 'utf8',
-    env,
-  })
+  return promisify(execFile)(process.execPath, ['--conditions=source', ...parameters], { cwd: root, env })
 }
 
 /** Whatever the answer is. */
