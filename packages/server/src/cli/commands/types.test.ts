@@ -23,6 +23,8 @@ clients:
 test('types', async () => {
   writeFileSync(join(folder, 'shop.yaml'), shop)
   writeFileSync(join(folder, 'changed.yaml'), shop.replace('GET /invoices/{id}', 'GET /invoice/{id}'))
+  const conditional = shop.replace('{ roles: reader }', '{ roles: reader, when: params.id == claims.id }')
+  writeFileSync(join(folder, 'conditional.yaml'), conditional)
   writeFileSync(join(folder, 'own.ts'), '// of my own\n')
   await playSession(join(import.meta.dirname, '../golden/types.txt'), { cwd: folder })
 })

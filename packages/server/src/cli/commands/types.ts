@@ -25,6 +25,7 @@ export async function run(
   const { terminal, json, cwd } = context
   const { trust, file: trustFile } = await loadTrust(context, 'none')
   const services = chosen(trust, names)
+  refuseConditions(services)
   const path = resolve(cwd, file)
   const before = readBefore(path)
   const text = typesModule(trust, services, trustFile.name)
@@ -41,6 +42,19 @@ export async function run(
     terminal.say(`  next: write it with \`${commandFor(file, names, context)}\``)
   } else terminal.print(state === 'written' ? `wrote ${name}` : `${terminal.paint('good', 'ok')} ${name}`)
   return state === 'old' ? exitCodes.denied : exitCodes.ok
+}
+
+/** Left out, a guard would let through what the gateway refuses. */
+function refuseConditions(services: readonly Service[]): void {
+  for (const { name, routes } of services) {
+    const route = routes.find(({ when }) => when !== undefined)
+    if (route === undefined) continue
+    throw new Problem(
+      'trust-unusable',
+      `services.${name}: ${route.method} ${route.template} has a condition in CEL, which a guard cannot ask`,
+      { next: 'say it as a policy, or name the other services with --service' },
+    )
+  }
 }
 
 function chosen({ services }: Trust, names: readonly string[]): readonly Service[] {
