@@ -6,7 +6,8 @@ import { promisify } from 'node:util'
 import { rollup } from '@rollup/wasm-node'
 import { minify } from 'terser'
 import { joinModules } from '../scripts/join-modules.js'
-import { median, table } from './measure.ts'
+import { buildSdk, importCost } from './import-cost.ts'
+import { table } from './measure.ts'
 
 const exec = promisify(execFile)
 const root = resolve(import.meta.dirname, '..')
@@ -15,13 +16,7 @@ const root = resolve(import.meta.dirname, '..')
 export async function footprint(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'countersign-bench-'))
   try {
-    await exec(join(root, 'node_modules/.bin/tsc'), [
-      '-p',
-      join(root, 'packages/sdk/tsconfig.build.json'),
-      '--outDir',
-      folder,
-    ])
-    await writeFile(join(folder, 'package.json'), '{"type":"module"}\n')
+    await buildSdk(folder)
     const local = await minifiedBytes(folder, ['createVerifier', 'createKeySet', 'readJwks'])
     const remote = await minifiedBytes(folder, ['createVerifier', 'createRemoteKeySet'])
     const whole = await minifiedBytes(folder, ['*'])
@@ -55,23 +50,6 @@ export async function footprint(): Promise<string> {
 
 function kilobytes(bytes: number): string {
   return (bytes / 1000).toFixed(1)
-}
-
-/** What it takes to import a module in a fresh process that has already loaded one ES module. */
-async function importCost(module: string): Promise<{ cpuMs: number; wallMs: number }> {
-  const script = `
-    await import('data:text/javascript,export{}')
-    const before = process.cpuUsage()
-    const start = performance.now()
-    await import(${JSON.stringify(module)})
-    const used = process.cpuUsage(before)
-    console.log((used.user + used.system) / 1000, performance.now() - start)`
-  const samples: number[][] = []
-  for (let run = 0; run < 15; run++) {
-    const { stdout } = await exec(process.execPath, ['--input-type=module', '-e', script])
-    samples.push(stdout.trim().split(' ').map(Number))
-  }
-  return { cpuMs: median(samples.map(([cpu]) => cpu!)), wallMs: median(samples.map(([, wall]) => wall!)) }
 }
 
 /** The size of the door with only these names imported from it. */
