@@ -158,6 +158,18 @@ test('warming asks as well', async () => {
   assert.equal(stage.verifier.verifyNow(stage.issuer.token())?.kind, 'verified')
 })
 
+test('a clock that was a day ahead for a moment does not keep the source from being asked', async () => {
+  const stage = new Stage({ everySeconds: 10 })
+  const token = stage.issuer.token()
+  await stage.verifier.verify(token)
+  stage.issuer.advance(86_400)
+  await stage.verifier.verify(token)
+  stage.issuer.advance(-86_400)
+  stage.revoke(token)
+  stage.issuer.advance(10)
+  assert.equal((await stage.verifier.verify(token)).kind, 'denied')
+})
+
 test('an event’s reader that throws changes nothing', async () => {
   const stage = new Stage({
     onEvent() {

@@ -38,6 +38,8 @@ export type RevocationEvent =
 export class PolledSource {
   /** Until then there is nothing to do, milliseconds since the epoch. */
   checkAfterMs = 0
+  /** Nor from then on: before it the clock has been set back, and what was to come may be far away. */
+  checkFromMs = Number.NEGATIVE_INFINITY
   readonly #source: RevocationSource
   readonly #add: (revocation: Revocation, nowMs: number) => void
   readonly #everyMs: number
@@ -61,7 +63,7 @@ export class PolledSource {
   }
 
   usable(nowMs: number): boolean {
-    if (nowMs < this.checkAfterMs) return true
+    if (this.#isQuiet(nowMs)) return true
     if (this.#isStale(nowMs)) return false
     // After a pause the answer at hand may be hours old: the first one to come waits for the next.
     if (nowMs >= Math.max(this.#answeredAtMs, this.#askedAtMs) + this.#pauseMs) return false
@@ -71,14 +73,25 @@ export class PolledSource {
   }
 
   async load(nowMs: number): Promise<void> {
-    if (nowMs < this.checkAfterMs) return
+    if (this.#isQuiet(nowMs)) return
     if (this.#flight !== undefined || nowMs >= this.#retryAtMs) await (this.#flight ?? this.#takeOff(nowMs))
     if (this.#isStale(nowMs)) throw this.#unavailable(nowMs)
+  }
+
+  #isQuiet(nowMs: number): boolean {
+    if (nowMs >= this.checkFromMs) return nowMs < this.checkAfterMs
+    this.#answeredAtMs = Math.min(this.#answeredAtMs, nowMs)
+    this.#askedAtMs = Math.min(this.#askedAtMs, nowMs)
+    this.#retryAtMs = 0
+    this.checkAfterMs = nowMs
+    this.checkFromMs = nowMs - backMs
+    return false
   }
 
   /** Never rejects: what went wrong is in #failure. */
   #takeOff(nowMs: number): Promise<void> {
     this.#askedAtMs = nowMs
+    this.checkFromMs = nowMs - backMs
     this.#flight = this.#ask(nowMs).finally(() => {
       this.#flight = undefined
     })
@@ -177,5 +190,7 @@ function invalid(message: string): Problem {
 }
 
 const firstRetryMs = 1000
+/** Clocks are put right by less all the time. */
+const backMs = 60_000
 const timeoutMs = 10_000
 const sourceNames = ['name', 'read', 'everySeconds', 'staleAfterSeconds', 'onEvent']

@@ -72,7 +72,8 @@ export class Revocations {
   usable(nowMs: number): boolean {
     let usable = true
     for (const source of this.#sources) {
-      if (nowMs >= source.checkAfterMs && !source.usable(nowMs)) usable = false
+      const quiet = nowMs < source.checkAfterMs && nowMs >= source.checkFromMs
+      if (!quiet && !source.usable(nowMs)) usable = false
     }
     return usable
   }

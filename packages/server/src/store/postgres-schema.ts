@@ -86,7 +86,8 @@ const migrations = [
      hash text NOT NULL
    );`,
   `CREATE TABLE countersign.revocation_list (version bigint NOT NULL);
-   INSERT INTO countersign.revocation_list VALUES (0);
+   -- A database that begins anew goes on above the one before: who follows the list never goes back.
+   INSERT INTO countersign.revocation_list VALUES ((extract(epoch FROM now()) * 1000)::bigint);
    CREATE TABLE countersign.revocation (
      kind text NOT NULL CHECK (kind IN ('token', 'subject', 'client', 'key')),
      id text NOT NULL,

@@ -118,7 +118,8 @@ const migrations = [
      hash TEXT NOT NULL
    ) STRICT;`,
   `CREATE TABLE revocation_list (only INTEGER PRIMARY KEY CHECK (only = 1), version INTEGER NOT NULL) STRICT;
-   INSERT INTO revocation_list VALUES (1, 0);
+   -- A file that begins anew goes on above the one before: who follows the list never goes back.
+   INSERT INTO revocation_list VALUES (1, unixepoch() * 1000);
    CREATE TABLE revocation (
      kind TEXT NOT NULL CHECK (kind IN ('token', 'subject', 'client', 'key')),
      id TEXT NOT NULL,
