@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { openAuthzStand } from '../../../../test/gateway/authz-stand.ts'
 import { ask, bearer, get, okReply, openStand, openUpstream } from '../../../../test/gateway/stand.ts'
 import { identityNames } from './identity.ts'
+import { createMetrics } from '../metrics/registry.ts'
 
 test('property: the endpoint says what the gateway says, for any target and method', async (t) => {
   const upstream = await openUpstream((socket) => socket.write(okReply('ok')))
@@ -49,6 +50,32 @@ test('property: the endpoint says what the gateway says, for any target and meth
     { numRuns: 150 },
   )
   assert.ok(allowed > 10, `only ${allowed} were allowed: the property says little`)
+})
+
+test('decisions are counted as the requests at the gateway are', async (t) => {
+  const metrics = createMetrics()
+  const asked = await openAuthzStand('traefik', { gateway: { metrics } })
+  t.after(() => asked.close())
+  const about = (path: string, ...more: string[]): string =>
+    get(
+      '/authz',
+      'X-Forwarded-Method: GET',
+      `X-Forwarded-Uri: ${path}`,
+      'X-Forwarded-Host: gateway.test',
+      ...more,
+    )
+  await ask(asked.authzPort, about('/billing/invoices/7', bearer(asked.token())))
+  await ask(asked.authzPort, about('/billing/invoices/7'))
+  await ask(asked.authzPort, about('/billing/made-up'))
+  const lines = metrics
+    .text()
+    .split('\n')
+    .filter((line) => line.startsWith('countersign_gateway_decisions_total{'))
+  assert.deepEqual(lines, [
+    'countersign_gateway_decisions_total{service="billing",route="GET /invoices/{id}",status="2xx",reason="allowed"} 1',
+    'countersign_gateway_decisions_total{service="billing",route="GET /invoices/{id}",status="4xx",reason="token-missing"} 1',
+    'countersign_gateway_decisions_total{service="billing",route="none",status="4xx",reason="route-unknown"} 1',
+  ])
 })
 
 test('identity headers are named once, and all of them', async (t) => {

@@ -115,11 +115,17 @@ function cannotDecide(
 }
 
 function record(
-  { onDecision }: GatewayState,
+  { onDecision, observer }: GatewayState,
   { path, service, route }: Asked,
   original: Original | undefined,
   known: Partial<DecisionRecord> & { readonly token?: Outcome['token'] },
 ): void {
+  const isAllowed = known.reason === undefined || known.dryRun === true
+  observer?.judged(
+    { service, route },
+    isAllowed ? 200 : (known.status ?? 503),
+    isAllowed ? 'allowed' : known.reason,
+  )
   onDecision?.(
     decisionRecord({
       method: original?.method,

@@ -22,6 +22,12 @@ export type GatewayObserver = {
   /** A request begins. What becomes of it stands in `call` by the time its response is closed. */
   begin(call: ObservedCall): void
   upstreamFailed(service: string, failure: ExchangeFailure): void
+  /** A decision for another proxy. @param status what that one is told */
+  judged(
+    asked: { readonly service: ReadyService | undefined; readonly route: ReadyRoute | undefined },
+    status: number,
+    reason: string,
+  ): void
   /** What goes over the wire is counted by connection, so that no request pays for it. */
   watch(server: Server): void
 }
@@ -56,6 +62,14 @@ export function observeGateway({ metrics, accessLog, tracing, proxies }: Observe
     'countersign_gateway_upstream_failures_total',
     'Exchanges with an upstream that failed.',
     ['service', 'failure'],
+  )
+  const decisions = metrics.counter(
+    'countersign_gateway_decisions_total',
+    'Decisions for other proxies.',
+    routeLabels,
+  )
+  const decisionsOf = byRoute((service, route) =>
+    createGrid(decisions, [statusClasses, reasons], [service, route]),
   )
   let active = 0
   metrics.gauge('countersign_gateway_active_requests', 'Requests under way.', () => active)
@@ -102,6 +116,8 @@ export function observeGateway({ metrics, accessLog, tracing, proxies }: Observe
       }
       grid.add(failure)
     },
+    judged: ({ service, route }, status, reason) =>
+      decisionsOf(service, route).add(statusClass(status), reason),
     watch: (server) => countConnections(server, metrics),
   }
 }
@@ -139,48 +155,49 @@ function pathOf({ url = '' }: ClientRequest): string {
   return query === -1 ? url : url.slice(0, query)
 }
 
-/** What has come and gone, by route; a route that is in the file no more keeps its numbers. */
-function countRequests(
-  metrics: Metrics,
-): (
+type CountRequest = (
   service: ReadyService | undefined,
   route: ReadyRoute | undefined,
   status: number,
   reason: string,
   durationMs: number,
-) => void {
-  const requests = metrics.counter('countersign_gateway_requests_total', 'Requests answered.', [
-    'service',
-    'route',
-    'status',
-    'reason',
-  ])
+) => void
+
+/** What has come and gone, by route; a route that is in the file no more keeps its numbers. */
+function countRequests(metrics: Metrics): CountRequest {
+  const requests = metrics.counter('countersign_gateway_requests_total', 'Requests answered.', routeLabels)
   const durations = metrics.histogram(
     'countersign_gateway_request_duration_seconds',
     'From the end of a request’s head to the end of its reply.',
     ['service', 'route'],
   )
-  type Numbers = { readonly requests: Grid; readonly duration: number }
-  const numbersFor = (service: string, route: string): Numbers => ({
+  const numbersOf = byRoute((service, route) => ({
     requests: createGrid(requests, [statusClasses, reasons], [service, route]),
     duration: durations.series(service, route),
-  })
-  const byRoute = new WeakMap<ReadyRoute, Numbers>()
-  const byService = new WeakMap<ReadyService, Numbers>()
-  const nowhere = numbersFor('none', 'none')
-
+  }))
   return (service, route, status, reason, durationMs) => {
-    let numbers = nowhere
-    if (route !== undefined && service !== undefined) {
-      numbers = byRoute.get(route) ?? numbersFor(service.name, route.name)
-      byRoute.set(route, numbers)
-    } else if (service !== undefined) {
-      numbers = byService.get(service) ?? numbersFor(service.name, 'none')
-      byService.set(service, numbers)
-    }
+    const numbers = numbersOf(service, route)
     numbers.requests.add(statusClass(status), reason)
     // A WebSocket lasts as long as people like to talk, which says nothing of how fast we are.
     if (status !== 101) durations.observe(numbers.duration, durationMs / 1000)
+  }
+}
+
+/** Finds what was made for a route, or for a service when no route was found, or for neither. */
+function byRoute<T>(
+  make: (service: string, route: string) => T,
+): (service: ReadyService | undefined, route: ReadyRoute | undefined) => T {
+  const known = new WeakMap<ReadyRoute | ReadyService, T>()
+  let nowhere: T | undefined
+  return (service, route) => {
+    const place = route ?? service
+    if (place === undefined || service === undefined) return (nowhere ??= make('none', 'none'))
+    let made = known.get(place)
+    if (made === undefined) {
+      made = make(service.name, route?.name ?? 'none')
+      known.set(place, made)
+    }
+    return made
   }
 }
 
@@ -259,4 +276,5 @@ function countConnections(server: Server, metrics: Metrics): void {
   )
 }
 
+const routeLabels = ['service', 'route', 'status', 'reason']
 const reasons = ['allowed', 'none', 'keys-unavailable', ...Object.keys(denialWire)]
