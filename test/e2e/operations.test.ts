@@ -28,13 +28,14 @@ describe('docs/operations.md', { skip }, () => {
   before(async () => {
     postgres = await startPostgres()
     const { port } = new URL((await postgres.newDatabase()).revealText())
-    const [issuer, second, gateway, operations, secondOperations] = await freePorts(5)
+    const [issuer, second, gateway, operations, secondOperations, admin] = await freePorts(6)
     ports = new Map([
       ['8080', issuer!],
       ['8081', second!],
       ['9001', gateway!],
       ['9464', operations!],
       ['9465', secondOperations!],
+      ['8090', admin!],
       ['5432', Number(port)],
     ])
     const command = join(folder, 'countersign')
