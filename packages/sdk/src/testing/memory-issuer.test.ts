@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { z } from 'zod'
+import { authOf, rememberAuth } from '../guard/auth-of.ts'
+import { readRoutes } from '../guard/routes.ts'
+import type { ServiceTerms } from '../guard/service-terms.ts'
 import { createDpopKey, createDpopProof } from '../jwt/dpop-proof.ts'
 import { createTestIssuer } from './memory-issuer.ts'
 import type { TestGuardOptions, TestIssuerOptions } from './memory-issuer.ts'
@@ -143,3 +147,40 @@ async function ask(guard: Guard, header: string | undefined, requirement: Requir
   const decision = await guard.check({ method: 'GET', target: '/', rawHeaders }, requirement)
   return decision.kind === 'allow' ? 'allow' : decision.denial.reason
 }
+
+test('a guard with the terms of a service and a schema has their types, and takes this issuer’s tokens', async () => {
+  const issuer = createTestIssuer()
+  const service = {
+    name: 'billing',
+    audience: 'https://billing.acme.example',
+    roles: ['reader', 'admin'],
+    scopes: [],
+    issuers: [{ issuer: 'jwtgo.io', audience: 'x', algorithms: ['HS256'], hasSecret: true, roles: '/other' }],
+    tokenFrom: [{ header: 'Token' }],
+    conditions: { 'GET /': 'true' },
+    routes: { 'GET /': { roles: ['reader'] } },
+  } as const satisfies ServiceTerms
+  const claims = z.object({ tenant: z.string() })
+  const guard: Guard<{ role: 'reader' | 'admin'; scope: never; claims: { tenant: string } }> = issuer.guard({
+    service,
+    claims,
+  })
+  const ask = (roles: string) =>
+    guard.check(
+      {
+        method: 'GET',
+        target: '/',
+        rawHeaders: ['Token', issuer.token({ roles, claims: { tenant: 'acme' } })],
+      },
+      readRoutes(service.routes),
+    )
+  const decision = await ask('reader')
+  assert.ok(decision.kind === 'allow')
+  assert.equal(decision.principal?.claims.tenant.length, 4)
+  assert.equal((await ask('admin')).kind, 'deny')
+  issuer.revoke({ clientId: 'test-client' })
+  assert.equal((await ask('reader')).kind, 'deny')
+  const carrier = {}
+  rememberAuth(carrier, decision.principal, guard)
+  assert.equal(authOf(carrier, guard).claims.tenant, 'acme')
+})

@@ -3,6 +3,8 @@ import { refuseUnknownOptions } from '../core/options.ts'
 import { Problem } from '../core/problem.ts'
 import { createGuard } from '../guard/guard.ts'
 import type { Guard } from '../guard/guard.ts'
+import type { ServiceTerms } from '../guard/service-terms.ts'
+import type { SignedClaims } from '../policy/principal.ts'
 import type { GuardOptions } from '../guard/guard-options.ts'
 import type { Algorithm } from '../jwt/algorithms.ts'
 import { inspectToken } from '../jwt/inspect.ts'
@@ -55,7 +57,13 @@ export type TestIssuer = {
   /** A verifier that trusts this issuer. Whatever is given replaces what it would have. */
   verifier(options?: TestVerifierOptions): Verifier
   /** A guard with such a verifier, at the issuer's clock. */
-  guard(options?: TestGuardOptions): Guard
+  guard<
+    const Role extends string = string,
+    const Scope extends string = string,
+    Claims extends SignedClaims = SignedClaims,
+  >(
+    options?: TestGuardOptions<Role, Scope, Claims>,
+  ): Guard<{ role: Role; scope: Scope; claims: Claims }>
   /** Moves the clock, and with it everybody who has it; negative: back. */
   advance(seconds: number): void
   /** Puts the issuer's own clock ahead of everybody else's; negative: behind. */
@@ -76,8 +84,12 @@ export type RevokedInTest =
 
 export type TestVerifierOptions = Partial<Omit<TrustedIssuerOptions, 'issuer'> & SharedVerifierOptions>
 
-export type TestGuardOptions = Pick<
-  GuardOptions,
+export type TestGuardOptions<
+  Role extends string = string,
+  Scope extends string = string,
+  Claims extends SignedClaims = SignedClaims,
+> = Pick<
+  GuardOptions<Role, Scope, Claims>,
   | 'tokenFrom'
   | 'claims'
   | 'context'
@@ -89,7 +101,11 @@ export type TestGuardOptions = Pick<
   | 'proofs'
   | 'certificateFrom'
   | 'onDecision'
-> & { readonly verifier?: Verifier }
+> & {
+  readonly verifier?: Verifier
+  /** A service of the trust file, from the module that `countersign types` writes; all its tokens are this issuer's. */
+  readonly service?: ServiceTerms<Role, Scope>
+}
 
 /**
  * Makes an issuer in memory. Its tokens are signed and verified by the code that runs in production: nothing is mocked,
@@ -163,7 +179,27 @@ export class MemoryIssuer implements TestIssuer {
     })
   }
 
-  guard(options: TestGuardOptions = {}): Guard {
+  guard<
+    const Role extends string = string,
+    const Scope extends string = string,
+    Claims extends SignedClaims = SignedClaims,
+  >({ service, ...options }: TestGuardOptions<Role, Scope, Claims> = {}): Guard<{
+    role: Role
+    scope: Scope
+    claims: Claims
+  }> {
+    if (service !== undefined) {
+      const { url: issuer, audience, clock, revocations } = this
+      return createGuard<Role, Scope, Claims>({
+        clock,
+        revocations,
+        // Told for the file's own gateway; here there is none.
+        conditions: 'checked-by-gateway',
+        ...options,
+        service: { ...service, issuers: [{ issuer, audience }] },
+        keySets: { [issuer]: this.keySet() },
+      })
+    }
     const confirmation = options.senderConstraint === undefined ? 'refused' : 'checked-by-caller'
     const verifier = options.verifier ?? this.verifier({ confirmation })
     return createGuard({ clock: this.clock, ...options, verifier })
