@@ -17,7 +17,7 @@ const beforeAnyByte = new Set(['nobody listens', 'it closes without a word'])
 
 for (const [what, script] of Object.entries(bad)) {
   test(`one target of three is bad: ${what}`, async (t) => {
-    const { stand, servers } = await open(t, [script, 'good', 'good'], {}, { replyHeadMs: 100 })
+    const { stand, servers } = await open(t, [script, 'good', 'good'], {}, { replyHeadMs: 400 })
     let failed = 0
     for (let last = -1; last !== failed;) {
       last = failed

@@ -112,6 +112,16 @@ test('what the service sees: our headers, te: trailers, and nothing of a connect
   assert.equal(seen['connection'], undefined)
 })
 
+test('what the gateway has to say in a reply stands there as well', async (t) => {
+  const origin = 'https://app.acme.example'
+  const cors = { origins: [origin], headers: [], expose: [], credentials: false, maxAgeSeconds: 60 }
+  const { stand } = await openPlain(t, (stream) => stream.respond({ ':status': 204 }, { endStream: true }), {
+    service: { cors },
+  })
+  const reply = await ask(stand.port, get('/billing/health', `Origin: ${origin}`))
+  assert.equal(reply.headers['access-control-allow-origin'], origin)
+})
+
 test('no answer in time', async (t) => {
   const { stand } = await openPlain(t, () => undefined, { limits: { replyHeadMs: 60 } })
   assert.equal((await ask(stand.port, get('/billing/health'))).status, 504)
@@ -284,7 +294,8 @@ async function openH2c(t: TestContext, answer: Answer) {
 /** A gateway without TLS before a server that speaks HTTP/2 without TLS. */
 async function openPlain(t: TestContext, answer: Answer, options: StandOptions = {}) {
   const { url, authority, sessions } = await openH2c(t, answer)
-  const stand = await openStand(url, { ...options, service: poolOf([url], { protocol: 'h2' }) })
+  const service = { ...options.service, ...poolOf([url], { protocol: 'h2' }) }
+  const stand = await openStand(url, { ...options, service })
   t.after(() => stand.close())
   return { stand: { ...stand, authority }, sessions }
 }

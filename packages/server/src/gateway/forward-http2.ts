@@ -4,6 +4,7 @@ import type { Turn } from './client-connection.ts'
 import type { ExchangeFailure } from './failures.ts'
 import type { Forwarding } from './forward.ts'
 import { replyHeaders } from './headers.ts'
+import { withNonce } from './sender.ts'
 import type { Upstream } from './upstream.ts'
 
 /**
@@ -91,13 +92,15 @@ class StreamExchange implements Turn {
     this.#upstream.health.succeeded()
     clearTimeout(this.#timer)
     this.replying = true
-    const { status, headers } = headOf(rawHeaders)
+    const { dress, nextNonce } = this.#to
+    const head = headOf(rawHeaders)
+    const told = nextNonce === undefined ? head.headers : withNonce(head.headers, nextNonce)
     if (this.#to.client.retired) response.shouldKeepAlive = false
     if (response.trailing !== undefined) {
       response.trailing.ended = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0
       response.trailing.wanted = true
     }
-    response.writeHead(status, headers)
+    response.writeHead(head.status, dress === undefined ? told : dress(told))
     // Node would keep the head back until there is a body, and who streams may wait for it.
     response.flushHeaders()
     this.#stream!.setTimeout(this.#upstream.limits.replyStallMs, () => this.#failed('reply-stalled'))

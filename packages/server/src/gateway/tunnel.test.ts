@@ -111,7 +111,7 @@ for (const [what, [reply, status]] of Object.entries(answers)) {
       socket.on('data', (piece: string) => seen.push(piece))
       socket.write(reply)
     })
-    const stand = await openStand(upstream.url, { service, limits: { replyHeadMs: 60 } })
+    const stand = await openStand(upstream.url, { service, limits: { replyHeadMs: 400 } })
     t.after(() => Promise.all([stand.close(), upstream.close()]))
     const client = new RawClient(stand.port).send(upgrade(stand))
     await until(() => upstream.requests.length === 1, 'the handshake arrives')
