@@ -101,6 +101,15 @@ test('a list by any other key empties nothing and revokes nothing', async () => 
   }
 })
 
+test('who is revoked cannot be read from the list, and is refused all the same', async () => {
+  const token = await take('front')
+  await issuer.issuer.revoke({ subject: 'front' }, { nowMs: issuer.clock.nowMs })
+  const list = inspectToken(await between.listOf(issuer)).claims
+  assert.equal((list?.['subjects'] as unknown[]).length, 1)
+  assert.ok(!JSON.stringify(list).includes('front'))
+  assert.equal(await ask(guardBehind(), token), 'token-revoked')
+})
+
 test('a list of another issuer, well signed by that one, says nothing about ours', async () => {
   const other = await startIssuer()
   const token = await take('front')

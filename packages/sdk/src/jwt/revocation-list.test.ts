@@ -5,6 +5,7 @@ import { generateSigningKey, verificationKey } from './key-readers.ts'
 import { createKeySet } from './key-set.ts'
 import { maxRevocationListLength, signRevocationList, verifyRevocationList } from './revocation-list.ts'
 import type { RevocationList } from './revocation-list.ts'
+import { subjectDigest } from './revocations.ts'
 import type { Revocation } from './revocations.ts'
 import { createSigner } from './signer.ts'
 
@@ -53,7 +54,19 @@ async function refusal(text: string, changes: Partial<typeof expected> = {}): Pr
 }
 
 test('what is signed is what is read', async () => {
-  assert.deepEqual(await verifyRevocationList(signRevocationList(list, key), expected), list)
+  const published = list.revocations.map((one) => {
+    if (!('subject' in one)) return one
+    const { subject, ...rest } = one
+    return { ...rest, subjectDigest: subjectDigest(issuer, subject) }
+  })
+  const read = await verifyRevocationList(signRevocationList(list, key), expected)
+  assert.deepEqual(read, { ...list, revocations: published })
+  assert.deepEqual(await verifyRevocationList(signRevocationList(read, key), expected), read)
+})
+
+test('nobody can read from the list which people are on it', () => {
+  const [, payload] = signRevocationList(list, key).split('.')
+  assert.ok(!Buffer.from(payload!, 'base64url').toString().includes('ünïcode'))
 })
 
 test('a list of ten thousand goes through', async () => {

@@ -7,6 +7,7 @@ import type { StrictJson } from '../core/json.ts'
 import type { SigningKey, VerificationKey } from './key.ts'
 import type { KeySet } from './key-set.ts'
 import { Problem } from '../core/problem.ts'
+import { subjectDigest } from './revocations.ts'
 import type { Revocation } from './revocations.ts'
 import { headerSegment } from './signer.ts'
 
@@ -32,7 +33,8 @@ export const maxRevocationListLength = 8 * 1024 * 1024
  * Signs a list as a compact JWS (RFC 7515 §3.1).
  *
  * Its claims are `iss`, `iat`, `exp`, `sequence`, and four lists of lists, each entry ending with the second until which it
- * counts: `tokens` (`jti`), `keys` (`kid`), `subjects` (`sub`, issued before) and `clients` (`client_id`, issued before).
+ * counts: `tokens` (`jti`), `keys` (`kid`), `subjects` (digest of `sub`, issued before) and `clients` (`client_id`, issued
+ * before). Subjects may be people, and the list is for everybody.
  *
  * @example
  * signRevocationList({ issuer, issuedAtSeconds, expiresAtSeconds, sequence: 7, revocations: [] }, key)
@@ -54,7 +56,9 @@ export function signRevocationList(list: RevocationList, key: SigningKey): strin
     if ('tokenId' in revocation) claims.tokens.push([revocation.tokenId, until])
     else if ('keyId' in revocation) claims.keys.push([revocation.keyId, until])
     else if ('subject' in revocation) {
-      claims.subjects.push([revocation.subject, revocation.issuedBeforeSeconds, until])
+      claims.subjects.push([subjectDigest(issuer, revocation.subject), revocation.issuedBeforeSeconds, until])
+    } else if ('subjectDigest' in revocation) {
+      claims.subjects.push([revocation.subjectDigest, revocation.issuedBeforeSeconds, until])
     } else claims.clients.push([revocation.clientId, revocation.issuedBeforeSeconds, until])
   }
   const head = headerSegment(key.algorithm, key.keyId, revocationListType)
@@ -127,8 +131,8 @@ function readList(claims: StrictJson, issuer: string, nowMs: number): Revocation
   const revocations = [
     ...entriesOf(claims, 'tokens', issuer, 2, (tokenId) => ({ tokenId })),
     ...entriesOf(claims, 'keys', issuer, 2, (keyId) => ({ keyId })),
-    ...entriesOf(claims, 'subjects', issuer, 3, (subject, issuedBeforeSeconds) => ({
-      subject,
+    ...entriesOf(claims, 'subjects', issuer, 3, (subjectDigest, issuedBeforeSeconds) => ({
+      subjectDigest,
       issuedBeforeSeconds,
     })),
     ...entriesOf(claims, 'clients', issuer, 3, (clientId, issuedBeforeSeconds) => ({

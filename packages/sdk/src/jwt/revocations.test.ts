@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { generateSigningKey, readSecretKey, verificationKey } from './key-readers.ts'
-import { createRevocations } from './revocations.ts'
+import { createRevocations, subjectDigest } from './revocations.ts'
 import type { Revocation } from './revocations.ts'
 import { Secret } from '../core/secret.ts'
 import { VerifiedToken } from './verified-token.ts'
@@ -214,4 +214,22 @@ test('a revoked client takes what it has a part in with it', () => {
   ]) {
     assert.equal(revocations.refuses(chain(act)), undefined)
   }
+})
+
+test('a subject may be named by its digest, which is that of its issuer', () => {
+  for (const [owner, subject, issuedBeforeSeconds, revoked] of [
+    [issuer, 'user-7', 2000, true],
+    [issuer, 'user-7', 1000, false],
+    [issuer, 'user-8', 2000, false],
+    ['https://login.example', 'user-7', 2000, false],
+  ] as const) {
+    const revocations = createRevocations()
+    revocations.revoke({ ...until, subjectDigest: subjectDigest(owner, subject), issuedBeforeSeconds })
+    assert.equal(revocations.refuses(token) !== undefined, revoked)
+  }
+  // As any language computes it.
+  assert.equal(
+    subjectDigest('https://issuer.example', 'alice'),
+    'bRfZZWglVnIeX_JY_5t2MPsORXil5n3odHsRoBf8vKk',
+  )
 })

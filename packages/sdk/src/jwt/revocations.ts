@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { isNumericDate } from './claims.ts'
 import { deny } from '../core/denial.ts'
 import type { Denial } from '../core/denial.ts'
@@ -16,6 +17,8 @@ export type Revocation = {
 } & (
   | { readonly tokenId: string }
   | { readonly subject: string; readonly issuedBeforeSeconds: number }
+  /** The same by {@link subjectDigest}, as a published list has it. */
+  | { readonly subjectDigest: string; readonly issuedBeforeSeconds: number }
   | { readonly clientId: string; readonly issuedBeforeSeconds: number }
   | { readonly keyId: string }
 )
@@ -27,6 +30,7 @@ export class Revocations {
   readonly #limit: number
   readonly #entries = new Map<string, { issuedBefore: number; until: number }>()
   readonly #sources: readonly PolledSource[]
+  #hasDigests = false
 
   constructor(limit: number, sources: readonly RevocationSource[] = []) {
     this.#limit = limit
@@ -48,6 +52,7 @@ export class Revocations {
    */
   revoke(revocation: Revocation, nowMs: number = Date.now()): void {
     const { key, issuedBefore } = entryOf(revocation)
+    if ('subjectDigest' in revocation) this.#hasDigests = true
     const known = this.#entries.get(key)
     if (known === undefined && this.#entries.size >= this.#limit) this.#forget(nowMs)
     if (known === undefined && this.#entries.size >= this.#limit) {
@@ -94,7 +99,7 @@ export class Revocations {
     if (tokenId !== undefined && this.#hits('jti', issuer, tokenId, token)) {
       return deny('token-revoked', 'the token itself is revoked')
     }
-    if (subject !== undefined && this.#hits('sub', issuer, subject, token)) {
+    if (subject !== undefined && this.#hitsSubject(issuer, subject, token)) {
       return deny('token-revoked', 'tokens of this subject issued by then are revoked')
     }
     if (clientId !== undefined && this.#hits('client', issuer, clientId, token)) {
@@ -132,6 +137,11 @@ export class Revocations {
       }
     }
     return undefined
+  }
+
+  #hitsSubject(issuer: string, subject: string, token: VerifiedToken): boolean {
+    if (this.#hits('sub', issuer, subject, token)) return true
+    return this.#hasDigests && this.#hits('digest', issuer, subjectDigest(issuer, subject), token)
   }
 
   #hits(kind: string, issuer: string, value: string, token: VerifiedToken): boolean {
@@ -174,6 +184,14 @@ export type RevocationsOptions = {
   readonly sources?: readonly RevocationSource[]
 }
 
+/**
+ * A subject in a list that everybody may read: whoever knows the subject can tell that it is meant, and nobody can read
+ * from it who that is. SHA-256 of the issuer, a line feed and the `sub`, base64url.
+ */
+export function subjectDigest(issuer: string, subject: string): string {
+  return hash('sha256', `${issuer}\n${subject}`, 'base64url')
+}
+
 /** A revocation with a slip in it would refuse nothing, and nobody would notice: so it is read strictly. */
 function entryOf(revocation: Revocation): { key: string; issuedBefore: number } {
   const members = revocation as Readonly<Record<string, unknown>>
@@ -181,9 +199,9 @@ function entryOf(revocation: Revocation): { key: string; issuedBefore: number } 
   const kinds = Object.keys(kindNames).filter((name) => members[name] !== undefined)
   const name = kinds[0]
   if (name === undefined || kinds.length > 1) {
-    throw invalid('exactly one of tokenId, subject, clientId and keyId says what is revoked')
+    throw invalid('exactly one of tokenId, subject, subjectDigest, clientId and keyId says what is revoked')
   }
-  const dated = name === 'subject' || name === 'clientId'
+  const dated = name !== 'tokenId' && name !== 'keyId'
   refuseUnknownOptions('revoke', members, [
     'issuer',
     'untilSeconds',
@@ -219,6 +237,7 @@ function entryKey(kind: string, issuer: string, value: string): string {
 const kindNames: Readonly<Record<string, string>> = {
   tokenId: 'jti',
   subject: 'sub',
+  subjectDigest: 'digest',
   clientId: 'client',
   keyId: 'kid',
 }
