@@ -61,7 +61,9 @@ export function decide(
   const { service, route } = asked
   const outcome = check(service!, route!, rawHeaders, nowMs, sender)
   const { rules } = route!
-  return rules === undefined ? outcome : applyRules(rules, asked, asked.ruled!, outcome, nowMs)
+  const ruled = rules === undefined ? outcome : applyRules(rules, asked, asked.ruled!, outcome, nowMs)
+  const { exchange } = service!
+  return exchange === undefined ? ruled : Promise.resolve(ruled).then((made) => exchange(made, rawHeaders))
 }
 
 export const routeUnknown: Denial = Object.freeze({

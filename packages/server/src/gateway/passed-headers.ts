@@ -1,7 +1,7 @@
 import type { Service } from '../trust/trust.ts'
 
 /**
- * What of a client's headers a service does not get: its token where the file says `token: remove`, and whatever stands
+ * What of a client's headers a service does not get: its token where the file says `remove` or `exchange`, and whatever stands
  * under a name that only we fill from claims.
  *
  * @returns undefined when it gets all of them, which costs nothing then
@@ -11,7 +11,7 @@ export function compilePassing(service: Service): Passing | undefined {
   const filled = [...(claimHeaders?.keys() ?? [])].map((name) => name.toLowerCase())
   const removed: string[] = []
   const cookies: string[] = []
-  for (const place of token === 'remove' ? tokenFrom : []) {
+  for (const place of token === undefined || token === 'forward' ? [] : tokenFrom) {
     if (place.kind === 'cookie') cookies.push(place.name)
     // A proof without its token tells nobody anything.
     else if (place.kind === 'bearer') removed.push('authorization', 'dpop')

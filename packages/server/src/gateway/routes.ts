@@ -11,6 +11,8 @@ import {
 } from '@countersign/sdk/policy'
 import type { CanonicalPath, Principal, RouteTable, TokenPlace } from '@countersign/sdk/policy'
 import type { KeySets, OwnIssuer } from './key-sets.ts'
+import { compileExchange } from './exchange.ts'
+import type { Exchange } from './exchange.ts'
 import { compilePassing } from './passed-headers.ts'
 import type { Passing } from './passed-headers.ts'
 import { resourceMetadata } from './resource-metadata.ts'
@@ -55,6 +57,8 @@ export type ReadyService = {
   readonly cors: CorsSettings | undefined
   /** Undefined: all the client sent is passed on that may be. */
   readonly passing: Passing | undefined
+  /** Undefined: the service gets the caller’s own token, or none. */
+  readonly exchange: Exchange | undefined
   readonly host: string | undefined
   readonly metadata: ResourceMetadata | undefined
 }
@@ -179,6 +183,7 @@ function compileService(
     facts: new TokenFacts(rolesOf, service.claimHeaders),
     cors: service.cors,
     passing: compilePassing(service),
+    exchange: compileExchange(service, tokenFrom, trust, parts.clock),
     host: service.host,
     metadata: resourceMetadata(service, trust),
   })

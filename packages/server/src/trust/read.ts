@@ -12,6 +12,8 @@ import { resolveIssuer } from './issuer-section.ts'
 import { resolveOperations } from './operations-section.ts'
 import { applyOverrides } from './overrides.ts'
 import { declaredNames, resolveService } from './service-section.ts'
+import { resolveToken } from './token-section.ts'
+import { resolveTransactions } from './transactions-section.ts'
 import { resolveTrusted } from './trusted-section.ts'
 import { readTree } from './tree.ts'
 import type { Client, FederatedAssertion, Service, Trust, TrustedIssuer } from './trust.ts'
@@ -70,6 +72,11 @@ function resolveTrust(draft: TrustFileDraft, file: string, reading: Reading): Tr
   for (const [id, item] of draft.clients ?? []) {
     const resolved = resolveClient(id, item, declared, reading, surroundings.trustedNames)
     if (resolved !== undefined) clients.set(id, resolved)
+  }
+  for (const [name, { value }] of draft.services ?? []) {
+    const service = services.get(name)
+    const token = value.token && resolveToken(value.token, name, clients, reading)
+    if (service !== undefined && token !== undefined) services.set(name, { ...service, token })
   }
   checkIssuersDiffer(draft, reading)
   checkServicesDiffer(draft, reading)

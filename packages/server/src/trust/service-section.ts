@@ -7,11 +7,12 @@ import { serviceBind } from './dpop-section.ts'
 import { claimHeaders } from './claim-headers.ts'
 import { corsSection } from './cors-section.ts'
 import { rateLimit } from './rate-limit.ts'
-import { audience, hostName, isFieldName, nameKey, pathPrefix, scopeToken, word } from './scalars.ts'
+import { audience, hostName, isFieldName, nameKey, pathPrefix, scopeToken } from './scalars.ts'
 import { resolveUpstream, upstreamSection } from './upstream-section.ts'
 import { resolveRoutes, routesSection, scopesAskedFor } from './route-section.ts'
 import type { Declared } from './route-section.ts'
 import { resolveWebSocket, websocketSection } from './websocket-section.ts'
+import { tokenSection } from './token-section.ts'
 import type { Route, Service, TokenPlace } from './trust.ts'
 
 /** How our own issuer is named in `accepts`. */
@@ -52,8 +53,8 @@ export const servicesSection = named(
     ),
     cors: optional(corsSection(), 'Which web pages may call it; the service’s own matter unless given.'),
     token: optional(
-      word(['forward', 'remove']),
-      'What becomes of the caller’s token behind the gateway: forward or remove; forward.',
+      tokenSection(),
+      'What becomes of the caller’s token: forward, remove or { exchange: { client, secret } }; forward.',
     ),
     claimHeaders: optional(claimHeaders(), 'Headers for the service that are filled from claims.'),
     routes: optional(
@@ -107,7 +108,8 @@ export function resolveService(
     ...(value.bind === undefined ? {} : { bind: value.bind.value }),
     ...(value.limit === undefined ? {} : { limit: value.limit }),
     ...(value.cors === undefined ? {} : { cors: value.cors }),
-    ...(value.token === undefined ? {} : { token: value.token }),
+    // An exchange needs the clients, which are read later.
+    ...(typeof value.token?.value === 'string' ? { token: value.token.value } : {}),
     ...(value.claimHeaders === undefined ? {} : { claimHeaders: value.claimHeaders }),
     routes,
   }

@@ -164,7 +164,7 @@ export type Service = {
   /** Pages of which origins may call it; undefined: the service says so itself. */
   readonly cors?: CorsSettings
   /** What becomes of the caller's token behind the gateway; undefined: it is passed on. */
-  readonly token?: 'forward' | 'remove'
+  readonly token?: TokenUse
   /** Headers for the service that are filled from claims, by JSON Pointer or name. */
   readonly claimHeaders?: ReadonlyMap<string, string>
   readonly routes: readonly Route[]
@@ -179,6 +179,12 @@ export type CorsSettings = {
   /** Reply headers a page may see. */
   readonly expose: readonly string[]
   readonly credentials: boolean
+export type TokenUse =
+  | 'forward'
+  | 'remove'
+  /** Exchanged by this client for a token of our own issuer's. The secret is undefined where none are loaded. */
+  | { readonly client: string; readonly secret: Secret | undefined }
+
   readonly maxAgeSeconds: number
 }
 
