@@ -3,7 +3,7 @@ import { isProblem, refuseUnknownOptions, systemClock } from '@countersign/sdk/c
 import type { Clock } from '@countersign/sdk/core'
 import type { KeySet } from '@countersign/sdk/jwt'
 import type { RequestPeer } from '@countersign/sdk/policy'
-import { createTrustedProxies } from '../address.ts'
+import { createTrustedProxies, plainAddress } from '../address.ts'
 import { silentLog } from '../log.ts'
 import type { Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
@@ -302,7 +302,7 @@ function clientAddressOf({ trustedProxies = [] }: Trust): (request: IncomingMess
   return ({ socket, headers }) => {
     const forwardedFor = headers['x-forwarded-for']
     return proxies.clientAddress(
-      socket.remoteAddress ?? '',
+      plainAddress(socket.remoteAddress ?? ''),
       // Node joins several of them; the types know it of known names only.
       Array.isArray(forwardedFor) ? forwardedFor.join() : forwardedFor,
     )
