@@ -36,6 +36,8 @@ const codes: ReadonlyMap<string, number> = new Map([
   ['token-unavailable', exitCodes.unreachable],
   ['provider-unreachable', exitCodes.unreachable],
   ['store-unavailable', exitCodes.unreachable],
+  ['admin-unreachable', exitCodes.unreachable],
+  ['admin-refused', exitCodes.denied],
   ['token-refused', exitCodes.denied],
   ['login-refused', exitCodes.denied],
 ])

@@ -51,7 +51,7 @@ test('no option takes a secret: the list of processes is public', () => {
 
 function leaves(command: Command, path = ''): { path: string; command: Command }[] {
   const own = command.commands.flatMap((inner) => leaves(inner, `${path} ${inner.name()}`.trim()))
-  // `demo` is a command and has one below it; `keys` only groups.
-  const runs = path !== '' && path !== 'keys'
+  // `demo` is a command and has one below it; these only group.
+  const runs = !['', 'keys', 'clients', 'audit', 'export', 'store'].includes(path)
   return runs ? [{ path, command }, ...own] : own
 }

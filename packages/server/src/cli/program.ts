@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError, Option } from 'commander'
 import type { CommandOptions } from 'commander'
+import { addAdminCommands } from './admin-commands.ts'
 import type { Context } from './context.ts'
 import { loadEnvironment } from './load-environment.ts'
 import type { Terminal } from './terminal.ts'
@@ -33,13 +34,7 @@ export function createProgram(terminal: Terminal, end: (code: number) => void): 
     .addHelpText('after', helpEnd)
 
   /** @param load imports the command's module when the command is used */
-  const command = <Run extends Runner>(
-    parent: Command,
-    usage: string,
-    about: string,
-    load: () => Promise<{ readonly run: Run }>,
-    settings: CommandOptions = {},
-  ): Command =>
+  const command: AddCommand = (parent, usage, about, load, settings = {}) =>
     parent
       .command(usage, settings)
       .description(about)
@@ -107,6 +102,11 @@ export function createProgram(terminal: Terminal, end: (code: number) => void): 
     program,
     'explain <method> <path>',
     'say which rule decides about a request, and how',
+    () => import('./commands/explain.ts'),
+  )
+    .option('--token <token>', tokenOption)
+    .option('--host <name>', 'the host name asked for, for services that are found by it')
+    .option('--service <name>', 'ask this service itself, without a gateway before it')
   command(
     program,
     'tail [log]',
@@ -117,11 +117,6 @@ export function createProgram(terminal: Terminal, end: (code: number) => void): 
     .option('--service <name>', 'only requests to this service')
     .option('--client <id>', 'only requests of this client')
     .option('--id <id>', 'only the request with this requestId, or those with this token’s jti')
-    () => import('./commands/explain.ts'),
-  )
-    .option('--token <token>', tokenOption)
-    .option('--host <name>', 'the host name asked for, for services that are found by it')
-    .option('--service <name>', 'ask this service itself, without a gateway before it')
   command(program, 'token', 'get an access token as a client', () => import('./commands/token.ts'))
     .requiredOption('--client <id>', 'the client id')
     .option('--service <name>', 'the service the token is for; may be left out by a client of one service')
@@ -151,6 +146,7 @@ export function createProgram(terminal: Terminal, end: (code: number) => void): 
   command(keys, 'list', 'list the keys that are published', () => import('./commands/keys-list.ts'), {
     isDefault: true,
   }).option('--issuer <url>', 'the issuer; the trust file’s unless given')
+  addAdminCommands(program, keys, command)
   return program
 }
 
@@ -164,6 +160,15 @@ function usageText(text: string): string {
   return `countersign: ${message}\n  next: ${near ?? '`countersign help` lists the commands, `countersign help <command>` explains one'}\n`
 }
 
+/** Adds a command below `parent`. */
+export type AddCommand = (
+  parent: Command,
+  usage: string,
+  about: string,
+  load: () => Promise<{ readonly run: Runner }>,
+  settings?: CommandOptions,
+) => Command
+
 /** What every command module exports as `run`; the words are its arguments in order. */
 type Runner = (context: Context, options: never, ...words: never[]) => Promise<number> | number
 
@@ -174,7 +179,7 @@ function contextOf({ json, config, env: file }: Globals, terminal: Terminal): Co
 }
 
 function readVersion(): string {
-  const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  const manifest = JSON.parse(readFileSync(new URL(import.meta.resolve('#manifest')), 'utf8')) as {
     version: string
   }
   return manifest.version

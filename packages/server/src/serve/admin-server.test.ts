@@ -13,6 +13,7 @@ test('the admin API has a listener of its own, and its code is gone with the pro
   t.after(() => rmSync(folder, { recursive: true }))
   const trust = read(folder, "admin: { listen: '127.0.0.1:0' }")
   const servers = await startServers({ trust, drainMs: 200 })
+  t.after(() => servers.close())
   const { admin, issuer } = servers.addresses
   const codeFile = join(folder, 'countersign-admin.code')
   const body = JSON.stringify({ code: readFileSync(codeFile, 'utf8').trim() })
@@ -46,6 +47,7 @@ test('no admin API without its section, and no file is left', async (t) => {
     trust: read(folder, "admin: { listen: '127.0.0.1:0' }"),
     drainMs: 200,
   })
+  t.after(() => servers.close())
   assert.ok(existsSync(join(folder, 'countersign-admin.code')))
   await servers.close()
   assert.ok(!existsSync(join(folder, 'countersign-admin.code')))
