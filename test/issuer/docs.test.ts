@@ -61,7 +61,7 @@ function blocks(language: string): readonly string[] {
 }
 
 function read(text: string): Trust {
-  const env = { ORDERS_SECRET: secret, PARTNER_SECRET: secret }
+  const env = { ORDERS_SECRET: secret, PARTNER_SECRET: secret, BILLING_API_SECRET: secret }
   const reading = readTrust(text, { file: 'countersign.yaml', env, readFile: () => 'x' })
   assert.ok(
     reading.kind === 'trust',

@@ -1,5 +1,6 @@
 import { randomFillSync } from 'node:crypto'
-import type { Signer } from '@countersign/sdk/jwt'
+import { createSigner } from '@countersign/sdk/jwt'
+import type { Signer, SigningKey } from '@countersign/sdk/jwt'
 import type { ConfirmationClaim } from './binding.ts'
 import type { Granted } from './grants/rights.ts'
 
@@ -47,6 +48,44 @@ export function mint({
     ...(confirmation === undefined ? undefined : { cnf: confirmation }),
   })
   return { token, tokenId: jti, lifetimeSeconds: exp - iat }
+}
+
+/**
+ * Mints a transaction token (draft-ietf-oauth-transaction-tokens): it says what is being done and for whom, and is no
+ * credential, so it has neither roles nor a client, nor is it bound to anybody.
+ *
+ * @example
+ * mintTransaction({ key: ring.signingKeyAt(nowMs), issuer: 'https://issuer.example', granted, nowMs, lifetimeSeconds: 60 })
+ */
+export function mintTransaction(request: TransactionRequest): Minted {
+  const { key, issuer, granted, nowMs, lifetimeSeconds } = request
+  const iat = Math.floor(nowMs / 1000)
+  const jti = randomTokenId()
+  const { delegation, transaction, audience, scopes } = granted
+  const exp = Math.min(iat + lifetimeSeconds, delegation?.expiresAtSeconds ?? Infinity)
+  const { lineage, sub_id } = delegation?.claims ?? {}
+  const token = createSigner({ key, type: 'txntoken+jwt' }).sign({
+    iss: issuer,
+    aud: audience,
+    sub: delegation?.subject,
+    iat,
+    exp,
+    jti,
+    scope: scopes.join(' '),
+    ...transaction,
+    ...(sub_id === undefined ? undefined : { sub_id }),
+    ...(lineage === undefined ? undefined : { lineage }),
+  })
+  return { token, tokenId: jti, lifetimeSeconds: exp - iat }
+}
+
+export type TransactionRequest = {
+  readonly key: SigningKey
+  /** The `iss` claim. */
+  readonly issuer: string
+  readonly granted: Granted
+  readonly nowMs: number
+  readonly lifetimeSeconds: number
 }
 
 export type MintRequest = {

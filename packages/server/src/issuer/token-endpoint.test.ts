@@ -20,9 +20,11 @@ const rules = {
   clientCredentials: createClientCredentials(clients.values(), services),
   tokenExchange: async () => refuse('unauthorized_client', 'nobody'),
   jwtBearer: async () => refuse('unauthorized_client', 'nobody'),
+  transactions: async () => refuse('unauthorized_client', 'nobody'),
 }
 const unbound = () => ({ claim: undefined, nextNonce: undefined })
-const signer = createSigner({ key: generateSigningKey('ES256') })
+const key = generateSigningKey('ES256')
+const signer = createSigner({ key })
 const answer = endpoint(() => signer)
 const asOrders = basic('orders', ordersSecret).Authorization
 const asShop = basic('shop', shopSecret).Authorization
@@ -66,7 +68,7 @@ test('a client that shows an assertion is answered later, and a store that is do
         ...rules,
         clientAuth: createClientAuth([], createFailureLimit(), { authenticate }),
       }),
-      ring: { signerAt: () => signer },
+      ring: { signerAt: () => signer, signingKeyAt: () => key },
       issuer: 'https://issuer.example',
       lifetimeSeconds: 300,
       bind: unbound,
@@ -148,7 +150,7 @@ test('any bytes at all get an answer that a client can read', () => {
 function endpoint(signerAt: () => typeof signer, log = silentLog): (request: TokenRequest) => Reply {
   const asked = createTokenEndpoint({
     rules: () => rules,
-    ring: { signerAt },
+    ring: { signerAt, signingKeyAt: () => key },
     issuer: 'https://issuer.example',
     lifetimeSeconds: 300,
     bind: unbound,

@@ -11,8 +11,10 @@ import { jwtBearerGrant } from './grants/jwt-bearer.ts'
 import type { JwtBearer } from './grants/jwt-bearer.ts'
 import { accessTokenType, tokenExchangeGrant } from './grants/token-exchange.ts'
 import type { TokenExchange } from './grants/token-exchange.ts'
+import { transactionTokenType } from './grants/transactions.ts'
+import type { Transactions } from './grants/transactions.ts'
 import type { KeyRing } from './key-ring.ts'
-import { mint } from './mint.ts'
+import { mint, mintTransaction } from './mint.ts'
 import type { Minted } from './mint.ts'
 import { isRefusal, refuse } from './refusal.ts'
 import type { Refusal } from './refusal.ts'
@@ -37,7 +39,7 @@ export type TokenEndpoint = (request: TokenRequest) => Reply | Promise<Reply>
 export type TokenEndpointOptions = {
   /** Who may ask for what; asked anew for every request, since the trust file may be read again at any time. */
   readonly rules: () => TokenRules
-  readonly ring: Pick<KeyRing, 'signerAt'>
+  readonly ring: Pick<KeyRing, 'signerAt' | 'signingKeyAt'>
   /** The `iss` claim. */
   readonly issuer: string
   readonly lifetimeSeconds: number
@@ -53,6 +55,7 @@ export type TokenRules = {
   readonly clientCredentials: ClientCredentials
   readonly tokenExchange: TokenExchange
   readonly jwtBearer: JwtBearer
+  readonly transactions: Transactions
 }
 
 /**
@@ -95,7 +98,7 @@ export function createTokenEndpoint({
   function answerClient(
     client: Client | AuthRefusal,
     form: Form,
-    { clientCredentials, tokenExchange, jwtBearer }: TokenRules,
+    { clientCredentials, tokenExchange, jwtBearer, transactions }: TokenRules,
     request: TokenRequest,
   ): Reply | Promise<Reply> {
     if (isRefusal(client)) return refused(client, client.clientId)
@@ -107,9 +110,9 @@ export function createTokenEndpoint({
     if (grantType === 'client_credentials')
       return answerGrant(client, clientCredentials(client.id, form), request)
     if (grantType === tokenExchangeGrant) {
-      return tokenExchange(client.id, form, request.nowMs).then((granted) =>
-        answerGrant(client, granted, request),
-      )
+      const decide =
+        form.values.get('requested_token_type') === transactionTokenType ? transactions : tokenExchange
+      return decide(client.id, form, request.nowMs).then((granted) => answerGrant(client, granted, request))
     }
     if (grantType === jwtBearerGrant) {
       return jwtBearer(client.id, form, request.nowMs).then((granted) =>
@@ -149,7 +152,10 @@ export function createTokenEndpoint({
     if (isRefusal(bound)) return refused(bound, clientId)
     const signer = ring.signerAt(nowMs)
     const confirmation = bound.claim
-    const minted = mint({ signer, issuer, clientId, granted, nowMs, lifetimeSeconds, confirmation })
+    const minted =
+      granted.transaction === undefined
+        ? mint({ signer, issuer, clientId, granted, nowMs, lifetimeSeconds, confirmation })
+        : mintTransaction({ key: ring.signingKeyAt(nowMs), issuer, granted, nowMs, lifetimeSeconds })
     log.info('token.issued', {
       client: clientId,
       service: granted.service,
@@ -218,11 +224,12 @@ export const grantTypes = ['client_credentials', tokenExchangeGrant, jwtBearerGr
 /** A token on the wire (RFC 6749 §5.1). `scope` is always said: it may be more than the client asked for by name. */
 function issued(
   { token, lifetimeSeconds }: Minted,
-  { scopes, exchanged }: Granted,
+  { scopes, exchanged, transaction }: Granted,
   { claim, nextNonce }: Bound,
 ): Reply {
   const scope = scopes.length === 0 ? '' : `,"scope":${asciiJson(scopes.join(' '))}`
   // RFC 8693 §2.2.1
+  if (transaction !== undefined) return issuedTransaction(token, lifetimeSeconds, scope, nextNonce)
   const type = exchanged === undefined ? '' : `,"issued_token_type":"${accessTokenType}"`
   // RFC 9449 §5: a token that is bound to a certificate alone is a bearer token by its type (RFC 8705 §3).
   const scheme = claim?.jkt === undefined ? 'Bearer' : 'DPoP'
@@ -231,6 +238,22 @@ function issued(
     headers: nextNonce === undefined ? tokenHeaders : [...tokenHeaders, 'DPoP-Nonce', nextNonce],
     // A token is base64url and dots: there is nothing in it to look at or escape.
     body: `{"access_token":"${token}","token_type":"${scheme}","expires_in":${lifetimeSeconds}${scope}${type}}`,
+  }
+}
+
+/** No access token, so nothing that `token_type` could say how to use (RFC 8693 §2.2.1). */
+function issuedTransaction(
+  token: string,
+  lifetimeSeconds: number,
+  scope: string,
+  nextNonce: string | undefined,
+): Reply {
+  return {
+    status: 200,
+    headers: nextNonce === undefined ? tokenHeaders : [...tokenHeaders, 'DPoP-Nonce', nextNonce],
+    body:
+      `{"access_token":"${token}","token_type":"N_A","expires_in":${lifetimeSeconds}${scope}` +
+      `,"issued_token_type":"${transactionTokenType}"}`,
   }
 }
 

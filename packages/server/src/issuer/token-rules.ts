@@ -16,6 +16,8 @@ import { createJwtBearer } from './grants/jwt-bearer.ts'
 import type { JwtBearer } from './grants/jwt-bearer.ts'
 import { createTokenExchange } from './grants/token-exchange.ts'
 import type { TokenExchange } from './grants/token-exchange.ts'
+import { createTransactions } from './grants/transactions.ts'
+import type { Transactions } from './grants/transactions.ts'
 import { openManagedClients, servicesOf } from './managed-clients.ts'
 import type { ManagedClients } from './managed-clients.ts'
 import { createRemoteKeys } from './remote-keys.ts'
@@ -37,6 +39,7 @@ export type ClientRules = {
   readonly clientCredentials: ClientCredentials
   readonly tokenExchange: TokenExchange
   readonly jwtBearer: JwtBearer
+  readonly transactions: Transactions
 }
 
 export type TokenRulesOptions = {
@@ -71,6 +74,13 @@ export async function openTokenRules(options: TokenRulesOptions): Promise<OpenTo
     return {
       clientCredentials: createClientCredentials(clients.values(), services),
       tokenExchange: createTokenExchange({
+        trust: { ...trust, services, clients },
+        isClient,
+        own: { issuer, keySet, revocations },
+        remoteKeys,
+        clock,
+      }),
+      transactions: createTransactions({
         trust: { ...trust, services, clients },
         isClient,
         own: { issuer, keySet, revocations },
@@ -120,6 +130,8 @@ export async function openTokenRules(options: TokenRulesOptions): Promise<OpenTo
         (managed.find(id, clock())?.rules ?? declared).clientCredentials(id, form),
       tokenExchange: (id, form, nowMs) =>
         (managed.find(id, nowMs)?.rules ?? declared).tokenExchange(id, form, nowMs),
+      transactions: (id, form, nowMs) =>
+        (managed.find(id, nowMs)?.rules ?? declared).transactions(id, form, nowMs),
       jwtBearer: (id, form, nowMs) => (managed.find(id, nowMs)?.rules ?? declared).jwtBearer(id, form, nowMs),
     }
   }

@@ -47,6 +47,10 @@ export const clientsSection = named(
       mayAssertSection,
       'For whom it may ask by an assertion of a trusted issuer (RFC 7523), by that issuer’s name; for nobody unless said.',
     ),
+    mayTransact: optional(
+      oneOrMany(scopeToken('scope'), { what: 'scopes' }),
+      'Scopes of transactions it may begin, or go on with; none unless said.',
+    ),
     mayExchangeBound: optional(
       located(onlyTrue()),
       'Also those that are bound to their caller (cnf), which its guard has checked; else it must show the proof itself.',
@@ -89,13 +93,15 @@ export function resolveClient(
     })
   }
   const mayExchange = resolveExchange(draft, services, reading)
+  const { mayTransact } = draft.value
+  const transacts = mayTransact === undefined ? {} : { mayTransact: [...new Set(mayTransact)] }
   const mayAssert = resolveMayAssert(draft.value.mayAssert, trusted, reading)
   const introspects = resolveIntrospects(draft, services, reading)
   const { bind } = draft.value
   const bound = bind === undefined ? {} : { bind: bind.value }
   return proof === undefined
     ? undefined
-    : { id, ...proof, may, ...mayExchange, ...mayAssert, ...introspects, ...bound }
+    : { id, ...proof, may, ...mayExchange, ...transacts, ...mayAssert, ...introspects, ...bound }
 }
 
 function resolveIntrospects(

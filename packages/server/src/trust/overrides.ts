@@ -122,4 +122,4 @@ function report(reading: Reading, variable: string, path: PathStep[], message: s
   reading.mistakes.push(next === undefined ? mistake : { ...mistake, next })
 }
 
-const sections = ['ISSUER', 'GATEWAY', 'TRUSTED', 'SERVICES', 'CLIENTS', 'OPERATIONS']
+const sections = ['ISSUER', 'GATEWAY', 'TRUSTED', 'SERVICES', 'CLIENTS', 'OPERATIONS', 'TRANSACTIONS']

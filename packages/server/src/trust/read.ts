@@ -95,6 +95,7 @@ function resolveTrust(draft: TrustFileDraft, file: string, reading: Reading): Tr
     operations:
       draft.operations && resolveOperations(draft.operations, [issuer?.listen, gateway?.listen], reading),
     trustedProxies: draft.trustedProxies ?? [],
+    ...resolveTransactions(draft.transactions),
   }
 }
 

@@ -15,6 +15,8 @@ export type Trust = {
   readonly trusted: ReadonlyMap<string, TrustedIssuer>
   readonly services: ReadonlyMap<string, Service>
   readonly clients: ReadonlyMap<string, Client>
+  /** Transaction tokens; undefined: none are issued. */
+  readonly transactions?: TransactionSettings | undefined
   /** For those who run it; undefined: no numbers anywhere, no line per request. */
   readonly operations?: OperationsSettings | undefined
   /** Addresses and networks of proxies whose word on the client's address is taken; nobody's unless given. */
@@ -68,6 +70,13 @@ export type ClientCertificateSettings = {
   /** Absolute path of the authorities' certificates, PEM. */
   readonly authoritiesFile?: string
   readonly header?: { readonly name: string; readonly encoding: 'rfc9440' | 'der' | 'pem' }
+}
+
+/** Tokens that carry what is being done, and for whom, from service to service. */
+export type TransactionSettings = {
+  /** Their `aud`: everybody inside. */
+  readonly trustDomain: string
+  readonly lifetimeSeconds: number
 }
 
 /** How DPoP proofs (RFC 9449) are checked. */
@@ -170,6 +179,12 @@ export type Service = {
   readonly routes: readonly Route[]
 }
 
+export type TokenUse =
+  | 'forward'
+  | 'remove'
+  /** Exchanged by this client for a token of our own issuer's. The secret is undefined where none are loaded. */
+  | { readonly client: string; readonly secret: Secret | undefined }
+
 /** Cross-origin resource sharing, as the Fetch standard has it. */
 export type CorsSettings = {
   /** Exactly as browsers send them; `*` alone: any, without credentials. */
@@ -179,12 +194,6 @@ export type CorsSettings = {
   /** Reply headers a page may see. */
   readonly expose: readonly string[]
   readonly credentials: boolean
-export type TokenUse =
-  | 'forward'
-  | 'remove'
-  /** Exchanged by this client for a token of our own issuer's. The secret is undefined where none are loaded. */
-  | { readonly client: string; readonly secret: Secret | undefined }
-
   readonly maxAgeSeconds: number
 }
 
@@ -283,6 +292,8 @@ export type Client = {
   readonly mayExchangeBound?: boolean
   /** For whom it may ask by a trusted issuer's word (RFC 7523 §2.1), by that issuer's name; for nobody unless said. */
   readonly mayAssert?: ReadonlyMap<string, AssertedSubjects>
+  /** The scopes of transactions that it may begin or go on with; none unless said. */
+  readonly mayTransact?: readonly string[]
   /** Its tokens are bound to it in this way, always. */
   readonly bind?: TokenBinding
 }

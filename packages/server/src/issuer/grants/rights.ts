@@ -3,6 +3,7 @@ import type { Form } from '../form.ts'
 import { refuse } from '../refusal.ts'
 import type { Refusal } from '../refusal.ts'
 import type { Delegation } from './delegation.ts'
+import type { TransactionClaims } from './transactions.ts'
 
 /** What a token will say: for exactly one service, and never more than the trust file grants. */
 export type Granted = {
@@ -15,6 +16,8 @@ export type Granted = {
   readonly bind?: Service['bind']
   /** For whom the client acts; undefined: for itself. */
   readonly delegation?: Delegation
+  /** For a transaction token instead of an access token. */
+  readonly transaction?: TransactionClaims
   /** Asked last: uses up what counts once. @returns why it counted before */
   readonly useUp?: () => Promise<Refusal | undefined>
   /** Whether the answer says what kind of token it is (RFC 8693 §2.2.1). */

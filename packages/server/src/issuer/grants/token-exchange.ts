@@ -138,7 +138,7 @@ function readActor(shown: ShownToken | Denial, clientId: string): { expiresAtSec
 }
 
 /** What the new token must be bound to as well. A stolen token must not become a good one by being exchanged. */
-function readBinding(
+export function readBinding(
   { token }: ShownToken,
   mayExchangeBound: boolean | undefined,
 ): Confirmation | Denial | undefined {
@@ -150,7 +150,7 @@ function readBinding(
   return deny('proof-required', 'it is bound in a way (cnf) that is not known here')
 }
 
-function delegate(
+export function delegate(
   { token, principal, own }: ShownToken,
   actor: { readonly sub: string; readonly iss: string },
   untilSeconds: number,
@@ -176,7 +176,7 @@ function delegate(
 }
 
 /** RFC 8693 §2.2.2: whatever is wrong with either token is an invalid request. */
-function refusedToken(parameter: 'subject_token' | 'actor_token', denial: Denial): Refusal {
+export function refusedToken(parameter: 'subject_token' | 'actor_token', denial: Denial): Refusal {
   return { ...refuse('invalid_request', `the ${parameter} is refused: ${denial.reason}`), denial }
 }
 
