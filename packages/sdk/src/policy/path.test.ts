@@ -76,6 +76,13 @@ for (const target of ['', '*', 'a', 'http://admin/x', 'admin:443', '?a', '\\a', 
   })
 }
 
+/** `FC_RUNS=100` tries two million; a failure names its seed, and `FC_SEED` repeats it. */
+const { FC_RUNS, FC_SEED } = process.env
+const runs = {
+  numRuns: 20_000 * Number(FC_RUNS ?? 1),
+  ...(FC_SEED === undefined ? {} : { seed: Number(FC_SEED) }),
+}
+
 const piece = fc.oneof(
   fc.constantFrom(
     '/',
@@ -123,7 +130,7 @@ test('property: it accepts and reads exactly what a naive model does', () => {
       const result = canonicalPath(target)
       assert.deepEqual('reason' in result ? undefined : result, naive(target))
     }),
-    { numRuns: 20_000 },
+    runs,
   )
 })
 
@@ -145,7 +152,7 @@ test('property: what is accepted reads the same to everybody behind us', () => {
         assert.ok(segment !== '.' && segment !== '..' && !/[/\\\u0000-\u001f\u007f]/.test(segment), segment)
       }
     }),
-    { numRuns: 20_000 },
+    runs,
   )
   assert.ok(accepted > 1000, `only ${accepted} targets were accepted: the property says little`)
 })
