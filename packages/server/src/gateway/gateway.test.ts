@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict'
+import { createServer } from 'node:http'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
+import { generateSigningKey, publicJwk } from '@countersign/sdk/jwt'
 import { createGateway } from './gateway.ts'
 import {
   ask,
   bearer,
   get,
+  listenOn,
   okReply,
   openStand,
   openUpstream,
@@ -24,6 +27,32 @@ test('an unknown option is refused', () => {
 test('a trust file that cannot be put to work is refused when the gateway is made', () => {
   // No issuer's tokens are accepted, and there are routes that ask for one.
   assert.throws(() => createGateway({ trust: standTrust('http://127.0.0.1:1') }), { code: 'trust-unusable' })
+})
+
+test('a gateway that never had the keys of its issuer is alive but not ready, until it has them', async (t) => {
+  const keys = [publicJwk(generateSigningKey('ES256', { keyId: 'a' }))]
+  let isUp = false
+  // The issuer, while somebody has pulled its plug.
+  const front = createServer((request, response) => {
+    if (!isUp) return void response.writeHead(503).end()
+    const metadata = { issuer: origin, jwks_uri: `${origin}/jwks.json` }
+    response.end(JSON.stringify(request.url === '/jwks.json' ? { keys } : metadata))
+  })
+  const origin = `http://127.0.0.1:${await listenOn(front)}`
+  const upstream = await openUpstream()
+  const stand = await openStand(upstream.url, { remoteIssuer: origin })
+  t.after(async () => {
+    await stand.close()
+    await upstream.close()
+    front.closeAllConnections()
+    front.close()
+  })
+  const probe = async (name: string): Promise<number> =>
+    (await ask(stand.port, get(`/.well-known/countersign/${name}`))).status
+  assert.deepEqual([await probe('livez'), await probe('readyz')], [200, 503])
+  isUp = true
+  // Nobody but the probe asks for the keys.
+  while ((await probe('readyz')) !== 200) await new Promise((resolve) => setTimeout(resolve, 50))
 })
 
 test('works by another trust file from the next request on; what is under way ends by the old one', async (t) => {
