@@ -29,16 +29,16 @@ export class SubjectTokens {
 
   /** @throws Problem `auth-missing` for anything but the very `auth` that a guard gave. */
   of(subject: Subject): HeldToken {
-    const text = shownToken(subject)
-    if (text === undefined) {
-      throw new Problem('auth-missing', 'onBehalfOf: this is not who acts in a request', {
-        next: 'give it auth as the guard gave it, and no copy of it',
-      })
-    }
+    const exchange = exchangeFields(subject, 'onBehalfOf')
+    const text = exchange.subject_token
     const known = this.#held.get(text)
     // Moved to the end: the first is the one that was not used for the longest time.
     this.#held.delete(text)
-    const one = known ?? this.#make(text, subject.expiresAtSeconds * 1000)
+    const untilMs = subject.expiresAtSeconds * 1000
+    const one = known ?? {
+      token: new HeldToken(this.#access, { ...this.#fields, ...exchange }, untilMs),
+      untilMs,
+    }
     this.#held.set(text, one)
     this.#forget()
     return one.token
@@ -46,16 +46,6 @@ export class SubjectTokens {
 
   get size(): number {
     return this.#held.size
-  }
-
-  #make(text: string, untilMs: number): { token: HeldToken; untilMs: number } {
-    const fields = {
-      ...this.#fields,
-      grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
-      subject_token: text,
-      subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
-    }
-    return { token: new HeldToken(this.#access, fields, untilMs), untilMs }
   }
 
   /** What has ended goes when its turn comes; beyond that, as many are kept as there is room for. */
@@ -66,6 +56,21 @@ export class SubjectTokens {
       this.#held.delete(text)
     }
   }
+}
+
+/** What every exchange of a caller's token says (RFC 8693 §2.1). @throws Problem `auth-missing` */
+export function exchangeFields(subject: Subject, where: string) {
+  const text = shownToken(subject)
+  if (text === undefined) {
+    throw new Problem('auth-missing', `${where}: this is not who acts in a request`, {
+      next: 'give it auth as the guard gave it, and no copy of it',
+    })
+  }
+  return {
+    grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+    subject_token: text,
+    subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+  } as const
 }
 
 /** Each holds two tokens, a few kilobytes. */

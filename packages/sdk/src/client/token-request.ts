@@ -49,8 +49,16 @@ export async function requestToken(request: TokenRequest): Promise<TokenResponse
     answer = await ask(another === undefined ? request : { ...request, clientSecret: await another() })
   }
   const { status, document, retryAfterSeconds } = answer
-  if (status === 200) return readGrant(url, document, request.prover === undefined ? 'Bearer' : 'DPoP')
+  if (status === 200) return readGrant(url, document, expectedType(request))
   throw refusalOf(request, status, document, retryAfterSeconds)
+}
+
+type TokenType = 'Bearer' | 'DPoP' | 'N_A'
+
+/** What is no access token is used in no way that this could name (RFC 8693 §2.2.1). */
+function expectedType({ fields, prover }: TokenRequest): TokenType {
+  if (fields['requested_token_type'] !== undefined) return 'N_A'
+  return prover === undefined ? 'Bearer' : 'DPoP'
 }
 
 type Answer = {
@@ -108,7 +116,7 @@ async function readText(response: Response, url: string): Promise<string> {
 function readGrant(
   url: string,
   document: Readonly<Record<string, unknown>>,
-  expected: 'Bearer' | 'DPoP',
+  expected: TokenType,
 ): TokenResponse {
   const { access_token: token, token_type: type, expires_in: expiresIn, scope } = document
   if (typeof token !== 'string' || !isBearerToken(token))

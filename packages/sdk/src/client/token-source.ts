@@ -5,6 +5,8 @@ import { HeldToken } from './held-token.ts'
 import { IssuerAccess } from './issuer-access.ts'
 import { SubjectTokens } from './on-behalf-of.ts'
 import type { Subject, SubjectContext } from './on-behalf-of.ts'
+import { requestTransaction } from './transaction.ts'
+import type { TransactionOptions } from './transaction.ts'
 import { checkOptions, fieldsOf } from './token-source-options.ts'
 import type { TokenSourceOptions } from './token-source-options.ts'
 
@@ -64,6 +66,17 @@ export type ClientTokenSource = TokenSource & {
    * const response = await stock.onBehalfOf(auth).fetch('https://stock.acme.example/items/7')
    */
   onBehalfOf(who: Subject | SubjectContext): TokenSource
+  /**
+   * A transaction token (draft-ietf-oauth-transaction-tokens): it says to every service of one transaction on whose behalf
+   * it is made and what it is about, and goes along in the header `Txn-Token`, beside the token of each caller. The
+   * source's `audience` is the trust domain. Nothing is kept: each is a transaction of its own, or the next step of one.
+   *
+   * @throws Problem as {@link TokenSource.token} and {@link ClientTokenSource.onBehalfOf}; `option-invalid`.
+   * @example
+   * const { secret } = await acme.transaction(auth, { scopes: ['pay'], details: { invoice: 7 } })
+   * await billing.fetch(url, { method: 'POST', headers: { 'Txn-Token': secret.revealText() } })
+   */
+  transaction(who: Subject | SubjectContext, options: TransactionOptions): Promise<AccessToken>
 }
 
 /**
@@ -132,12 +145,14 @@ class Source implements TokenSource {
 class ClientSource extends Source implements ClientTokenSource {
   readonly #access: IssuerAccess
   readonly #subjects: SubjectTokens
+  readonly #fields: Readonly<Record<string, string>>
 
   constructor(access: IssuerAccess, fields: Readonly<Record<string, string>>) {
     const own = new HeldToken(access, { ...fields, grant_type: 'client_credentials' })
     super(access, () => own)
     this.#access = access
     this.#subjects = new SubjectTokens(access, fields)
+    this.#fields = fields
   }
 
   onBehalfOf(who: Subject | SubjectContext): TokenSource {
@@ -145,6 +160,10 @@ class ClientSource extends Source implements ClientTokenSource {
     // Asked now: a mistake shows where it was made.
     const held = this.#subjects.of(who)
     return new Source(this.#access, () => held)
+  }
+
+  async transaction(who: Subject | SubjectContext, options: TransactionOptions): Promise<AccessToken> {
+    return requestTransaction(this.#access, this.#fields, isContext(who) ? who.auth() : who, options)
   }
 }
 
