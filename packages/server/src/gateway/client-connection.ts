@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Writable } from 'node:stream'
 import type { Socket } from 'node:net'
+import { plainAddress } from '../address.ts'
 import type { GatewayLimits } from './limits.ts'
 
 /**
@@ -26,7 +27,7 @@ export class ClientConnection {
   constructor(socket: Socket, limits: GatewayLimits) {
     this.socket = socket
     this.outlet = socket
-    this.address = plainAddress(socket)
+    this.address = plainAddress(socket.remoteAddress ?? 'unknown')
     this.#limits = limits
     socket.on('close', () => this.#closed())
   }
@@ -148,11 +149,6 @@ export class ClientConnection {
   #closed(): void {
     this.abort()
   }
-}
-
-/** Listening for both families, Node gives IPv4 addresses in IPv6 clothes (RFC 4291 §2.5.5.2). */
-export function plainAddress({ remoteAddress = 'unknown' }: Socket): string {
-  return remoteAddress.replace(/^::ffff:(?=[0-9.]+$)/, '')
 }
 
 /** Who is answered: a connection of HTTP/1, or one stream of a connection of HTTP/2. */

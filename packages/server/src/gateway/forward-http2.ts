@@ -66,7 +66,8 @@ class StreamExchange implements Turn {
   }
 
   #upload(stream: ClientHttp2Stream): void {
-    const { request, response, expectsContinue } = this.#to
+    const { request, response, expectsContinue, limits } = this.#to
+    stream.setTimeout(limits.clientStallMs, () => this.#failed('client-stalled'))
     if (expectsContinue) response.writeContinue()
     request.on('data', (chunk: Buffer) => {
       if (this.#over || stream.destroyed) return
@@ -150,8 +151,8 @@ class StreamExchange implements Turn {
 }
 
 /** The lines of a head as HTTP/2 has them. */
-function fieldsOf(lines: string): Record<string, string | string[]> {
-  const fields: Record<string, string | string[]> = Object.create(null)
+function fieldsOf(lines: string): Record<string, string> {
+  const fields: Record<string, string> = Object.create(null)
   for (const line of lines.split('\r\n')) {
     const colon = line.indexOf(':')
     if (colon === -1) continue
@@ -159,8 +160,9 @@ function fieldsOf(lines: string): Record<string, string | string[]> {
     if (name === 'transfer-encoding') continue
     const value = line.slice(colon + 2)
     const before = fields[name]
+    // One list is as good as several (RFC 9110 §5.3), and Node takes some of them only once.
     if (before === undefined) fields[name] = value
-    else fields[name] = Array.isArray(before) ? [...before, value] : [before, value]
+    else fields[name] = before + (name === 'cookie' ? '; ' : ', ') + value
   }
   return fields
 }

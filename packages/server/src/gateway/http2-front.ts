@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream, Server
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { plainAnswer, sendAnswer } from './answer.ts'
-import { plainAddress } from './client-connection.ts'
+import { plainAddress } from '../address.ts'
 import { Http2Stream, replyOf, requestOf } from './http2-stream.ts'
 import type { GatewayLimits } from './limits.ts'
 import type { Serve } from './listen.ts'
@@ -22,7 +22,7 @@ export class Http2Front {
 
   accept(socket: TLSSocket): void {
     const session = performServerHandshake(socket, sessionOptions(this.#limits))
-    const address = plainAddress(socket)
+    const address = plainAddress(socket.remoteAddress ?? 'unknown')
     this.#sessions.add(session)
     session.on('close', () => this.#sessions.delete(session))
     // Bytes that are no HTTP/2, or a client that is gone: the session ends, and there is nobody to tell.

@@ -138,7 +138,10 @@ export function replyOf(stream: ServerHttp2Stream): ClientReply {
     cork: () => stream.cork(),
     uncork: () => stream.uncork(),
     flushHeaders: () => undefined,
-    writeContinue: () => stream.additionalHeaders({ ':status': 100 }),
+    writeContinue: () => {
+      if (!stream.destroyed && !stream.closed && !stream.headersSent)
+        stream.additionalHeaders({ ':status': 100 })
+    },
   }
 }
 

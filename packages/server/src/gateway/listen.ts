@@ -46,6 +46,8 @@ export function createFrontServer(limits: GatewayLimits, serve: Serve, tls?: Tls
   })
   if (canChooseUpgrades) {
     server.on('upgrade', (request, socket, early) => {
+      // Node has taken its own listener off, and an error that nobody hears ends the process.
+      socket.on('error', () => undefined)
       const client = connections.get(socket as Socket)
       // Who sends more before it has an answer may be passing on what somebody else has written (RFC 9931).
       if (client === undefined || client.busy || client.closing || early.length > 0) {

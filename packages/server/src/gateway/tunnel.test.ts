@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { WebSocket, WebSocketServer } from 'ws'
 import { get, listenOn, openStand, openUpstream, RawClient, until } from '../../../../test/gateway/stand.ts'
+import { openTlsStand } from '../../../../test/gateway/tls-stand.ts'
 import type { Stand, StandOptions } from '../../../../test/gateway/stand.ts'
 import { createMetrics } from '../metrics/registry.ts'
 import type { Service, WebSocketSettings } from '../trust/trust.ts'
@@ -122,6 +123,40 @@ for (const [what, [reply, status]] of Object.entries(answers)) {
     assert.match(upstream.requests[0]!, /\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n/)
   })
 }
+
+test('a client that resets its connection takes nobody along', async (t) => {
+  const held: (() => void)[] = []
+  const upstream = await openUpstream((socket) => void held.push(() => socket.write(yes)))
+  const stand = await openStand(upstream.url, { service })
+  t.after(() => Promise.all([stand.close(), upstream.close()]))
+  for (const when of ['before the answer', 'after it'] as const) {
+    const client = new RawClient(stand.port).send(upgrade(stand))
+    await until(() => held.length === 1, 'the handshake arrives')
+    if (when === 'after it') {
+      held[0]!()
+      assert.equal((await client.reply()).status, 101)
+    }
+    client.socket.resetAndDestroy()
+    held.pop()!()
+    await until(() => upstream.sockets.size === 0, 'the service is let go of')
+  }
+})
+
+test('over TLS as well', async (t) => {
+  const { stand: plain } = await openEcho(t)
+  const target = plain.trust.services.get('billing')!.upstream!
+  const stand = await openTlsStand(t, target, { service })
+  const socket = new WebSocket(`wss://localhost:${stand.port}/billing/live`, {
+    ca: stand.ca,
+    headers: { authorization: `Bearer ${stand.token()}` },
+  })
+  await once(socket, 'open')
+  socket.send('hello')
+  const [message] = (await once(socket, 'message')) as [Buffer]
+  assert.equal(message.toString(), 'hello')
+  socket.close()
+  await once(socket, 'close')
+})
 
 test('it ends with its token, unless said otherwise', async (t) => {
   const soon = { exp: Math.floor(Date.now() / 1000) + 2 }

@@ -38,7 +38,10 @@ export function openTunnel(tunnelling: Tunnelling): void {
   const { client, fail, pool, rule } = tunnelling
   // Of those that have not been tried there is always one.
   const upstream = pool.pick(false)!
-  if (pool.tunnels >= rule.connections) return fail('wait-full', upstream)
+  if (pool.tunnels >= rule.connections) {
+    fail('wait-full', upstream)
+    return client.end()
+  }
   pool.tunnels += 1
   const tunnel = new Tunnel(tunnelling, upstream)
   client.begin(tunnel)
@@ -110,7 +113,6 @@ class Tunnel implements Turn {
     client.socket.pipe(socket)
     // Every byte passes both sockets, so one of them knows.
     socket.setTimeout(rule.idleMs, () => this.#end())
-    client.socket.on('error', () => undefined)
     if (lifeMs !== undefined) this.#timer = setTimeout(() => this.#end(), Math.min(lifeMs, longestTimerMs))
     this.#timer.unref()
   }
