@@ -55,7 +55,13 @@ export class KeySets {
     const issuers: TrustedIssuerOptions[] = []
     const own = service.acceptsOwn ? (ownIssuer ?? this.#ownByNetwork(trust)) : undefined
     if (own !== undefined) {
-      issuers.push({ issuer: own.issuer, audience: service.audience, keySet: own.keySet })
+      const { issuer, keySet } = own
+      const { transactions } = trust
+      // Never both: a transaction token is no access token, by its type and its audience.
+      if (service.transactions !== true) issuers.push({ issuer, audience: service.audience, keySet })
+      else if (transactions !== undefined) {
+        issuers.push({ issuer, audience: transactions.trustDomain, types: ['txntoken+jwt'], keySet })
+      }
     }
     for (const name of service.accepts) {
       // The reader of the trust file has resolved every name.

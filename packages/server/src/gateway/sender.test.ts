@@ -10,7 +10,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { Secret } from '@countersign/sdk/core'
-import { createDpopKey, createDpopProof } from '@countersign/sdk/jwt'
+import {
+  createDpopKey,
+  createDpopProof,
+  createSigner,
+  generateSigningKey,
+  inspectToken,
+} from '@countersign/sdk/jwt'
 import { createGatewayProofs, createSenderCheck, withNonce } from './sender.ts'
 import { certify } from '../../../../test/gateway/certificate.ts'
 import type { Certified } from '../../../../test/gateway/certificate.ts'
@@ -180,6 +186,21 @@ describe('tokens that are bound to a certificate', () => {
     stand.gateway.replace(trustOf({ url, clientCertificates }, {}, []))
     assert.equal((await ask509(stand, undefined, { 'X-Cert': header(client) })).status, 401)
   })
+})
+
+test('a service of transactions takes a transaction token from its header, and no access token', async () => {
+  const trust = trustOf({}, { transactions: true, tokenFrom: [{ kind: 'header', name: 'Txn-Token' }] })
+  const key = generateSigningKey('ES256')
+  const transactions = { trustDomain: 'acme.example', lifetimeSeconds: 60 }
+  const stand = await openStand(upstreamUrl, { key, gateway: { trust: { ...trust, transactions } } })
+  const claims = { ...(inspectToken(stand.token()).claims ?? {}), aud: 'acme.example' }
+  const [txn, access] = ['txntoken+jwt', 'at+jwt'].map((type) => createSigner({ key, type }).sign(claims))
+  assert.equal((await ask(stand, { 'Txn-Token': txn! })).status, 200)
+  assert.equal((await ask(stand, { Authorization: `Bearer ${txn}` })).status, 401)
+  for (const token of [access!, stand.token()]) {
+    assert.equal((await ask(stand, { 'Txn-Token': token })).status, 401)
+  }
+  await stand.close()
 })
 
 test('parts', () => {

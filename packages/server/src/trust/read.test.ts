@@ -135,7 +135,7 @@ describe('what must agree across the file', () => {
 
   test('a file that is no map says what belongs there', () => {
     assert.deepEqual(lines(read('- 1')), [
-      'expected a map with issuer, gateway, trusted, services, clients, operations or trustedProxies, got a list',
+      'expected a map with issuer, gateway, trusted, services, clients, transactions, operations or trustedProxies, got a list',
     ])
   })
 })

@@ -13,7 +13,7 @@ import { resolveOperations } from './operations-section.ts'
 import { applyOverrides } from './overrides.ts'
 import { declaredNames, resolveService } from './service-section.ts'
 import { resolveToken } from './token-section.ts'
-import { resolveTransactions } from './transactions-section.ts'
+import { checkTransactions, resolveTransactions } from './transactions-section.ts'
 import { resolveTrusted } from './trusted-section.ts'
 import { readTree } from './tree.ts'
 import type { Client, FederatedAssertion, Service, Trust, TrustedIssuer } from './trust.ts'
@@ -83,6 +83,7 @@ function resolveTrust(draft: TrustFileDraft, file: string, reading: Reading): Tr
   checkClientsHaveIssuer(draft, reading)
   checkPlatforms(platformsOf(draft, clients), draft.issuer?.value.url?.value, reading)
   checkCertificates(draft, reading)
+  checkTransactions(draft, reading)
   checkBindings(draft.services, draft.gateway, reading)
   const gateway = draft.gateway && resolveGateway(draft.gateway, draft.trustedProxies, reading)
   return {

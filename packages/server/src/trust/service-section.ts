@@ -1,7 +1,7 @@
 import { adminServiceName } from './admin-service.ts'
 import { kindText, mistake, shown, unknownName, warning } from './reading.ts'
 import type { Reading, Spot } from './reading.ts'
-import { fields, list, located, named, oneOrMany, optional, required, text } from './shape.ts'
+import { fields, list, located, named, oneOrMany, optional, required, text, onlyTrue } from './shape.ts'
 import type { Shape, Wrong } from './shape.ts'
 import { serviceBind } from './dpop-section.ts'
 import { claimHeaders } from './claim-headers.ts'
@@ -41,6 +41,10 @@ export const servicesSection = named(
     tokenFrom: optional(
       oneOrMany(tokenPlace(), { what: 'places' }),
       'Where the token is looked for: bearer, { header: Name }, { cookie: name }; [bearer] unless said otherwise.',
+    ),
+    transactions: optional(
+      located(onlyTrue()),
+      'Takes transaction tokens of our issuer, from the header Txn-Token, instead of access tokens.',
     ),
     bind: optional(
       located(serviceBind()),
@@ -104,7 +108,8 @@ export function resolveService(
     host: value.host?.value,
     accepts: accepts.filter((issuer) => issuer !== ownIssuerName),
     acceptsOwn: accepts.includes(ownIssuerName),
-    tokenFrom: value.tokenFrom ?? [{ kind: 'bearer' }],
+    tokenFrom: value.tokenFrom ?? [value.transactions === undefined ? { kind: 'bearer' } : transactionPlace],
+    ...(value.transactions === undefined ? {} : { transactions: true }),
     ...(value.bind === undefined ? {} : { bind: value.bind.value }),
     ...(value.limit === undefined ? {} : { limit: value.limit }),
     ...(value.cors === undefined ? {} : { cors: value.cors }),
@@ -126,6 +131,9 @@ export function declaredNames({ tree, value, path }: ServiceDraft): Declared {
       value.scopes !== undefined ? unique(value.scopes) : entries.has('scopes') ? undefined : unique(asked),
   }
 }
+
+/** Where draft-ietf-oauth-transaction-tokens puts them. */
+const transactionPlace: TokenPlace = { kind: 'header', name: 'Txn-Token' }
 
 function checkPlaceAtGateway(draft: ServiceDraft, reading: Reading): void {
   const { at, host } = draft.value

@@ -22,6 +22,24 @@ test('mistakes', () => {
   }
 })
 
+test('a service that takes them looks for them in their own header, and for nothing else', () => {
+  const services = (members: string) => `transactions: { trustDomain: acme.example }
+trusted: { login: { issuer: https://login.acme.example, audience: x, algorithms: ES256 } }
+services:
+  stock: { audience: https://stock.acme.example, transactions: true${members} }
+`
+  const reading = read(services(''))
+  assert.ok(reading.kind === 'trust')
+  const stock = reading.trust.services.get('stock')!
+  assert.deepEqual([stock.transactions, stock.tokenFrom], [true, [{ kind: 'header', name: 'Txn-Token' }]])
+  assert.equal(read(services(', accepts: [own, login]')).kind, 'mistakes')
+  assert.equal(read(services(', bind: dpop')).kind, 'mistakes')
+  assert.equal(
+    read(services('').replace('transactions: { trustDomain: acme.example }\n', '')).kind,
+    'mistakes',
+  )
+})
+
 function read(section: string) {
   const text = `issuer:
   url: https://issuer.acme.example

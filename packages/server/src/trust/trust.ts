@@ -166,6 +166,8 @@ export type Service = {
   readonly acceptsOwn: boolean
   /** Where the token is looked for; in exactly one of these places may it stand. */
   readonly tokenFrom: readonly TokenPlace[]
+  /** Takes transaction tokens of our own issuer instead of access tokens. */
+  readonly transactions?: boolean
   /** Takes only tokens that are bound to their client in this way; `any`: in either. Unless given bearer tokens as well. */
   readonly bind?: TokenBinding | 'any'
   /** How often one caller may use it, whatever the route. */
