@@ -138,6 +138,7 @@ class StreamExchange implements Turn {
     this.#over = true
     clearTimeout(this.#timer)
     const { client, cutShort, fail } = this.#to
+    if (this.#stream !== undefined && failure === 'reply-timeout') this.#upstream.http2.doubt(this.#stream)
     this.#stream?.close(constants.NGHTTP2_CANCEL)
     if (this.replying) {
       cutShort(failure, this.#upstream)

@@ -33,6 +33,27 @@ test('why a stream came to nothing', async (t) => {
   assert.deepEqual([upstream.connections, upstream.open], [0, 0])
 })
 
+test('a connection that is in doubt and does not answer is given up, and one that does is kept', async (t) => {
+  const server: Http2Server = createServer()
+  const alive = await open(t, server, { connectMs: 60 })
+  const stream = alive.request({ ':path': '/' }, true).on('error', () => undefined)
+  await once(server, 'stream')
+  alive.doubt(stream)
+  await new Promise((resolve) => setTimeout(resolve, 120))
+  assert.equal(alive.connections, 1)
+
+  // It takes the connection, agrees on nothing, and says no more: settings alone, as any server sends them first.
+  const silent = createNetServer((socket) => {
+    socket.on('error', () => undefined)
+    socket.write(Buffer.of(0, 0, 0, 4, 0, 0, 0, 0, 0))
+  })
+  const dead = await open(t, silent, { connectMs: 60 })
+  const lost = dead.request({ ':path': '/' }, true).on('error', () => undefined)
+  await new Promise((resolve) => setTimeout(resolve, 30))
+  dead.doubt(lost)
+  await until(() => dead.connections === 0, 'it is given up')
+})
+
 test('retired, a connection ends with its last stream', async (t) => {
   const held: ServerHttp2Stream[] = []
   const server: Http2Server = createServer()

@@ -48,6 +48,17 @@ export class Http2Upstream {
     return stream.rstCode === constants.NGHTTP2_NO_ERROR ? 'cut-short' : 'closed'
   }
 
+  /**
+   * An answer has not come in time. A connection that has silently died would take every further request with it, so it is
+   * asked whether it lives (RFC 9113 §6.7).
+   */
+  doubt(stream: ClientHttp2Stream): void {
+    const { session } = stream
+    if (session === undefined || session.closed || session.destroyed) return
+    const timer = setTimeout(() => session.destroy(), this.#limits.connectMs)
+    session.ping(() => clearTimeout(timer))
+  }
+
   get connections(): number {
     return this.#sessions.size
   }
