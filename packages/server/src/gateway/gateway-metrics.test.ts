@@ -25,7 +25,9 @@ test('requests by service, route, status class and reason', async (t) => {
   await (await fetch(`${origin}/billing/invoices/7`, { headers: authorization })).text()
   await (await fetch(`${origin}/billing/invoices/7`)).text()
   await (await fetch(`${origin}/billing/${'x'.repeat(100)}`)).text()
-  await new Promise((resolve) => setTimeout(resolve, 30))
+  while (!metrics.text().includes('countersign_gateway_active_requests 0\n')) {
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
   const text = metrics.text()
   const series = text.split('\n').filter((line) => line.startsWith('countersign_gateway_requests_total{'))
   assert.deepEqual(series, [

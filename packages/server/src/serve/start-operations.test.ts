@@ -128,8 +128,7 @@ test('while it stops it says that it is not ready, and the numbers stay until th
   const { servers } = await start(t)
   const at = servers.addresses.operations!.port
   assert.equal((await fetch(`http://127.0.0.1:${at}/readyz`)).status, 200)
-  const closed = servers.close({ announceMs: 200 })
-  await new Promise((resolve) => setTimeout(resolve, 50))
+  const closed = servers.close({ announceMs: 500 })
   assert.equal((await fetch(`http://127.0.0.1:${at}/readyz`)).status, 503)
   assert.equal((await fetch(`http://127.0.0.1:${at}/metrics`)).status, 200)
   await closed
