@@ -117,6 +117,44 @@ test('a condition of a route is in the module, so that its guard cannot pass ove
   assert.match(written, /\n {4}conditions: \{\n/)
 })
 
+test('transactions, and what the gateway exchanges, are what the service is called with', () => {
+  const text = `
+issuer: { url: https://issuer.acme.example, listen: 127.0.0.1:8080, store: 'memory:' }
+gateway: { listen: 127.0.0.1:9001 }
+transactions: { trustDomain: acme.example }
+trusted:
+  login: { issuer: https://login.acme.example, audience: acme-web, algorithms: [RS256] }
+services:
+  payments: { audience: https://payments.acme.example, transactions: true, routes: { POST /: authenticated } }
+  orders:
+    audience: https://orders.acme.example
+    accepts: login
+    tokenFrom: { cookie: session }
+    token: { exchange: { client: edge, secret: { env: EDGE_SECRET } } }
+    upstream: http://127.0.0.1:9101
+    at: /
+    routes: { GET /: authenticated }
+clients:
+  edge:
+    authenticate: { secret: { env: EDGE_SECRET } }
+    mayExchange: orders
+    may: { orders: {} }
+`
+  const env = { EDGE_SECRET: 'not-a-secret-'.repeat(3) }
+  const read = readTrust(text, { file: 'x.yaml', env, readFile: () => '' })
+  assert.ok(read.kind === 'trust', JSON.stringify(read))
+  const written = (name: string) => typesModule(read.trust, [read.trust.services.get(name)!], 'x.yaml')
+  const payments = written('payments')
+  assert.match(payments, /audience: 'acme\.example', types: \['txntoken\+jwt'\]/)
+  assert.match(payments, /tokenFrom: \[\{ header: 'Txn-Token' \}\]/)
+  const orders = written('orders')
+  assert.match(
+    orders,
+    /issuer: 'https:\/\/issuer\.acme\.example', audience: 'https:\/\/orders\.acme\.example'/,
+  )
+  assert.match(orders, /tokenFrom: \['bearer', \{ cookie: 'session' \}\]/)
+})
+
 test('a misspelt name does not compile, and nothing else is refused', () => {
   const checked = `
 import express from 'express'

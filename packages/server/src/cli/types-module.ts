@@ -35,7 +35,7 @@ export function isTypesModule(text: string): boolean {
 }
 
 function termsOf(service: Service, trust: Trust): ServiceTerms {
-  const { name, audience, roles, scopes, tokenFrom, routes, bind } = service
+  const { name, audience, roles, scopes, routes, bind } = service
   const conditions = routes.flatMap(({ method, template, when }) =>
     when === undefined ? [] : [[`${method} ${template}`, when] as const],
   )
@@ -45,13 +45,7 @@ function termsOf(service: Service, trust: Trust): ServiceTerms {
     roles,
     scopes,
     issuers: issuersOf(service, trust),
-    tokenFrom: tokenFrom.map((place) =>
-      place.kind === 'bearer'
-        ? 'bearer'
-        : place.kind === 'header'
-          ? { header: place.name }
-          : { cookie: place.name },
-    ),
+    tokenFrom: placesOf(service),
     ...(bind === undefined ? {} : { bind }),
     ...(conditions.length === 0 ? {} : { conditions: Object.fromEntries(conditions) }),
     routes: Object.fromEntries(
@@ -60,19 +54,45 @@ function termsOf(service: Service, trust: Trust): ServiceTerms {
   }
 }
 
-function issuersOf({ audience, acceptsOwn, accepts }: Service, trust: Trust): ServiceIssuer[] {
-  // Ours, by our own file: it may well be inside our network.
-  const own = {
-    issuer: trust.issuer?.url ?? '',
-    audience,
-    publishesRevocations: true,
-    allowPrivateAddresses: true,
-  } as const
+function placesOf(service: Service): ServiceTerms['tokenFrom'] {
+  const places = service.tokenFrom.map((place) =>
+    place.kind === 'bearer'
+      ? 'bearer'
+      : place.kind === 'header'
+        ? { header: place.name }
+        : { cookie: place.name },
+  )
+  return isExchanged(service) && !places.includes('bearer') ? ['bearer', ...places] : places
+}
+
+function issuersOf(service: Service, trust: Trust): ServiceIssuer[] {
+  const { audience, acceptsOwn, accepts, transactions } = service
+  const isOwn = trust.issuer !== undefined && (acceptsOwn || isExchanged(service))
+  // A transaction token is no access token, by its type and its audience; what is exchanged is one.
+  const kind =
+    transactions === true && !isExchanged(service)
+      ? { audience: trust.transactions?.trustDomain ?? '', types: ['txntoken+jwt'] }
+      : { audience }
   return [
-    ...(acceptsOwn && trust.issuer !== undefined ? [own] : []),
+    // Ours, by our own file: it may well be inside our network.
+    ...(isOwn
+      ? [
+          {
+            issuer: trust.issuer.url,
+            ...kind,
+            publishesRevocations: true,
+            allowPrivateAddresses: true,
+          } as const,
+        ]
+      : []),
     // The reader of the trust file has resolved every name.
     ...accepts.map((name) => trustedTerms(trust.trusted.get(name)!)),
   ]
+}
+
+/** Whether the gateway puts a token of our own in the place of the caller's, as `Authorization: Bearer`. */
+function isExchanged({ token }: Service): boolean {
+  return typeof token === 'object'
 }
 
 function trustedTerms({ issuer, audience, algorithms, type, keys, roles }: TrustedIssuer): ServiceIssuer {
