@@ -115,9 +115,10 @@ const rooms: Record<string, Record<string, readonly string[]>> = {
     issuer: ['trust', 'metrics', 'store/store.ts'],
     gateway: ['trust', 'metrics'],
     admin: ['trust', 'issuer', 'store/store.ts'],
+    export: ['trust', 'gateway/identity.ts'],
     serve: ['trust', 'metrics', 'store', 'issuer', 'admin', 'gateway'],
     demo: ['trust', 'serve'],
-    cli: ['trust', 'store', 'issuer', 'admin', 'gateway', 'serve', 'demo'],
+    cli: ['trust', 'store', 'issuer', 'admin', 'gateway', 'serve', 'demo', 'export'],
   },
 }
 

@@ -1,19 +1,13 @@
 import assert from 'node:assert/strict'
-import { spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
 import { after, before, describe, test } from 'node:test'
+import { nginx, startNginx } from './real-nginx.ts'
 import { openAuthzStand } from './authz-stand.ts'
 import type { AuthzStand } from './authz-stand.ts'
-import { ask, bearer, get, listenOn, okReply, openUpstream, RawClient } from './stand.ts'
+import { ask, bearer, get, okReply, openUpstream, RawClient } from './stand.ts'
 import type { ScriptedUpstream } from './stand.ts'
 
 // The configuration of docs/proxies.md, in the real nginx.
-
-const nginx = ['/usr/sbin/nginx', 'nginx'].find((path) => spawnSync(path, ['-v']).status === 0)
 
 describe('nginx asks', { skip: nginx === undefined ? 'nginx is not installed' : false }, () => {
   let stand: AuthzStand
@@ -24,7 +18,7 @@ describe('nginx asks', { skip: nginx === undefined ? 'nginx is not installed' : 
   before(async () => {
     upstream = await openUpstream((socket) => socket.end(okReply('secret', 'Connection: close')))
     stand = await openAuthzStand('nginx')
-    ;({ port, stop } = await startNginx(nginx!, upstream.url, stand.authzPort))
+    ;({ port, stop } = await startPage(upstream.url, stand.authzPort))
   })
   after(async () => {
     await stop?.()
@@ -121,7 +115,7 @@ describe('nginx asks', { skip: nginx === undefined ? 'nginx is not installed' : 
   })
 
   test('when nobody decides, nobody passes', async () => {
-    const alone = await startNginx(nginx!, upstream.url, 1)
+    const alone = await startPage(upstream.url, 1)
     const asked = upstream.requests.length
     try {
       assert.equal((await ask(alone.port, get('/billing/health'))).status, 500)
@@ -133,51 +127,13 @@ describe('nginx asks', { skip: nginx === undefined ? 'nginx is not installed' : 
 })
 
 /** nginx with the page's configuration, on a port of its own. */
-async function startNginx(
-  program: string,
-  upstreamUrl: string,
-  authzPort: number,
-): Promise<{ readonly port: number; stop(): Promise<void> }> {
+async function startPage(upstreamUrl: string, authzPort: number): ReturnType<typeof startNginx> {
   const page = readFileSync(new URL('../../docs/proxies.md', import.meta.url), 'utf8')
   const locations = /^```nginx\n([\s\S]*?)^```$/m
     .exec(page)![1]!
     .replace('http://127.0.0.1:9101', upstreamUrl)
     .replace('http://127.0.0.1:9002', `http://127.0.0.1:${authzPort}`)
-  const free = createServer()
-  const port = await listenOn(free)
-  free.close()
-  await once(free, 'close')
-  const folder = mkdtempSync(join(tmpdir(), 'nginx-'))
-  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
-    (kind) => `${kind}_temp_path ${folder};`,
-  )
-  const text = `daemon off; master_process off; pid ${folder}/pid; error_log stderr warn;
-    events { worker_connections 64; }
-    http { access_log off; ${temporary.join(' ')} server { listen 127.0.0.1:${port}; server_name _; ${locations} } }`
-  writeFileSync(join(folder, 'nginx.conf'), text)
-  const child = spawn(program, ['-p', folder, '-c', join(folder, 'nginx.conf')], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  })
-  let said = ''
-  child.stderr.on('data', (piece) => void (said += String(piece)))
-  const exited = once(child, 'exit')
-  for (const deadline = Date.now() + 5_000; ;) {
-    const up = await ask(port, get('/_countersign'), 500).then(
-      () => true,
-      () => false,
-    )
-    if (up) break
-    if (Date.now() > deadline || child.exitCode !== null) throw new Error(`nginx did not start: ${said}`)
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-  return {
-    port,
-    async stop() {
-      child.kill('SIGQUIT')
-      await exited
-      rmSync(folder, { recursive: true })
-    },
-  }
+  return startNginx((port) => `server { listen 127.0.0.1:${port}; server_name _; ${locations} }`)
 }
 
 function post(target: string, ...headers: string[]): string {

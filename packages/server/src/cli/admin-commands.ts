@@ -85,4 +85,10 @@ export function addAdminCommands(program: Command, keys: Command, command: AddCo
     'print the admin API’s OpenAPI document',
     () => import('./commands/export-openapi.ts'),
   )
+  command(
+    exported,
+    'nginx',
+    'print configuration for nginx, which asks the gateway',
+    () => import('./commands/export-nginx.ts'),
+  ).option('--listen <address>', 'what its servers listen on; 80 unless given')
 }

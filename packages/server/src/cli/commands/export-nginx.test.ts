@@ -1,0 +1,27 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { playSession } from '../../../../../test/cli/session.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'countersign-export-'))
+after(() => rmSync(folder, { recursive: true }))
+
+const trust = `issuer: { url: http://localhost:8080, listen: 127.0.0.1:8080, store: 'memory:' }
+gateway:
+  listen: 127.0.0.1:9001
+  authz: { nginx: { listen: 127.0.0.1:9002 } }
+services:
+  billing:
+    audience: https://billing.acme.example
+    roles: [reader]
+    upstream: http://127.0.0.1:9101
+    at: /billing
+    routes: { GET /health: open, 'GET /invoices/{id}': { roles: reader } }
+`
+
+test('export nginx', async () => {
+  writeFileSync(join(folder, 'countersign.yaml'), trust)
+  writeFileSync(join(folder, 'none.yaml'), trust.replace(/^ {2}authz.*\n/m, ''))
+  await playSession(join(import.meta.dirname, '../golden/export-nginx.txt'), { cwd: folder })
+})
