@@ -61,7 +61,10 @@ export type GuardOptions<
   readonly clock?: Clock
 }
 
-/** Whose tokens count: a service of the trust file; an issuer, whose keys are then discovered unless a key set is given; or a verifier of your own. */
+/**
+ * Whose tokens count: those that a service of the trust file takes; an issuer's, whose keys are then discovered unless a
+ * key set is given; or those of a verifier of your own.
+ */
 export type GuardSource<Role extends string = string, Scope extends string = string> =
   | ServiceSource<Role, Scope>
   | { readonly verifier: Verifier }

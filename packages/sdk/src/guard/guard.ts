@@ -72,7 +72,9 @@ export type Guard<Terms extends GuardTerms = GuardTerms> = {
 }
 
 /**
- * Makes the guard of a service: whose tokens it takes, for which audience, and where they stand in a request.
+ * Makes the guard of a service: whose tokens it takes, for which audience, and where they stand in a request. With a
+ * service of the trust file (`countersign types`), or with names given as in `createGuard<'reader' | 'admin'>(…)`, a
+ * misspelt role or scope does not compile.
  *
  * @throws Problem `option-invalid`, `option-unknown`.
  * @example
