@@ -158,6 +158,29 @@ test('our own client: DPoP, and the issuer’s nonces', async () => {
   assert.ok('jkt' in (jose.decodeJwt(token.revealText())['cnf'] as object))
 })
 
+test('our own client: by certificate', async () => {
+  const source = createTokenSource({
+    tokenEndpoint: `${url}/token`,
+    clientId: 'certified',
+    authentication: 'tls_client_auth',
+    audience,
+    fetch: certifiedFetch,
+  })
+  const { secret: token } = await source.token()
+  assert.deepEqual(jose.decodeJwt(token.revealText())['cnf'], { 'x5t#S256': thumbprint })
+  const without = createTokenSource({
+    tokenEndpoint: `${url}/token`,
+    clientId: 'certified',
+    authentication: 'tls_client_auth',
+    audience,
+    fetch: plainFetch,
+  })
+  await assert.rejects(without.token(), {
+    code: 'token-refused',
+    message: /invalid_client: no client authentication/,
+  })
+})
+
 async function discover(): Promise<oauth.AuthorizationServer> {
   const issuer = new URL(url)
   const options = { algorithm: 'oauth2', [oauth.customFetch]: plainFetch } as const

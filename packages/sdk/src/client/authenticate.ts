@@ -1,5 +1,5 @@
-/** How a client shows a token endpoint who it is (RFC 6749 §2.3.1). */
-export type AuthenticationMethod = 'client_secret_basic' | 'client_secret_post'
+/** How a client shows a token endpoint who it is: by its secret (RFC 6749 §2.3.1), or by the connection (RFC 8705 §2). */
+export type AuthenticationMethod = 'client_secret_basic' | 'client_secret_post' | 'tls_client_auth'
 
 /** The same, or a JWT that speaks for the client (RFC 7521 §4.2). */
 export type ShownBy = AuthenticationMethod | 'assertion'
@@ -21,7 +21,7 @@ export function authenticate(method: ShownBy, clientId: string, secret: string):
 }
 
 export function isAuthenticationMethod(value: unknown): value is AuthenticationMethod {
-  return value === 'client_secret_basic' || value === 'client_secret_post'
+  return value === 'client_secret_basic' || value === 'client_secret_post' || value === 'tls_client_auth'
 }
 
 /**
@@ -70,5 +70,7 @@ const jwtBearer = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 const methods: Readonly<Record<ShownBy, (clientId: string, secret: string) => Authentication>> = {
   client_secret_basic: basic,
   client_secret_post: post,
+  // The certificate is shown by whatever makes the connection.
+  tls_client_auth: (clientId) => ({ headers: {}, fields: { client_id: clientId } }),
   assertion,
 }

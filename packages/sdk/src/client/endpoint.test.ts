@@ -33,6 +33,21 @@ test('the endpoint is found by either kind of metadata, with a path or without',
   }
 })
 
+test('clients with certificates go where the issuer asks for them, if it says so', async () => {
+  const tls = { ...options, method: 'tls_client_auth' } as const
+  const metadata = { issuer: origin, token_endpoint: `${origin}/token` }
+  documents = {
+    '/.well-known/oauth-authorization-server': {
+      ...metadata,
+      mtls_endpoint_aliases: { token_endpoint: 'https://mtls.example/token' },
+    },
+  }
+  assert.equal((await discoverTokenEndpoint(origin, tls)).url, 'https://mtls.example/token')
+  assert.equal((await discoverTokenEndpoint(origin, options)).url, `${origin}/token`)
+  documents = { '/.well-known/oauth-authorization-server': { ...metadata, mtls_endpoint_aliases: {} } }
+  assert.equal((await discoverTokenEndpoint(origin, tls)).url, `${origin}/token`)
+})
+
 test('the method is the issuer’s, unless one is given', async () => {
   const metadata = {
     issuer: origin,

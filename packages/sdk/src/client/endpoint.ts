@@ -31,7 +31,8 @@ export async function discoverTokenEndpoint(
     allowLoopback: isLoopbackHost(new URL(issuer).hostname),
     dangerouslyAllowHttp: options.allowInsecure,
   })
-  const url = metadata['token_endpoint']
+  const url =
+    (options.method === 'tls_client_auth' ? aliasIn(metadata) : undefined) ?? metadata['token_endpoint']
   if (typeof url !== 'string') {
     throw new Problem('fetch-failed', `${issuer}: its metadata names no token_endpoint`, {
       next: 'give tokenEndpoint instead of issuer',
@@ -40,6 +41,14 @@ export async function discoverTokenEndpoint(
   checkSecretUrl(url, 'token_endpoint', options.allowInsecure, 'dangerouslyAllowInsecureIssuer')
   const method = options.method ?? chooseMethod(metadata['token_endpoint_auth_methods_supported'])
   return Object.freeze({ url, method })
+}
+
+/** Where clients with certificates are asked for them, when that is elsewhere (RFC 8705 §5). */
+function aliasIn(metadata: Readonly<Record<string, unknown>>): unknown {
+  const aliases = metadata['mtls_endpoint_aliases']
+  return typeof aliases === 'object' && aliases !== null && Object.hasOwn(aliases, 'token_endpoint')
+    ? (aliases as Record<string, unknown>)['token_endpoint']
+    : undefined
 }
 
 /**

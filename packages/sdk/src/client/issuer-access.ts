@@ -78,7 +78,8 @@ export class IssuerAccess {
 
   async #readSecret(): Promise<string> {
     if (this.#assertion !== undefined) return this.#assertion()
-    const { clientSecret } = this.options
+    const { clientSecret, authentication } = this.options
+    if (authentication === 'tls_client_auth') return ''
     let secret: Secret | string
     try {
       // With no assertion there is a secret: the options were checked.

@@ -178,7 +178,9 @@ function quotable(
   }
   const { headers } = authenticate(endpoint.method, clientId, clientSecret)
   const basic = headers['Authorization']?.slice('Basic '.length)
-  const sent = [clientSecret, encodeURIComponent(clientSecret), ...(basic === undefined ? [] : [basic])]
+  // Nothing was sent by a client that is known by its connection.
+  const secrets = clientSecret === '' ? [] : [clientSecret, encodeURIComponent(clientSecret)]
+  const sent = [...secrets, ...(basic === undefined ? [] : [basic])]
   if (fields['subject_token'] !== undefined) sent.push(fields['subject_token'])
   return sent.some((text) => value.includes(text)) ? undefined : value
 }

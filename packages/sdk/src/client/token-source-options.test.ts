@@ -91,3 +91,27 @@ for (const [changes, code, message] of [
     )
   })
 }
+
+test('by certificate: nothing beside it, and somebody to show it', () => {
+  const byCertificate = {
+    issuer: good.issuer,
+    clientId: 'orders',
+    authentication: 'tls_client_auth',
+  } as const
+  checkOptions({ ...byCertificate, fetch })
+  const code = 'option-invalid'
+  assert.throws(() => checkOptions(byCertificate), {
+    code,
+    message: /needs a fetch that shows the certificate/,
+  })
+  for (const beside of [
+    { clientSecret: 'x' },
+    { privateKey: generateSigningKey('ES256') },
+    { assertionFile: '/x' },
+  ]) {
+    assert.throws(() => checkOptions({ ...byCertificate, fetch, ...beside }), {
+      code,
+      message: /exclude each other/,
+    })
+  }
+})

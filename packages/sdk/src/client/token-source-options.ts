@@ -37,7 +37,10 @@ export type TokenSourceOptions = {
   readonly scopes?: readonly string[]
   /** Narrower than all that is granted; an extension of our issuer. */
   readonly roles?: readonly string[]
-  /** `client_secret_basic`, unless the issuer's metadata has only the other one. */
+  /**
+   * `client_secret_basic`, unless the issuer's metadata has only the other one. `tls_client_auth`: the client is known by its
+   * TLS certificate (RFC 8705), which the `fetch` given must show; then there is no secret.
+   */
   readonly authentication?: AuthenticationMethod
   /**
    * Binds the tokens to a key that is made here and never leaves this process (DPoP, RFC 9449), and shows it in each
@@ -99,13 +102,14 @@ export function checkOptions(options: TokenSourceOptions): void {
     throw invalid(`timeoutMs: expected 1 to ${maxTimeoutMs} ms`)
   }
   if (authentication !== undefined && !isAuthenticationMethod(authentication)) {
-    throw invalid('authentication: expected client_secret_basic or client_secret_post')
+    throw invalid('authentication: expected client_secret_basic, client_secret_post or tls_client_auth')
   }
 }
 
 /** Exactly one thing to show; a forgotten variable must not make another one count. */
 function checkCredential(options: TokenSourceOptions): void {
   const { clientSecret, privateKey, assertionFile, authentication, issuer } = options
+  if (authentication === 'tls_client_auth') return checkCertificate(options)
   const given = ['clientSecret', 'privateKey', 'assertionFile'].filter((name) => Object.hasOwn(options, name))
   if (given.length > 1) throw invalid(`${given.join(' and ')} exclude each other`, 'give one of them')
   if (given[0] === 'privateKey') {
@@ -124,6 +128,19 @@ function checkCredential(options: TokenSourceOptions): void {
   }
   if (authentication !== undefined && given[0] !== 'clientSecret') {
     throw invalid('authentication: is for clients with a secret')
+  }
+}
+
+/** The platform's fetch has no certificate to show, and a secret beside it would be another way to be known. */
+function checkCertificate(options: TokenSourceOptions): void {
+  const beside = ['clientSecret', 'privateKey', 'assertionFile'].find((name) => Object.hasOwn(options, name))
+  if (beside !== undefined)
+    throw invalid(`${beside} and tls_client_auth exclude each other`, 'give one of them')
+  if (typeof options.fetch !== 'function') {
+    throw invalid(
+      'tls_client_auth needs a fetch that shows the certificate',
+      'such as undici’s with an Agent of its own',
+    )
   }
 }
 
