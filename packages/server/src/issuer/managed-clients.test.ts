@@ -103,6 +103,20 @@ test('when the store cannot be read nobody is taken for what they were for ever'
   await clients.close()
 })
 
+test('clients with equal settings share what they may, until the trust file is another one', async () => {
+  const store = createMemoryStore()
+  for (const id of ['c1', 'c2']) await put(store, id, { settings: { may: { stock: {} } } })
+  await put(store, 'c3', { settings: { may: { billing: {} } } })
+  const { clients } = await open(store)
+  const [one, two, three] = ['c1', 'c2', 'c3'].map((id) => clients.find(id, 0)?.client)
+  assert.equal(one?.may, two?.may)
+  assert.notEqual(one?.may, three?.may)
+  assert.deepEqual([one?.id, two?.id, three?.id], ['c1', 'c2', 'c3'])
+  clients.replace({ ...trust, services: new Map() })
+  assert.deepEqual(clients.find('c2', 0)?.client.may, [])
+  await clients.close()
+})
+
 test('a store that is down at the start is a Problem', async () => {
   const store = createMemoryStore()
   await store.close()

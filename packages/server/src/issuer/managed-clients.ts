@@ -4,6 +4,7 @@ import type { Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
 import { adminService, adminServiceName } from '../trust/admin-service.ts'
 import { readClientSettings, withoutUnknown } from '../trust/managed-client.ts'
+import type { ClientSettings } from '../trust/managed-client.ts'
 import type { Client, Service, Trust } from '../trust/trust.ts'
 import { padDigests } from './client-auth.ts'
 import { readManaged } from './managed-client.ts'
@@ -37,7 +38,10 @@ export type FoundClient<Rules> = {
 export type ManagedClientsOptions<Rules> = {
   readonly store: Pick<Store, 'readClientChanges'>
   readonly trust: Trust
-  /** What is worked out once for a client: when it first asks for a token, since most do not for a long time. */
+  /**
+   * What is worked out once for a client: when it first asks for a token, since most do not for a long time. Clients with
+   * equal settings have the very same `may`.
+   */
   readonly compile: (client: Client, trust: Trust) => Rules
   readonly clock: Clock
   readonly log: Log
@@ -61,6 +65,7 @@ export async function openManagedClients<Rules>(
 ): Promise<ManagedClients<Rules>> {
   const { store, compile, clock, log, refreshSeconds = 2, staleAfterSeconds = 300 } = options
   const entries = new Map<string, Entry<Rules>>()
+  const known = new Map<string, Client>()
   let { trust } = options
   let services = servicesOf(trust)
   let version = 0
@@ -106,15 +111,27 @@ export async function openManagedClients<Rules>(
   }, refreshSeconds * 1000)
   timer.unref()
 
+  /** Most clients are like many others, and reading settings is most of the work. */
+  const readSettings = (id: string, settings: ClientSettings): Client | undefined => {
+    const text = JSON.stringify(settings)
+    let like = known.get(text)
+    if (like === undefined) {
+      const reading = readClientSettings(id, withoutUnknown(settings, services), services)
+      if (reading.kind === 'mistakes') {
+        log.error('clients.unusable', { client: id, detail: reading.mistakes[0]?.message })
+        return undefined
+      }
+      like = reading.client
+      known.set(text, like)
+      if (known.size > rememberedSettings) known.delete(known.keys().next().value as string)
+    }
+    return { ...like, id }
+  }
   const open = (id: string, { settings }: Entry<Rules>): FoundClient<Rules> | 'nobody' => {
     const managed = readManaged({ id, revision: 0, settings })
     if (managed.disabled) return 'nobody'
-    const reading = readClientSettings(id, withoutUnknown(managed.settings, services), services)
-    if (reading.kind === 'mistakes') {
-      log.error('clients.unusable', { client: id, detail: reading.mistakes[0]?.message })
-      return 'nobody'
-    }
-    const { client } = reading
+    const client = readSettings(id, managed.settings)
+    if (client === undefined) return 'nobody'
     const digests = managed.secrets.map(({ digest }) => Buffer.from(digest, 'base64url'))
     return { client, digests: padDigests(digests), rules: compile(client, trust) }
   }
@@ -148,6 +165,7 @@ export async function openManagedClients<Rules>(
     replace(next) {
       trust = next
       services = servicesOf(next)
+      known.clear()
       for (const [id, entry] of entries) {
         entry.found = undefined
         if (next.clients.has(id)) warnOfDeclared(id)
@@ -175,3 +193,4 @@ type Entry<Rules> = {
 }
 
 const pageSize = 1000
+const rememberedSettings = 1000

@@ -97,13 +97,40 @@ export async function openTokenRules(options: TokenRulesOptions): Promise<OpenTo
       }),
     }
   }
+  // Clients with equal settings share what they may; with a hundred thousand of them that is most of the memory.
+  const shared = new WeakMap<Client['may'], ClientCredentials>()
+  const likeOthers = (client: Client, trust: Trust): ClientCredentials => {
+    const known = shared.get(client.may)
+    if (known !== undefined) return known
+    const grant = createClientCredentials([{ ...client, id: 'one of many' }], servicesOf(trust))
+    const ofAnyId: ClientCredentials = (_id, form) => grant('one of many', form)
+    shared.set(client.may, ofAnyId)
+    return ofAnyId
+  }
   const managed = await openManagedClients<ClientRules>({
     store,
     trust: options.trust,
-    compile: (client, trust) => ({
-      assertions: assertionsOf([client]),
-      ...grantsOf(new Map([[client.id, client]]), trust),
-    }),
+    compile: (client, trust) => {
+      let assertions: AssertionAuth | undefined
+      let others: Omit<ClientRules, 'assertions'> | undefined
+      const grants = (): Omit<ClientRules, 'assertions'> =>
+        (others ??= grantsOf(new Map([[client.id, client]]), trust))
+      return {
+        get assertions() {
+          return (assertions ??= assertionsOf([client]))
+        },
+        clientCredentials: likeOthers(client, trust),
+        get tokenExchange() {
+          return grants().tokenExchange
+        },
+        get jwtBearer() {
+          return grants().jwtBearer
+        },
+        get transactions() {
+          return grants().transactions
+        },
+      }
+    },
     clock,
     log,
   })
