@@ -28,6 +28,7 @@ const codes: ReadonlyMap<string, number> = new Map([
   ['trust-missing', exitCodes.trust],
   ['trust-invalid', exitCodes.trust],
   ['trust-unusable', exitCodes.trust],
+  ['export-impossible', exitCodes.trust],
   ['nothing-to-serve', exitCodes.trust],
   ['rotation-unsafe', exitCodes.trust],
   ['keys-unavailable', exitCodes.unreachable],

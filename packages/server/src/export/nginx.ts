@@ -13,7 +13,7 @@ import type { Service, Trust } from '../trust/trust.ts'
 export function exportNginx(trust: Trust, listen: string): string {
   const endpoint = trust.gateway?.authz?.find(({ proxy }) => proxy === 'nginx')
   if (endpoint === undefined) {
-    throw new Problem('export-impossible', `${trust.file}: nginx has nobody to ask`, {
+    throw new Problem('export-impossible', 'gateway.authz: nginx has nobody to ask', {
       next: 'write `authz: { nginx: { listen: 127.0.0.1:9002 } }` in gateway',
     })
   }
