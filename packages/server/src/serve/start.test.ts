@@ -40,6 +40,28 @@ test('issuer and gateway from one file: a token from one opens the other, with n
   assert.equal((await ask(servers, '/billing/invoices')).status, 401)
 })
 
+test('decision endpoints for other proxies listen each at its own address, and nowhere after closing', async () => {
+  const line =
+    'gateway: { listen: 127.0.0.1:0, authz: { nginx: { listen: 127.0.0.1:0 }, envoyGrpc: { listen: 127.0.0.1:0 } } }'
+  const servers = await startServers({
+    trust: trustFrom(file.replace(/^gateway.*$/m, line)),
+    drainMs: 200,
+  })
+  const { nginx, envoyGrpc } = servers.addresses.authz!
+  assert.equal(new Set([nginx!.port, envoyGrpc!.port, servers.addresses.gateway!.port]).size, 3)
+  const inquire = (): Promise<Response> =>
+    fetch(`http://127.0.0.1:${nginx!.port}/authz`, {
+      headers: {
+        'X-Original-Method': 'GET',
+        'X-Original-URI': '/billing/health',
+        'X-Original-Host': 'api.example',
+      },
+    })
+  assert.equal((await inquire()).status, 200)
+  await servers.close()
+  await assert.rejects(inquire())
+})
+
 describe('only one part', () => {
   test('the gateway alone listens at one address', async (t) => {
     const { addresses } = await start(t, { only: 'gateway' })
