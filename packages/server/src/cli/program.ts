@@ -125,6 +125,9 @@ export function createProgram(terminal: Terminal, end: (code: number) => void): 
     .option('--issuer <url>', 'the issuer; the trust file’s unless given')
     .option('--secret-env <name>', 'the environment variable with the client’s secret')
     .option('--secret-file <file>', 'the file with the client’s secret; - is standard input')
+    .option('--key-file <file>', 'the file with the client’s private key, as a JWK')
+    .option('--assertion-file <file>', 'the file with an assertion that the client’s platform has signed')
+    .option('--dpop', 'bind the token to a key that ends with this command: to look at, not to call with')
   command(
     program,
     'inspect [token]',
