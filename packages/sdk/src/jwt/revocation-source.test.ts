@@ -167,7 +167,21 @@ test('a clock that was a day ahead for a moment does not keep the source from be
   stage.issuer.advance(-86_400)
   stage.revoke(token)
   stage.issuer.advance(10)
+  await stage.verifier.verify(token)
+  await settled()
   assert.equal((await stage.verifier.verify(token)).kind, 'denied')
+})
+
+test('whoever always waits for the verdict does not wait for the source either', async () => {
+  const stage = new Stage({ everySeconds: 10 })
+  const token = stage.issuer.token()
+  await stage.verifier.verify(token)
+  let answer = (): void => {}
+  stage.answer = () => new Promise((resolve) => (answer = () => resolve(undefined)))
+  stage.issuer.advance(10)
+  assert.equal((await stage.verifier.verify(token)).kind, 'verified')
+  assert.equal(stage.asked, 2)
+  answer()
 })
 
 test('an event’s reader that throws changes nothing', async () => {

@@ -117,7 +117,10 @@ class TokenVerifier implements Verifier {
 
   async verify(token: string): Promise<Verification> {
     for (let loads = 0; ; loads++) {
-      if (this.#revocations !== undefined) await this.#revocations.load(this.#clock())
+      if (this.#revocations !== undefined) {
+        const nowMs = this.#clock()
+        if (!this.#revocations.usable(nowMs)) await this.#revocations.load(nowMs)
+      }
       const verification = this.verifyNow(token)
       if (verification !== undefined) return verification
       // A first load may have joined a fetch that began before the key was published; a second one has not.
