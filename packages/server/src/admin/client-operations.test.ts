@@ -144,6 +144,14 @@ describe('nobody gets more of the admin API by it than they have', () => {
   })
 })
 
+test('an id that none can have is asked of no store', async (t) => {
+  const stand = await start(t)
+  for (const id of ['a%00b', '%F0%9F%94%91', 'x'.repeat(129), 'a%20b']) {
+    const { status } = await stand.ask('GET', `/clients/${id}`)
+    assert.ok(status === 404 || status === 400, `${id} ${status}`)
+  }
+})
+
 test('mistakes are named, all at once, by where they are', async (t) => {
   const stand = await start(t)
   const body = { maay: {}, may: { biling: {}, billing: { roles: ['root'] } } }
