@@ -15,7 +15,13 @@ export function observeProcess(metrics: Metrics): () => void {
     return (user + system) / 1e6
   })
   metrics.gauge('process_resident_memory_bytes', 'Resident memory.', () => process.memoryUsage.rss())
-  metrics.gauge('process_start_time_seconds', 'When the process started, seconds since 1970.', () => started)
+  metrics.gauge(
+    'process_start_time_seconds',
+    'When the process started, seconds since 1970.',
+    () => started,
+    [],
+    'min',
+  )
   metrics.gauge('nodejs_heap_used_bytes', 'Heap in use.', () => process.memoryUsage().heapUsed)
   metrics.gauge(
     'nodejs_eventloop_lag_seconds',
@@ -31,6 +37,7 @@ export function observeProcess(metrics: Metrics): () => void {
       return reading
     },
     ['quantile'],
+    'max',
   )
   const stopCollections = observeCollections(metrics)
   return () => {

@@ -25,12 +25,10 @@ export function createMetrics(): Metrics {
     counter: (name, help, labels = []) => register(new Counter(name, help, labels)),
     histogram: (name, help, labels = [], bounds = secondsBounds) =>
       register(new Histogram(name, help, labels, bounds)),
-    gauge: (name, help, read, labels = []) => void register(new Gauge(name, help, labels, read)),
-    text() {
-      let text = ''
-      for (const family of families.values()) text += family.text()
-      return text
-    },
+    gauge: (name, help, read, labels = [], across = 'sum') =>
+      void register(new Gauge(name, help, labels, read, across)),
+    read: () => [...families.values()].map((family) => family.read()),
+    text: () => metricsText([...families.values()].map((family) => family.read())),
   }
 }
 
@@ -38,10 +36,43 @@ export type Metrics = {
   counter(name: string, help: string, labels?: readonly string[]): Counter
   /** @param bounds upper bounds, ascending; seconds from a millisecond to half a minute unless given */
   histogram(name: string, help: string, labels?: readonly string[], bounds?: readonly number[]): Histogram
-  /** @param read called when somebody looks; label values and a number, for each series; nothing when it fails */
-  gauge(name: string, help: string, read: GaugeReading, labels?: readonly string[]): void
+  /**
+   * @param read called when somebody looks; label values and a number, for each series; nothing when it fails
+   * @param across what the numbers of several processes make together; their sum unless given
+   */
+  gauge(
+    name: string,
+    help: string,
+    read: GaugeReading,
+    labels?: readonly string[],
+    across?: FamilyReading['across'],
+  ): void
+  /** All of them as they are now, to be put together with those of other processes. */
+  read(): FamilyReading[]
   /** All of them, as Prometheus reads it. */
   text(): string
+}
+
+/** The numbers of one name at one moment; plain, so that another process can be told. */
+export type FamilyReading = {
+  readonly name: string
+  readonly help: string
+  readonly type: 'counter' | 'gauge' | 'histogram'
+  /** What the numbers of several processes make together. */
+  readonly across: 'sum' | 'max' | 'min'
+  /** Each with its whole name, `requests_total{route="GET /health"}`, in the order in which they are shown. */
+  readonly numbers: readonly (readonly [series: string, value: number])[]
+}
+
+/** As Prometheus reads it. */
+export function metricsText(families: readonly FamilyReading[]): string {
+  let text = ''
+  for (const { name, help, type, numbers } of families) {
+    const line = help.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')
+    text += `# HELP ${name} ${line}\n# TYPE ${name} ${type}\n`
+    for (const [series, value] of numbers) text += `${series} ${value}\n`
+  }
+  return text
 }
 
 export type GaugeReading = () => number | Iterable<readonly [labelValues: readonly string[], value: number]>
@@ -49,7 +80,7 @@ export type GaugeReading = () => number | Iterable<readonly [labelValues: readon
 /** What `/metrics` answers with. */
 export const metricsContentType = 'text/plain; version=0.0.4; charset=utf-8'
 
-type Family = { readonly name: string; text(): string }
+type Family = { readonly name: string; read(): FamilyReading }
 
 /** Series by label values, each a number; beyond the bound all new ones are one series, `other`. */
 class Series {
@@ -106,12 +137,11 @@ export class Counter {
     this.#values[series]! += amount
   }
 
-  text(): string {
-    let text = head(this.name, this.#help, 'counter')
-    for (const [index, labels] of this.#series.texts.entries()) {
-      text += `${this.name}${labels} ${this.#values[index]}\n`
-    }
-    return text
+  read(): FamilyReading {
+    const numbers = this.#series.texts.map(
+      (labels, index) => [`${this.name}${labels}`, this.#values[index]!] as const,
+    )
+    return { name: this.name, help: this.#help, type: 'counter', across: 'sum', numbers }
   }
 }
 
@@ -146,22 +176,22 @@ export class Histogram {
     this.#cells[start + bounds.length + 1]! += value
   }
 
-  text(): string {
-    let text = head(this.name, this.#help, 'histogram')
+  read(): FamilyReading {
+    const numbers: [string, number][] = []
     for (const [index, labels] of this.#series.texts.entries()) {
       const start = index * this.#width
       const before = labels === '' ? '{' : `${labels.slice(0, -1)},`
       let count = 0
       for (const [cell, bound] of this.#bounds.entries()) {
         count += this.#cells[start + cell]!
-        text += `${this.name}_bucket${before}le="${bound}"} ${count}\n`
+        numbers.push([`${this.name}_bucket${before}le="${bound}"}`, count])
       }
       count += this.#cells[start + this.#bounds.length]!
-      text += `${this.name}_bucket${before}le="+Inf"} ${count}\n`
-      text += `${this.name}_sum${labels} ${this.#cells[start + this.#bounds.length + 1]}\n`
-      text += `${this.name}_count${labels} ${count}\n`
+      numbers.push([`${this.name}_bucket${before}le="+Inf"}`, count])
+      numbers.push([`${this.name}_sum${labels}`, this.#cells[start + this.#bounds.length + 1]!])
+      numbers.push([`${this.name}_count${labels}`, count])
     }
-    return text
+    return { name: this.name, help: this.#help, type: 'histogram', across: 'sum', numbers }
   }
 
   get #width(): number {
@@ -174,30 +204,37 @@ class Gauge {
   readonly #help: string
   readonly #labels: readonly string[]
   readonly #read: GaugeReading
+  readonly #across: FamilyReading['across']
 
-  constructor(name: string, help: string, labels: readonly string[], read: GaugeReading) {
+  constructor(
+    name: string,
+    help: string,
+    labels: readonly string[],
+    read: GaugeReading,
+    across: FamilyReading['across'],
+  ) {
     this.name = name
     this.#help = help
     this.#labels = labels
     this.#read = read
+    this.#across = across
   }
 
-  text(): string {
-    // What somebody else counts is a counter, although it is read like a gauge.
-    let text = head(this.name, this.#help, this.name.endsWith('_total') ? 'counter' : 'gauge')
+  read(): FamilyReading {
+    const numbers: [string, number][] = []
     try {
       const reading = this.#read()
       const all = typeof reading === 'number' ? ([[[], reading]] as const) : reading
-      for (const [values, value] of all) text += `${this.name}${labelText(this.#labels, values)} ${value}\n`
+      for (const [values, value] of all) {
+        numbers.push([`${this.name}${labelText(this.#labels, values)}`, value])
+      }
     } catch {
       // One number that cannot be had must not hide all the others; its absence is what alerts look for.
     }
-    return text
+    // What somebody else counts is a counter, although it is read like a gauge.
+    const type = this.name.endsWith('_total') ? 'counter' : 'gauge'
+    return { name: this.name, help: this.#help, type, across: this.#across, numbers }
   }
-}
-
-function head(name: string, help: string, type: string): string {
-  return `# HELP ${name} ${help.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')}\n# TYPE ${name} ${type}\n`
 }
 
 function labelText(labels: readonly string[], values: readonly string[]): string {
