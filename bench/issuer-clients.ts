@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { managedText } from '../packages/server/src/issuer/managed-client.ts'
+import { managedText } from '../packages/server/src/issuer/clients/managed-client.ts'
 import type { Store } from '../packages/server/src/store/store.ts'
 
 /** The secret of the managed client of this number; known to the bench only. */

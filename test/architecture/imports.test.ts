@@ -75,7 +75,7 @@ test('relative imports name a .ts file', () => {
 
 type Room = { readonly pkg: string; readonly room: string }
 
-/** `packages/server/src/issuer/mint.ts` → the room "issuer" of "server"; a door or other file at the top: room "". */
+/** `packages/server/src/issuer/token/mint.ts` → the room "issuer" of "server"; a door or other file at the top: room "". */
 function roomOf(path: string): Room {
   const [, pkg = '', , ...rest] = path.split('/')
   return { pkg, room: rest.length > 1 ? rest[0]! : '' }
@@ -109,14 +109,16 @@ const rooms: Record<string, Record<string, readonly string[]>> = {
     testing: ['core', 'jwt', 'policy', 'guard'],
   },
   server: {
-    trust: [],
+    net: ['trust/trust.ts'],
     metrics: [],
+    tracing: ['metrics'],
+    trust: ['net'],
     store: ['trust/trust.ts', 'metrics'],
-    issuer: ['trust', 'metrics', 'store/store.ts'],
-    gateway: ['trust', 'metrics'],
+    issuer: ['trust', 'net', 'metrics', 'tracing', 'store/store.ts'],
+    gateway: ['trust', 'net', 'metrics', 'tracing'],
     admin: ['trust', 'issuer', 'store/store.ts'],
-    export: ['trust', 'gateway/identity.ts'],
-    serve: ['trust', 'metrics', 'store', 'issuer', 'admin', 'gateway'],
+    export: ['trust', 'gateway/decision/identity.ts'],
+    serve: ['trust', 'net', 'metrics', 'tracing', 'store', 'issuer', 'admin', 'gateway'],
     demo: ['trust', 'serve'],
     cli: ['trust', 'store', 'issuer', 'admin', 'gateway', 'serve', 'demo', 'export'],
   },

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
-import type { GatewayLimits } from '../../packages/server/src/gateway/limits.ts'
+import type { GatewayLimits } from '../../packages/server/src/gateway/front/limits.ts'
 import { ask, get, okReply, openStand, openUpstream, RawClient, until } from '../gateway/stand.ts'
 import type { Script, ScriptedUpstream, Stand } from '../gateway/stand.ts'
 

@@ -336,7 +336,7 @@ services:
     roles: [reader]
     upstream: http://127.0.0.1:${port}
     at: /billing
-    bind: any
+    bind: "any"
     routes:
       GET /invoices/{id}: { roles: reader }
 clients:

@@ -8,7 +8,7 @@ import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { ask, bearer, get, okReply, openStand, openUpstream, RawClient, until } from '../gateway/stand.ts'
 import type { Script, ScriptedUpstream, Stand } from '../gateway/stand.ts'
-import type { GatewayLimits } from '../../packages/server/src/gateway/limits.ts'
+import type { GatewayLimits } from '../../packages/server/src/gateway/front/limits.ts'
 
 setFlagsFromString('--expose_gc')
 const collect = runInNewContext('gc') as () => void

@@ -2,7 +2,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createIssuer } from '../../packages/server/src/issuer/issuer.ts'
-import { issuerServerOptions, protectServer } from '../../packages/server/src/issuer/server-options.ts'
+import { issuerServerOptions, protectServer } from '../../packages/server/src/issuer/http/server-options.ts'
 import { createMemoryStore } from '../../packages/server/src/store/memory.ts'
 import { settings, trust } from '../issuer/fixture.ts'
 

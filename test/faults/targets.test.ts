@@ -4,7 +4,7 @@ import type { TestContext } from 'node:test'
 import { ask, bearer, get, okReply, openStand, openUpstream, poolOf, until } from '../gateway/stand.ts'
 import type { RawReply, Script, ScriptedUpstream, Stand } from '../gateway/stand.ts'
 import type { UpstreamSettings } from '../../packages/server/src/trust/trust.ts'
-import type { GatewayLimits } from '../../packages/server/src/gateway/limits.ts'
+import type { GatewayLimits } from '../../packages/server/src/gateway/front/limits.ts'
 
 const bad: Readonly<Record<string, Script | 'gone'>> = {
   'nobody listens': 'gone',

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { identityHeaders, identityNames } from '../../packages/server/src/gateway/identity.ts'
+import { identityHeaders, identityNames } from '../../packages/server/src/gateway/decision/identity.ts'
 import { readTrust } from '../../packages/server/src/trust/read.ts'
-import { readLimits } from '../../packages/server/src/gateway/limits.ts'
+import { readLimits } from '../../packages/server/src/gateway/front/limits.ts'
 
 const issuer = "issuer: { url: http://localhost:8080, listen: 127.0.0.1:8080, store: 'memory:' }\n"
 const page = readFileSync(new URL('../../docs/gateway.md', import.meta.url), 'utf8')

@@ -3,10 +3,10 @@ import { connect, createServer } from 'node:net'
 import type { AddressInfo, Server, Socket } from 'node:net'
 import { createKeySet, createSigner, generateSigningKey, verificationKey } from '@countersign/sdk/jwt'
 import type { SigningKey } from '@countersign/sdk/jwt'
-import type { DecisionRecord } from '../../packages/server/src/gateway/decision.ts'
+import type { DecisionRecord } from '../../packages/server/src/gateway/decision/decision.ts'
 import { createGateway } from '../../packages/server/src/gateway/gateway.ts'
 import type { Gateway, GatewayOptions } from '../../packages/server/src/gateway/gateway.ts'
-import type { GatewayLimits } from '../../packages/server/src/gateway/limits.ts'
+import type { GatewayLimits } from '../../packages/server/src/gateway/front/limits.ts'
 import type {
   AuthzSettings,
   Route,

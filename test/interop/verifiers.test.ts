@@ -1,7 +1,7 @@
 /** Other people's verifiers, and ours, across a rotation of keys. */
 import assert from 'node:assert/strict'
 import { mock, test } from 'node:test'
-import { rotationTiming } from '../../packages/server/src/issuer/rotation-timing.ts'
+import { rotationTiming } from '../../packages/server/src/issuer/keys/rotation-timing.ts'
 import { ordersSecret, startIssuer } from '../issuer/fixture.ts'
 import { independentVerifiers } from '../issuer/verifiers.ts'
 

@@ -7,7 +7,7 @@ import { createMemoryStore } from '../../packages/server/src/store/memory.ts'
 import type { Client, IssuerSettings, Service, Trust } from '../../packages/server/src/trust/trust.ts'
 import { createIssuer } from '../../packages/server/src/issuer/issuer.ts'
 import type { Issuer, IssuerOptions } from '../../packages/server/src/issuer/issuer.ts'
-import { issuerServerOptions, protectServer } from '../../packages/server/src/issuer/server-options.ts'
+import { issuerServerOptions, protectServer } from '../../packages/server/src/issuer/http/server-options.ts'
 
 export type Fixture = {
   readonly issuer: Issuer

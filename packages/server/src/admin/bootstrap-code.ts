@@ -1,6 +1,6 @@
 import { hash, timingSafeEqual } from 'node:crypto'
 import { chmodSync, rmSync, writeFileSync } from 'node:fs'
-import { letters } from '../issuer/managed-client.ts'
+import { letters } from '../issuer/clients/managed-client.ts'
 import type { Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
 import { adminServiceName } from '../trust/admin-service.ts'

@@ -1,5 +1,5 @@
 import { auditEntry } from '../issuer/audit.ts'
-import { managedText, mintClientId, mintSecret } from '../issuer/managed-client.ts'
+import { managedText, mintClientId, mintSecret } from '../issuer/clients/managed-client.ts'
 import { adminScopes, adminServiceName } from '../trust/admin-service.ts'
 import { problem } from './operation.ts'
 import type { AdminOperation } from './operation.ts'

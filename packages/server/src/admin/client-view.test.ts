@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { mintSecret } from '../issuer/managed-client.ts'
+import { mintSecret } from '../issuer/clients/managed-client.ts'
 import { clientBodySchema, clientView } from './client-view.ts'
 
 test('a client is shown as the trust file would have it, and of a secret only its name', () => {

@@ -1,4 +1,4 @@
-import type { ManagedClient } from '../issuer/managed-client.ts'
+import type { ManagedClient } from '../issuer/clients/managed-client.ts'
 import { clientsSection } from '../trust/client-section.ts'
 import type { JsonSchema } from '../trust/shape.ts'
 import type { ClientSettings } from '../trust/managed-client.ts'

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
 import { parseStrictJson } from '@countersign/sdk/core'
 import type { StrictJson } from '@countersign/sdk/core'
-import { readBody } from '../issuer/body.ts'
+import { readBody } from '../issuer/http/body.ts'
 import { problem } from './operation.ts'
 import type { AdminOperation, AdminReply, AdminRequest } from './operation.ts'
 

@@ -1,5 +1,5 @@
 import { auditEntry } from '../issuer/audit.ts'
-import type { Revocable } from '../issuer/revoke.ts'
+import type { Revocable } from '../issuer/revocation/revoke.ts'
 import type { RevocationRecord } from '../store/store.ts'
 import type { JsonSchema } from '../trust/shape.ts'
 import { timeText } from './client-view.ts'

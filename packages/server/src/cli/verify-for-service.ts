@@ -4,7 +4,7 @@ import { createVerifier } from '@countersign/sdk/jwt'
 import type { TrustedIssuerOptions, VerifiedToken } from '@countersign/sdk/jwt'
 import { readPrincipal } from '@countersign/sdk/policy'
 import type { Principal } from '@countersign/sdk/policy'
-import { KeySets } from '../gateway/key-sets.ts'
+import { KeySets } from '../gateway/decision/key-sets.ts'
 import { silentLog } from '../log.ts'
 import type { Service, Trust } from '../trust/trust.ts'
 

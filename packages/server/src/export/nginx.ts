@@ -1,5 +1,5 @@
 import { Problem } from '@countersign/sdk/core'
-import { identityNames } from '../gateway/identity.ts'
+import { identityNames } from '../gateway/decision/identity.ts'
 import type { Service, Trust } from '../trust/trust.ts'
 
 /**

@@ -1,12 +1,12 @@
 import type { Clock } from '@countersign/sdk/core'
-import type { TrustedProxies } from '../address.ts'
-import type { DecisionRecord } from './decision.ts'
-import type { FailureLog } from './failure-log.ts'
+import type { TrustedProxies } from '../net/address.ts'
+import type { DecisionRecord } from './decision/decision.ts'
+import type { FailureLog } from './upstream/failure-log.ts'
 import type { GatewayObserver } from './gateway-metrics.ts'
-import type { GatewayLimits } from './limits.ts'
+import type { GatewayLimits } from './front/limits.ts'
 import type { Log } from '../log.ts'
-import type { Routing } from './routes.ts'
-import type { Ticker } from './ticker.ts'
+import type { Routing } from './decision/routes.ts'
+import type { Ticker } from './front/ticker.ts'
 
 /** What serving a request needs of the gateway it belongs to. */
 export type GatewayState = {

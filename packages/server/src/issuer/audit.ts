@@ -1,5 +1,5 @@
 import type { AuditEntry } from '../store/store.ts'
-import { asciiJson } from './reply.ts'
+import { asciiJson } from './http/reply.ts'
 
 export type AuditFacts = {
   readonly nowMs: number

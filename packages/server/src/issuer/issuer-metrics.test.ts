@@ -5,10 +5,10 @@ import type { AddressInfo } from 'node:net'
 import { connect } from 'node:net'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
-import type { AccessEntry } from '../access-log.ts'
+import type { AccessEntry } from '../tracing/access-log.ts'
 import { createMetrics } from '../metrics/registry.ts'
 import { observeIssuer } from './issuer-metrics.ts'
-import { send } from './reply.ts'
+import { send } from './http/reply.ts'
 
 const nowMs = Date.UTC(2026, 10, 22)
 

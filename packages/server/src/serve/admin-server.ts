@@ -2,7 +2,7 @@ import { createServer } from 'node:http'
 import type { Server } from 'node:http'
 import { createAdminApi } from '../admin/admin-api.ts'
 import type { AdminApiOptions } from '../admin/admin-api.ts'
-import { issuerServerOptions, protectServer } from '../issuer/server-options.ts'
+import { issuerServerOptions, protectServer } from '../issuer/http/server-options.ts'
 import type { Trust } from '../trust/trust.ts'
 import { drain } from './listen.ts'
 

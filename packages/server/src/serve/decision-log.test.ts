@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { DecisionRecord } from '../gateway/decision.ts'
+import type { DecisionRecord } from '../gateway/decision/decision.ts'
 import { createLog, logFields } from './log.ts'
 import { logDecision } from './decision-log.ts'
 

@@ -1,4 +1,4 @@
-import type { DecisionRecord } from '../gateway/decision.ts'
+import type { DecisionRecord } from '../gateway/decision/decision.ts'
 import type { Log } from '../log.ts'
 
 /**

@@ -1,9 +1,9 @@
 import { createServer } from 'node:http'
 import type { RequestListener, Server } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
-import { issuerServerOptions, protectServer } from '../issuer/server-options.ts'
+import { issuerServerOptions, protectServer } from '../issuer/http/server-options.ts'
 import type { Log } from '../log.ts'
-import { createTlsListener } from '../tls-listener.ts'
+import { createTlsListener } from '../net/tls-listener.ts'
 import type { IssuerSettings } from '../trust/trust.ts'
 
 /**

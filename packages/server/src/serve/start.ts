@@ -1,10 +1,10 @@
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
 import { Problem, refuseUnknownOptions, systemClock } from '@countersign/sdk/core'
 import type { Clock } from '@countersign/sdk/core'
-import { createAccessLog } from '../access-log.ts'
+import { createAccessLog } from '../tracing/access-log.ts'
 import { createGateway } from '../gateway/gateway.ts'
 import type { Gateway } from '../gateway/gateway.ts'
-import type { OwnIssuer } from '../gateway/key-sets.ts'
+import type { OwnIssuer } from '../gateway/decision/key-sets.ts'
 import { observeIssuer } from '../issuer/issuer-metrics.ts'
 import { createIssuer } from '../issuer/issuer.ts'
 import type { Issuer } from '../issuer/issuer.ts'
@@ -13,7 +13,7 @@ import { createMetrics } from '../metrics/registry.ts'
 import { silentLog } from '../log.ts'
 import type { Log } from '../log.ts'
 import { measuredStore } from '../store/measured.ts'
-import type { Tracing } from '../tracing.ts'
+import type { Tracing } from '../tracing/tracing.ts'
 import { openStore } from '../store/open.ts'
 import type { Store } from '../store/store.ts'
 import type { AuthzProxy, ListenAddress, Trust } from '../trust/trust.ts'
@@ -301,7 +301,7 @@ function ownIssuer(issuer: string, { issuer: { keySet, revocations } }: IssuerSe
 /** An SDK that was loaded before us leaves its mark there; without one, the API for spans is not even loaded. */
 async function tracingIfAny(): Promise<Tracing | undefined> {
   if (!(Symbol.for('opentelemetry.js.api.1') in globalThis)) return undefined
-  return (await import('../tracing.ts')).openTracing()
+  return (await import('../tracing/tracing.ts')).openTracing()
 }
 
 function checkParts(trust: Trust, only: ServerPart | undefined): void {

@@ -104,11 +104,11 @@ export type RingSnapshot = {
   readonly keys: readonly KeyRecord[]
 }
 
-/** One key of the ring as it is kept. What state it is in follows from these times and the clock (issuer/rotate.ts). */
+/** One key of the ring as it is kept. What state it is in follows from these times and the clock (issuer/keys/rotate.ts). */
 export type KeyRecord = {
   readonly keyId: string
   readonly algorithm: string
-  /** The private key as issuer/key-seal.ts sealed it; undefined once retired, when nothing may be left to steal. */
+  /** The private key as issuer/keys/key-seal.ts sealed it; undefined once retired, when nothing may be left to steal. */
   readonly sealedKey: string | undefined
   /** When it was first published in the key set, milliseconds since the epoch. */
   readonly announcedAtMs: number
@@ -134,7 +134,7 @@ export type ClientDraft = {
   readonly request: string | undefined
   /** A removed client stays as an empty mark: other replicas learn of it, and its id is never given again. */
   readonly removed: boolean
-  /** Everything else about it as JSON (issuer/managed-client.ts); the store does not look into it. */
+  /** Everything else about it as JSON (issuer/clients/managed-client.ts); the store does not look into it. */
   readonly settings: string
 }
 

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import { readDistinguishedName } from '../certificate-names.ts'
+import { readDistinguishedName } from '../net/certificate-names.ts'
 import { kindText, mistake, shown } from './reading.ts'
 import { fields, oneOrMany, optional, text } from './shape.ts'
 import type { Shape, Wrong } from './shape.ts'

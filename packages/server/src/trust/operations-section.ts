@@ -1,4 +1,4 @@
-import { readNetwork } from '../address.ts'
+import { readNetwork } from '../net/address.ts'
 import { mistake, shown } from './reading.ts'
 import type { Located, Reading } from './reading.ts'
 import { fields, list, located, optional, text } from './shape.ts'

@@ -36,7 +36,7 @@ export async function run(
 /** What only the parts themselves can tell: whether the numbers of a rotation fit together. */
 async function checkWorks({ issuer }: Trust): Promise<void> {
   if (issuer === undefined) return
-  const { rotationTiming } = await import('../../issuer/rotation-timing.ts')
+  const { rotationTiming } = await import('../../issuer/keys/rotation-timing.ts')
   rotationTiming({
     rotateEverySeconds: issuer.keys.rotateEverySeconds,
     tokenLifetimeSeconds: issuer.tokens.lifetimeSeconds,

@@ -2,7 +2,7 @@ import { deny, Problem } from '@countersign/sdk/core'
 import type { Denial } from '@countersign/sdk/core'
 import { canonicalPath, denialWire } from '@countersign/sdk/policy'
 import type { Explanation, Principal, Requirement } from '@countersign/sdk/policy'
-import { conditionFacts } from '../../gateway/condition-facts.ts'
+import { conditionFacts } from '../../gateway/decision/condition-facts.ts'
 import { compileCondition } from '../../trust/condition.ts'
 import {
   conditionCheck,

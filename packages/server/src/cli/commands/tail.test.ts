@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { createLog } from '../../serve/log.ts'
 import { logDecision } from '../../serve/decision-log.ts'
-import type { DecisionRecord } from '../../gateway/decision.ts'
+import type { DecisionRecord } from '../../gateway/decision/decision.ts'
 import { playSession } from '../../../../../test/cli/session.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'countersign-tail-'))

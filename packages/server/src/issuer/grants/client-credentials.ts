@@ -1,7 +1,7 @@
 import type { Client, Service } from '../../trust/trust.ts'
-import type { Form } from '../form.ts'
-import { isRefusal, refuse } from '../refusal.ts'
-import type { Refusal } from '../refusal.ts'
+import type { Form } from '../http/form.ts'
+import { isRefusal, refuse } from '../http/refusal.ts'
+import type { Refusal } from '../http/refusal.ts'
 import { chooseTarget, compileRights, narrow } from './rights.ts'
 import type { Granted } from './rights.ts'
 

@@ -1,7 +1,7 @@
 import type { Client, Service } from '../../trust/trust.ts'
-import type { Form } from '../form.ts'
-import { refuse } from '../refusal.ts'
-import type { Refusal } from '../refusal.ts'
+import type { Form } from '../http/form.ts'
+import { refuse } from '../http/refusal.ts'
+import type { Refusal } from '../http/refusal.ts'
 import type { Delegation } from './delegation.ts'
 import type { TransactionClaims } from './transactions.ts'
 

@@ -8,7 +8,7 @@ import {
   verificationKey,
 } from '@countersign/sdk/jwt'
 import { silentLog } from '../../log.ts'
-import { createRemoteKeys } from '../remote-keys.ts'
+import { createRemoteKeys } from '../clients/remote-keys.ts'
 import { createShownTokens } from './subject-tokens.ts'
 import { caller, chainTrust, login, loginSecret, sign } from '../../../../../test/issuer/exchange.ts'
 

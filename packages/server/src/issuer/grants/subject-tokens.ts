@@ -5,7 +5,7 @@ import type { KeySet, Revocations, TrustedIssuerOptions, VerifiedToken, Verifier
 import { readPrincipal } from '@countersign/sdk/policy'
 import type { Principal } from '@countersign/sdk/policy'
 import type { Client, Service, Trust } from '../../trust/trust.ts'
-import type { RemoteKeys } from '../remote-keys.ts'
+import type { RemoteKeys } from '../clients/remote-keys.ts'
 
 /** A token somebody showed, and who it speaks of. */
 export type ShownToken = {

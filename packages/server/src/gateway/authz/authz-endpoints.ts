@@ -1,0 +1,30 @@
+import type { Server } from 'node:net'
+import { createAuthz } from './authz.ts'
+import { createGrpcAuthz } from './authz-grpc.ts'
+import { createFrontServer } from '../front/listen.ts'
+import type { GatewayState } from '../gateway-state.ts'
+import type { AuthzSettings } from '../../trust/trust.ts'
+
+/** A place where another proxy asks what we would decide. */
+export type AuthzEndpoint = {
+  readonly settings: AuthzSettings
+  /** Not listening yet. */
+  readonly server: Server
+  /** Lets what is at hand come to its end for as long as the limits allow. */
+  close(): Promise<void>
+}
+
+/** The decision endpoints of `gateway.authz`. */
+export function createAuthzEndpoints(
+  gateway: GatewayState,
+  settings: readonly AuthzSettings[] = [],
+): readonly AuthzEndpoint[] {
+  return settings.map((one) => {
+    if (one.proxy === 'envoyGrpc') {
+      const { server, close } = createGrpcAuthz(gateway, one)
+      return { settings: one, server, close: () => close(gateway.limits.drainMs) }
+    }
+    const { server, close } = createFrontServer(gateway.limits, createAuthz(gateway, one))
+    return { settings: one, server, close }
+  })
+}

@@ -1,0 +1,168 @@
+import { isProblem, Problem } from '@countersign/sdk/core'
+import { addressKey } from '../../net/address.ts'
+import { createTokenBuckets } from '../../token-bucket.ts'
+import type { TokenBuckets } from '../../token-bucket.ts'
+import { compileCondition } from '../../trust/condition.ts'
+import type { Condition, ConditionFacts } from '../../trust/condition.ts'
+import type { RateLimit, Route } from '../../trust/trust.ts'
+import type { Outcome } from './check.ts'
+import type { Asked } from './decide.ts'
+import { conditionFacts } from './condition-facts.ts'
+
+/** What a route asks for beyond a policy. Most have nothing of it, and pay nothing for it. */
+export type RouteRules = {
+  readonly condition: Condition | undefined
+  readonly limits: readonly Limit[]
+  readonly dryRun: boolean
+}
+
+/** One rate, and how much of it each caller has used. */
+export type Limit = {
+  readonly rate: RateLimit
+  /** By client or subject, once a token was good. */
+  readonly callers: TokenBuckets
+  /** By address where nobody is asked who they are. Apart, so that strangers cannot crowd out those who are known. */
+  readonly addresses: TokenBuckets
+}
+
+export function createLimit(rate: RateLimit): Limit {
+  return { rate, callers: createTokenBuckets(rate), addresses: createTokenBuckets(rate) }
+}
+
+/** @param ofService the limit all routes of the service share */
+export function compileRules(
+  { limit, when, dryRun = false }: Route,
+  ofService: Limit | undefined,
+): RouteRules | undefined {
+  if (limit === undefined && when === undefined && !dryRun && ofService === undefined) return undefined
+  const limits = limit === undefined ? [] : [createLimit(limit)]
+  if (ofService !== undefined) limits.push(ofService)
+  return { condition: when === undefined ? undefined : condition(when), limits, dryRun }
+}
+
+/** @param address the client's, as far as it is known */
+export function applyRules(
+  rules: RouteRules,
+  asked: Asked,
+  request: RuledRequest,
+  outcome: Outcome | Promise<Outcome>,
+  nowMs: number,
+): Outcome | Promise<Outcome> {
+  if (outcome instanceof Promise) {
+    const later = outcome.then((fetched) => ruled(rules, asked, request, fetched, nowMs))
+    return rules.dryRun ? later.catch(withoutKeys) : later
+  }
+  return ruled(rules, asked, request, outcome, nowMs)
+}
+
+/** What of a request the rules look at. */
+export type RuledRequest = {
+  readonly method: string
+  readonly hostName: string | undefined
+  readonly address: string
+}
+
+function ruled(
+  rules: RouteRules,
+  asked: Asked,
+  request: RuledRequest,
+  checked: Outcome,
+  nowMs: number,
+): Outcome {
+  const outcome = afterCondition(rules, asked, request, checked)
+  const limited = 'reason' in outcome.result ? outcome : afterLimits(rules, request, outcome, nowMs)
+  return rules.dryRun && 'reason' in limited.result ? letPass(asked, limited, limited.result) : limited
+}
+
+/** An error in a condition is a no: what cannot be answered was not answered with yes. */
+function afterCondition(
+  { condition }: RouteRules,
+  asked: Asked,
+  { method, hostName }: RuledRequest,
+  outcome: Outcome,
+): Outcome {
+  if (condition === undefined || 'reason' in outcome.result) return outcome
+  const facts: ConditionFacts = conditionFacts(asked, method, hostName, outcome.result.principal)
+  let detail = 'the condition does not hold'
+  try {
+    if (condition.holds(facts)) return outcome
+  } catch (error) {
+    const why = error instanceof Error ? (error.message.split('\n')[0] ?? '') : ''
+    detail = `the condition cannot be answered: ${why}`
+  }
+  return { token: outcome.token, result: { reason: 'claim-refused', detail } }
+}
+
+/** All that are asked are paid, as if each stood alone; the longest wait is told. */
+function afterLimits(
+  { limits }: RouteRules,
+  { address }: RuledRequest,
+  outcome: Outcome,
+  nowMs: number,
+): Outcome {
+  const { token } = outcome
+  let waitMs = 0
+  let exceeded: RateLimit | undefined
+  for (const { rate, callers, addresses } of limits) {
+    const wait =
+      token === undefined
+        ? addresses.take(addressKey(address), nowMs)
+        : callers.take(`${token.issuer} ${token.clientId ?? token.subject ?? ''}`, nowMs)
+    if (wait <= waitMs) continue
+    waitMs = wait
+    exceeded = rate
+  }
+  if (exceeded === undefined) return outcome
+  const seconds = Math.ceil(waitMs / 1000)
+  const { burst, perSecond } = exceeded
+  const windowSeconds = Math.round(burst / perSecond)
+  return {
+    token,
+    result: { reason: 'rate-exceeded', detail: `more than ${burst} in ${windowSeconds} s` },
+    // draft-ietf-httpapi-ratelimit-headers-10
+    reply: {
+      'Retry-After': `${seconds}`,
+      'RateLimit-Policy': `"caller";q=${burst};w=${windowSeconds}`,
+      RateLimit: `"caller";r=0;t=${seconds}`,
+    },
+  }
+}
+
+/** Identity is told only if the token was good and its sender's own, whatever the policy thinks of it. */
+function letPass(
+  { service }: Asked,
+  { token }: Outcome,
+  { reason, detail }: NonNullable<Outcome['dryRun']>,
+): Outcome {
+  const isTheirs = token !== undefined && policyReasons.has(reason)
+  const known = isTheirs ? service!.facts.allowanceOf(token) : undefined
+  const result = known === undefined || 'reason' in known ? nobody : known
+  return { token, result, dryRun: { reason, detail } }
+}
+
+function withoutKeys(error: unknown): Outcome {
+  if (!isProblem(error)) throw error
+  return {
+    token: undefined,
+    result: nobody,
+    dryRun: { reason: 'keys-unavailable', detail: error.message },
+  }
+}
+
+/** The reader of the trust file has done so already, and said where the mistakes are. */
+function condition(text: string): Condition {
+  const compiled = compileCondition(text)
+  if ('holds' in compiled) return compiled
+  throw new Problem('trust-unusable', `when: ${text}: ${compiled.message}`, {
+    next: 'run countersign check on the trust file',
+  })
+}
+
+/** Refusals of somebody who is known. */
+const policyReasons: ReadonlySet<string> = new Set([
+  'scope-missing',
+  'role-missing',
+  'claim-refused',
+  'rate-exceeded',
+])
+const nobody = Object.freeze({ principal: undefined, identity: '' })

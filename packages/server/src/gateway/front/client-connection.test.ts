@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict'
+import { createServer } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { test } from 'node:test'
+import type { TestContext } from 'node:test'
+import { ClientConnection } from './client-connection.ts'
+import { readLimits } from './limits.ts'
+import type { GatewayLimits } from './limits.ts'
+import { get, listenOn, RawClient, until } from '../../../../../test/gateway/stand.ts'
+
+test('requests are served one after the other', async (t) => {
+  const { port, turns } = await open(t)
+  const client = new RawClient(port).send(get('/1') + get('/2') + get('/3'))
+  await until(() => turns.length === 1, 'the first request')
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  assert.deepEqual(
+    turns.map(({ request }) => request.url),
+    ['/1'],
+  )
+  for (const url of ['/1', '/2', '/3']) {
+    await until(() => turns.at(-1)?.request.url === url, `the turn of ${url}`)
+    finish(turns.at(-1)!)
+    assert.equal((await client.reply()).body, url)
+  }
+  client.destroy()
+})
+
+test('behind a reply after which the connection closes nothing is served', async (t) => {
+  const { port, turns } = await open(t)
+  const client = new RawClient(port).send(get('/1') + get('/2'))
+  await until(() => turns.length === 1, 'the first request')
+  turns[0]!.response.shouldKeepAlive = false
+  finish(turns[0]!)
+  assert.equal((await client.reply()).body, '/1')
+  assert.equal(await client.end(), '')
+  assert.equal(turns.length, 1)
+})
+
+test('a client that leaves ends the turn, and those waiting for theirs', async (t) => {
+  const { port, turns } = await open(t)
+  const client = new RawClient(port).send(get('/1') + get('/2'))
+  await until(() => turns.length === 1, 'the first request')
+  client.destroy()
+  await until(() => turns[0]!.aborted, 'the turn is aborted')
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  assert.equal(turns.length, 1)
+})
+
+test('a flood of requests behind an unanswered one is cut off', async (t) => {
+  const { port, turns } = await open(t)
+  const client = new RawClient(port).send(get('/x').repeat(1_200))
+  await client.end()
+  assert.equal(turns.length, 1)
+})
+
+test('a reply to half a request arrives, and the rest is read off so that the connection can go on', async (t) => {
+  const { port, turns } = await open(t)
+  const client = new RawClient(port).send(post('/1', 100_000) + 'x'.repeat(50_000))
+  await until(() => turns.length === 1, 'the request')
+  finish(turns[0]!, true)
+  assert.equal((await client.reply()).body, '/1')
+  client.send('x'.repeat(50_000) + get('/2'))
+  await until(() => turns.length === 2, 'the next request')
+  finish(turns[1]!)
+  assert.equal((await client.reply()).body, '/2')
+  client.destroy()
+})
+
+test('where the connection closes anyway, the reply is not lost on unread bytes', async (t) => {
+  const { port, turns } = await open(t)
+  const client = new RawClient(port).send(post('/1', 1_000_000, 'Connection: close') + 'x'.repeat(300_000))
+  await until(() => turns.length === 1, 'the request')
+  finish(turns[0]!, true)
+  assert.equal((await client.reply()).body, '/1')
+  assert.equal(client.closed, false)
+  client.send('x'.repeat(700_000))
+  await client.end()
+  assert.equal(client.reset, false)
+})
+
+test('a rest that is too long, or does not come, is not waited for', async (t) => {
+  for (const limits of [{ unreadBytes: 1_000 }, { unreadMs: 40 }]) {
+    const { port, turns } = await open(t, limits)
+    const client = new RawClient(port).send(post('/1', 1_000_000) + 'x'.repeat(2_000))
+    await until(() => turns.length === 1, 'the request')
+    finish(turns[0]!, true)
+    assert.equal((await client.reply()).body, '/1')
+    await client.end()
+  }
+})
+
+test('cut off, the client sees a reset and not an end', async (t) => {
+  const { port, turns } = await open(t)
+  const client = new RawClient(port).send(get('/1'))
+  await until(() => turns.length === 1, 'the request')
+  turns[0]!.response.write('part')
+  await until(() => client.received.includes('part'), 'part of the reply')
+  turns[0]!.connection.cut()
+  await client.end()
+  assert.equal(client.reset, true)
+})
+
+type Served = {
+  readonly connection: ClientConnection
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  aborted: boolean
+}
+
+/** Replies with the target, and ends the turn. */
+function finish({ connection, request, response }: Served, unread = false): void {
+  const body = request.url ?? ''
+  response.writeHead(200, ['Content-Length', String(body.length)])
+  response.write(body)
+  connection.endReply(request, response, unread)
+  connection.end()
+}
+
+async function open(
+  t: TestContext,
+  limits: Partial<GatewayLimits> = {},
+): Promise<{ port: number; turns: Served[] }> {
+  const turns: Served[] = []
+  const connections = new WeakMap<Socket, ClientConnection>()
+  const serve = (connection: ClientConnection, request: IncomingMessage, response: ServerResponse): void => {
+    const served: Served = { connection, request, response, aborted: false }
+    turns.push(served)
+    connection.begin({ replying: false, abort: () => void (served.aborted = true) })
+  }
+  const server = createServer((request, response) => {
+    const connection = connections.get(request.socket)!
+    connection.serve(response, () => serve(connection, request, response))
+  })
+  server.on('connection', (socket: Socket) =>
+    connections.set(socket, new ClientConnection(socket, readLimits(limits))),
+  )
+  const port = await listenOn(server)
+  t.after(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return { port, turns }
+}
+
+function post(target: string, length: number, ...headers: string[]): string {
+  return [`POST ${target} HTTP/1.1`, 'Host: a', `Content-Length: ${length}`, ...headers, '', ''].join('\r\n')
+}

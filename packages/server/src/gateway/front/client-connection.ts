@@ -1,0 +1,218 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Writable } from 'node:stream'
+import type { Socket } from 'node:net'
+import { plainAddress } from '../../net/address.ts'
+import type { GatewayLimits } from './limits.ts'
+
+/**
+ * One connection of a client, on which requests are served one after the other: a request that came behind another
+ * (pipelining) begins when that one has ended, and never when the connection is to be closed after it. So what stands
+ * behind a refused request is never acted on, and one client occupies one upstream connection at a time.
+ */
+export class ClientConnection {
+  readonly socket: Socket
+  /** What replies wait in until the client takes them: the socket. */
+  readonly outlet: Writable
+  /** The peer's address, as the socket has it. */
+  readonly address: string
+  /** No request is begun any more: the connection closes after the present reply. */
+  closing = false
+  /** The gateway is closing: each reply that begins from now on says that the connection closes. */
+  retired = false
+  readonly #limits: GatewayLimits
+  #turn: Turn | undefined
+  #closeAtEnd = false
+  readonly #waiting: { readonly response: ServerResponse; readonly serve: () => void }[] = []
+
+  constructor(socket: Socket, limits: GatewayLimits) {
+    this.socket = socket
+    this.outlet = socket
+    this.address = plainAddress(socket.remoteAddress ?? 'unknown')
+    this.#limits = limits
+    socket.on('close', () => this.#closed())
+  }
+
+  /** A request is being served. */
+  get busy(): boolean {
+    return this.#turn !== undefined
+  }
+
+  /** Whether the present reply has begun to leave. */
+  get replying(): boolean {
+    return this.#turn?.replying === true
+  }
+
+  /** A request is served until `end`. */
+  begin(turn: Turn): void {
+    this.#turn = turn
+  }
+
+  /** The request is served; the next one's turn. */
+  end(): void {
+    this.#turn = undefined
+    if (this.#closeAtEnd) {
+      this.closing = true
+      this.socket.destroySoon()
+    }
+    if (this.#waiting.length > 0) this.#next()
+  }
+
+  /**
+   * Serves a request now, or when those before it are served and their replies have left. Only then is its response
+   * connected to the socket, so that how much of it waits to be sent can be seen there.
+   */
+  serve(response: ServerResponse, serve: () => void): void {
+    // Behind a request after which the connection closes nothing is served: it may be the tail of a smuggled one.
+    if (this.closing) return
+    if (this.#turn === undefined && this.#waiting.length === 0 && response.socket !== null) serve()
+    else if (this.#waiting.length >= mostWaiting) this.socket.destroy()
+    else {
+      this.#waiting.push({ response, serve })
+      if (this.#waiting.length === 1) this.#next()
+    }
+  }
+
+  /**
+   * Lets the connection end in peace: after the present reply, or else soon, since a request may be on its way that the
+   * client sent before it could know.
+   */
+  retire(): void {
+    this.retired = true
+    // Its head has said already that the connection stays, so nobody else will close it.
+    if (this.replying) this.#closeAtEnd = true
+    else if (!this.busy) setTimeout(() => this.busy || this.socket.destroySoon(), lastRequestMs).unref()
+  }
+
+  /** Ends what is being served, because the client cannot be answered any more. */
+  abort(): void {
+    this.closing = true
+    this.#waiting.length = 0
+    const turn = this.#turn
+    this.#turn = undefined
+    turn?.abort()
+  }
+
+  /**
+   * Ends a reply whose request may still be arriving. The rest of it is read on for a while, since a connection
+   * closed on unread bytes is reset, and the client might never see the reply.
+   *
+   * @param unread whether the request's body has not ended
+   */
+  endReply(request: ClientRequest, response: ClientReply, unread: boolean): void {
+    if (!response.shouldKeepAlive) this.closing = true
+    if (!unread) {
+      response.end()
+      return
+    }
+    // Otherwise Node closes the connection as soon as the reply is out.
+    const endLater = this.closing
+    if (!endLater) response.end()
+    let left = this.#limits.unreadBytes
+    const timer = setTimeout(() => stop(true), this.#limits.unreadMs)
+    const stop = (tooMuch: boolean): void => {
+      clearTimeout(timer)
+      request.removeAllListeners('data')
+      if (endLater && !response.writableEnded) response.end()
+      if (!tooMuch) return
+      this.closing = true
+      this.socket.destroySoon()
+    }
+    request.removeAllListeners('data')
+    request.on('data', (chunk: Buffer) => {
+      left -= chunk.length
+      if (left < 0) stop(true)
+    })
+    request.on('end', () => stop(false))
+    request.on('close', () => stop(false))
+    request.resume()
+  }
+
+  /** Cuts the client off in the middle of a reply, so that it cannot take it for complete (RFC 9112 §8). */
+  cut(): void {
+    this.closing = true
+    this.socket.resetAndDestroy()
+  }
+
+  #next(): void {
+    while (this.#turn === undefined && !this.closing) {
+      const next = this.#waiting[0]
+      if (next === undefined) return
+      if (next.response.socket === null) {
+        next.response.once('socket', () => process.nextTick(() => this.#next()))
+        return
+      }
+      this.#waiting.shift()
+      next.serve()
+    }
+  }
+
+  #closed(): void {
+    this.abort()
+  }
+}
+
+/** Who is answered: a connection of HTTP/1, or one stream of a connection of HTTP/2. */
+export type Client = Pick<
+  ClientConnection,
+  'address' | 'begin' | 'closing' | 'cut' | 'end' | 'endReply' | 'outlet' | 'retired' | 'socket'
+>
+
+/** The parts of a request that are read, whatever version of HTTP it came by. */
+export type ClientRequest = Pick<
+  IncomingMessage,
+  'headers' | 'httpVersionMajor' | 'httpVersionMinor' | 'method' | 'rawHeaders' | 'url'
+> & {
+  on(event: 'data', listener: (chunk: Buffer) => void): unknown
+  on(event: 'end' | 'close', listener: () => void): unknown
+  removeAllListeners(event: 'data'): unknown
+  pause(): unknown
+  resume(): unknown
+}
+
+/** The parts of a reply that are written, whatever version of HTTP it goes by. */
+export type ClientReply = Pick<
+  ServerResponse,
+  | 'destroyed'
+  | 'headersSent'
+  | 'shouldKeepAlive'
+  | 'statusCode'
+  | 'useChunkedEncodingByDefault'
+  | 'writableEnded'
+> & {
+  /** HTTP/2 only; undefined where trailers are dropped. */
+  trailing?: ReplyTrailing
+  on(event: 'close', listener: () => void): unknown
+  /** @param headers names and values in turns */
+  writeHead(status: number, headers: string[]): unknown
+  write(chunk: Buffer | string): unknown
+  end(): unknown
+  end(text: string): unknown
+  end(text: string, encoding: 'latin1'): unknown
+  cork(): void
+  uncork(): void
+  flushHeaders(): void
+  writeContinue(): void
+}
+
+/** How a reply over HTTP/2 ends. */
+export type ReplyTrailing = {
+  /** With its head. */
+  ended: boolean
+  /** Perhaps with trailers; said before the head. */
+  wanted: boolean
+  /** Names and values in turns, known before the end. */
+  lines: readonly string[]
+}
+
+/** A request being served. */
+export type Turn = {
+  /** Whether any byte of the reply has been handed over. */
+  readonly replying: boolean
+  /** The client is gone: stop and release everything. */
+  abort(): void
+}
+
+/** Longer than a request needs over a network at hand. */
+const lastRequestMs = 100
+/** More requests than this behind one that is not answered is no client of ours. */
+const mostWaiting = 1_000

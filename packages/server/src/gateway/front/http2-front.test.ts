@@ -1,0 +1,220 @@
+import assert from 'node:assert/strict'
+import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import { constants } from 'node:http2'
+import { connect as connectTls } from 'node:tls'
+import { test } from 'node:test'
+import type { TestContext } from 'node:test'
+import { createMetrics } from '../../metrics/registry.ts'
+import { get, listenOn, okReply, openUpstream, until } from '../../../../../test/gateway/stand.ts'
+import type { Script } from '../../../../../test/gateway/stand.ts'
+import { askStream, openSession, openTlsStand } from '../../../../../test/gateway/tls-stand.ts'
+
+test('many requests at once on one connection, each with its own answer', async (t) => {
+  const { stand, session, upstream } = await open(t, (socket, text) =>
+    socket.write(okReply(text.split(' ')[1]!)),
+  )
+  const authorization = `Bearer ${stand.token()}`
+  const replies = await Promise.all(
+    Array.from({ length: 60 }, (_, index) =>
+      askStream(session, { ':path': `/billing/invoices/${index}?q=${index}`, authorization }),
+    ),
+  )
+  for (const [index, { status, body }] of replies.entries()) {
+    assert.deepEqual([status, body], [200, `/invoices/${index}?q=${index}`])
+  }
+  const request = upstream.requests[0]!
+  assert.match(request, /^GET \/invoices\/\d+\?q=\d+ HTTP\/1\.1\r\nHost: 127\.0\.0\.1:/)
+  assert.match(request, /\r\nCountersign-Subject: orders\r\n/)
+  assert.match(request, /\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: localhost:\d+\r\n/)
+})
+
+test('HTTP/1.1 on the same port, for who asks for it', async (t) => {
+  const { stand } = await open(t)
+  for (const ALPNProtocols of [['http/1.1'], undefined]) {
+    const socket = connectTls({
+      port: stand.port,
+      host: '127.0.0.1',
+      ca: stand.ca,
+      servername: 'localhost',
+      ALPNProtocols,
+    })
+    socket.write(get('/billing/health'))
+    const [first] = (await once(socket, 'data')) as [Buffer]
+    assert.match(first.toString(), /^HTTP\/1\.1 200 OK\r\n/)
+    socket.destroy()
+  }
+})
+
+test('bodies both ways, whole, no faster than they are taken', async (t) => {
+  const server = createServer((request, response) => request.pipe(response))
+  const url = `http://127.0.0.1:${await listenOn(server)}`
+  t.after(() => void server.close())
+  const stand = await openTlsStand(t, url)
+  const session = openSession(t, stand)
+  const body = randomBytes(3_000_000)
+  const headers = { ':method': 'POST', ':path': '/billing/echo', authorization: `Bearer ${stand.token()}` }
+  for (const length of [{}, { 'content-length': body.length }]) {
+    const reply = await askStream(session, { ...headers, ...length }, body)
+    assert.equal(reply.status, 200)
+    assert.equal(hash(Buffer.from(reply.body, 'latin1')), hash(body))
+  }
+})
+
+test('cookies in pieces are one header, and names the upstream set twice stay two', async (t) => {
+  const { session, upstream } = await open(t, (socket) =>
+    socket.write(okReply('ok', 'Set-Cookie: a=1', 'Set-Cookie: b=2', 'Connection: close, X-Hop', 'X-Hop: 1')),
+  )
+  const reply = await askStream(session, { ':path': '/billing/health', cookie: ['a=1', 'b=2'] })
+  assert.match(upstream.requests[0]!, /\r\ncookie: a=1; b=2\r\n/)
+  assert.deepEqual(reply.headers['set-cookie'], ['a=1', 'b=2'])
+  assert.equal(reply.headers['x-hop'], undefined)
+})
+
+test('refusals are those of HTTP/1.1, and the connection goes on', async (t) => {
+  const { stand, session, upstream } = await open(t)
+  const none = await askStream(session, { ':path': '/billing/invoices/7' })
+  assert.deepEqual([none.status, none.headers['www-authenticate']], [401, 'Bearer realm="acme"'])
+  const admin = { ':method': 'POST', ':path': '/billing/invoices', authorization: `Bearer ${stand.token()}` }
+  const unread = await askStream(session, admin, Buffer.alloc(500_000))
+  assert.equal(unread.status, 403)
+  assert.equal((await askStream(session, { ':path': '/nobody' })).status, 404)
+  assert.deepEqual(upstream.requests, [])
+  assert.equal((await askStream(session, { ':path': '/billing/health' })).status, 200)
+  assert.equal(stand.decisions.length, 4)
+})
+
+const tricks: Readonly<Record<string, Readonly<Record<string, string | string[]>>>> = {
+  'a path without a slash (gRPC-Go CVE-2026-33186)': { ':path': 'billing/health' },
+  'a path that is a URL': { ':path': 'http://localhost/billing/health' },
+  'an empty path': { ':path': '' },
+  'dots in the path': { ':path': '/billing/../billing/health' },
+  'a fragment': { ':path': '/billing/health#x' },
+  'bytes that are no URL': { ':path': '/billing/invoices/caf\xe9' },
+  'another scheme': { ':path': '/billing/health', ':scheme': 'http' },
+  'a Host that says otherwise': {
+    ':path': '/billing/health',
+    ':authority': 'localhost',
+    host: 'other.example',
+  },
+  'an authority that is no host': { ':path': '/billing/health', ':authority': 'a@b/c' },
+  'two tokens': { ':path': '/billing/echo', authorization: ['Bearer a', 'Bearer b'] },
+  TRACE: { ':path': '/billing/health', ':method': 'TRACE' },
+}
+for (const [what, headers] of Object.entries(tricks)) {
+  test(`refused, and nothing of it arrives: ${what}`, async (t) => {
+    const { session, upstream } = await open(t)
+    const { status } = await askStream(session, headers).catch(() => ({ status: undefined }))
+    assert.ok(status === undefined || (status >= 400 && status <= 501), String(status))
+    assert.deepEqual(upstream.requests, [])
+  })
+}
+
+test('a client that resets streams one after the other is cut off (CVE-2023-44487)', async (t) => {
+  const { stand, session, upstream } = await open(t, () => undefined)
+  const gone = new Promise((resolve) => session.on('close', resolve))
+  const timer = setInterval(() => {
+    for (let i = 0; i < 50 && !session.destroyed; i++) {
+      const stream = session.request({ ':path': '/billing/health' })
+      stream.on('error', () => undefined)
+      stream.close(constants.NGHTTP2_CANCEL)
+    }
+  }, 1)
+  await gone
+  clearInterval(timer)
+  await until(() => upstream.sockets.size === 0, 'nothing is left of it')
+  const other = openSession(t, stand)
+  const reply = askStream(other, { ':path': '/billing/nothing' })
+  assert.equal((await reply).status, 404)
+})
+
+test('heads above the limit are refused, and cost nothing more', async (t) => {
+  const { session, upstream } = await open(t)
+  const many = Object.fromEntries(Array.from({ length: 110 }, (_, index) => [`x-${index}`, 'y']))
+  const reply = await askStream(session, { ':path': '/billing/health', ...many })
+  assert.ok(reply.status === 400 || reply.status === undefined)
+  const long = { ':path': '/billing/health', 'x-long': 'y'.repeat(40_000) }
+  const { status, code } = await askStream(session, long)
+  assert.ok(status === undefined || status === 431, `${status} ${code}`)
+  assert.deepEqual(upstream.requests, [])
+})
+
+test('who resets a stream lets go of its upstream', async (t) => {
+  const { session, upstream } = await open(t, () => undefined)
+  const stream = session.request({ ':path': '/billing/health' })
+  stream.on('error', () => undefined)
+  await until(() => upstream.requests.length === 1, 'it arrives')
+  stream.close(constants.NGHTTP2_CANCEL)
+  await until(() => upstream.sockets.size === 0, 'the connection is gone')
+})
+
+test('each stream is counted as a request of its own, also one that is reset', async (t) => {
+  const metrics = createMetrics()
+  const upstream = await openUpstream((socket, text) => {
+    if (!text.startsWith('GET /invoices')) socket.write(okReply('ok'))
+  })
+  t.after(() => upstream.close())
+  const stand = await openTlsStand(t, upstream.url, { gateway: { metrics } })
+  const session = openSession(t, stand)
+  for (let count = 0; count < 3; count++) await askStream(session, { ':path': '/billing/health' })
+  const authorization = `Bearer ${stand.token()}`
+  const reset = session.request({ ':path': '/billing/invoices/7', authorization })
+  reset.on('error', () => undefined)
+  await until(() => metrics.text().includes('countersign_gateway_active_requests 1\n'), 'it is under way')
+  reset.close(constants.NGHTTP2_CANCEL)
+  await until(() => metrics.text().includes('countersign_gateway_active_requests 0\n'), 'it is over')
+  const name = 'countersign_gateway_requests_total'
+  for (const line of [
+    `${name}{service="billing",route="GET /health",status="2xx",reason="allowed"} 3`,
+    `${name}{service="billing",route="GET /invoices/{id}",status="none",reason="allowed"} 1`,
+  ]) {
+    assert.ok(metrics.text().includes(`${line}\n`), metrics.text())
+  }
+})
+
+test('a reply that breaks off is a reset, never one that looks complete', async (t) => {
+  const { session } = await open(t, (socket) =>
+    socket.end('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf'),
+  )
+  const { code } = await askStream(session, { ':path': '/billing/health' })
+  assert.notEqual(code, constants.NGHTTP2_NO_ERROR)
+})
+
+test('the body is asked for only when the request is allowed', async (t) => {
+  const { stand, session } = await open(t)
+  const headers = { ':method': 'POST', ':path': '/billing/echo', expect: '100-continue' }
+  const refused = session.request(headers)
+  const [refusal] = (await once(refused, 'response')) as [Record<string, unknown>]
+  assert.equal(refusal[':status'], 401)
+  const allowed = session.request({ ...headers, authorization: `Bearer ${stand.token()}` })
+  await once(allowed, 'continue')
+  allowed.end('hi')
+  const [reply] = (await once(allowed, 'response')) as [Record<string, unknown>]
+  assert.equal(reply[':status'], 200)
+})
+
+test('closing, streams end and new ones are refused', async (t) => {
+  const held: (() => void)[] = []
+  const { stand, session } = await open(t, (socket) => void held.push(() => socket.write(okReply('ok'))))
+  const reply = askStream(session, { ':path': '/billing/health' })
+  await until(() => held.length === 1, 'it arrives')
+  const goodbye = once(session, 'goaway')
+  const closed = stand.gateway.close()
+  await goodbye
+  held[0]!()
+  assert.equal((await reply).body, 'ok')
+  await closed
+  assert.ok(session.closed || session.destroyed)
+})
+
+async function open(t: TestContext, script?: Script) {
+  const upstream = await openUpstream(script)
+  t.after(() => upstream.close())
+  const stand = await openTlsStand(t, upstream.url)
+  return { stand, upstream, session: openSession(t, stand) }
+}
+
+function hash(body: Buffer): string {
+  return createHash('sha256').update(body).digest('hex')
+}

@@ -1,0 +1,301 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer } from 'node:http2'
+import type { Http2Server, ServerHttp2Session, ServerHttp2Stream } from 'node:http2'
+import type { AddressInfo } from 'node:net'
+import { test } from 'node:test'
+import type { TestContext } from 'node:test'
+import * as grpc from '@grpc/grpc-js'
+import { ask, bearer, get, openStand, poolOf, RawClient, until } from '../../../../../test/gateway/stand.ts'
+import type { StandOptions } from '../../../../../test/gateway/stand.ts'
+import { askStream, openSession, openTlsStand } from '../../../../../test/gateway/tls-stand.ts'
+import type { Route } from '../../trust/trust.ts'
+
+test('gRPC: a call and its answer, with metadata both ways', async (t) => {
+  const { client, metadata } = await openGrpc(t)
+  const { reply, trailers, initial } = await unary(client, 'Echo', 'hello', metadata)
+  assert.equal(reply, 'hello of orders')
+  assert.equal(initial?.get('x-initial')[0], 'yes')
+  assert.equal(trailers?.get('x-trailer')[0], 'yes')
+})
+
+test('gRPC: an error of the service is the error of the client', async (t) => {
+  const { client, metadata } = await openGrpc(t)
+  const { error } = await unary(client, 'Fail', 'hello', metadata)
+  assert.deepEqual([error?.code, error?.details], [grpc.status.FAILED_PRECONDITION, 'not füll'])
+  assert.equal(error?.metadata.get('x-why')[0], 'so')
+})
+
+test('gRPC: both sides talk at once, message by message', async (t) => {
+  const { client, metadata } = await openGrpc(t)
+  const call = client.makeBidiStreamRequest('/test.Echo/Chat', encode, decode, metadata)
+  const got: string[] = []
+  call.on('data', (text: string) => got.push(text))
+  call.on('error', () => undefined)
+  for (let i = 0; i < 20; i++) {
+    call.write(`${i}`)
+    // Not sent before the answer to the one before has come: nothing is held back on the way.
+    await until(() => got.length === i + 1, 'the answer')
+  }
+  const ended = once(call, 'status') as Promise<[grpc.StatusObject]>
+  call.end()
+  assert.equal((await ended)[0].code, grpc.status.OK)
+  assert.deepEqual(got.slice(0, 2), ['0', '1'])
+})
+
+test('gRPC: large messages, whole', async (t) => {
+  const { client, metadata } = await openGrpc(t)
+  const text = 'x'.repeat(3_000_000)
+  assert.equal((await unary(client, 'Echo', text, metadata)).reply?.length, text.length + ' of orders'.length)
+})
+
+test('gRPC: a client that gives up is known to the service', async (t) => {
+  const { client, metadata, server } = await openGrpc(t)
+  const call = client.makeBidiStreamRequest('/test.Echo/Chat', encode, decode, metadata)
+  call.on('error', () => undefined)
+  call.write('hello')
+  await once(call, 'data')
+  call.cancel()
+  await until(() => server.cancelled() === 1, 'the service is told')
+})
+
+const refusals: Readonly<
+  Record<string, readonly [method: string, token: 'none' | 'bad' | 'good', code: grpc.status]>
+> = {
+  'without a token': ['Echo', 'none', grpc.status.UNAUTHENTICATED],
+  'with a bad token': ['Echo', 'bad', grpc.status.UNAUTHENTICATED],
+  'without the role': ['Admin', 'good', grpc.status.PERMISSION_DENIED],
+  'of a method that no route is for': ['Other', 'good', grpc.status.UNIMPLEMENTED],
+}
+for (const [what, [method, token, code]] of Object.entries(refusals)) {
+  test(`gRPC: a call ${what} is refused by status, and does not arrive`, async (t) => {
+    const { client, metadata, server } = await openGrpc(t)
+    const given = new grpc.Metadata()
+    if (token === 'bad') given.set('authorization', 'Bearer x')
+    if (token === 'good') given.set('authorization', String(metadata.get('authorization')[0]))
+    const { error } = await unary(client, method, 'hello', given)
+    assert.equal(error?.code, code)
+    if (token === 'none') assert.equal(error?.details, 'No Authorization Token provided')
+    assert.equal(server.calls(), 0)
+  })
+}
+
+test('gRPC: a service that is gone is unavailable', async (t) => {
+  const { client, metadata, server } = await openGrpc(t)
+  server.stop()
+  const { error } = await unary(client, 'Echo', 'hello', metadata)
+  assert.equal(error?.code, grpc.status.UNAVAILABLE)
+})
+
+test('a service of HTTP/2 serves clients of HTTP/1.1 as well, which get no trailers', async (t) => {
+  const { stand } = await openPlain(t, (stream) => {
+    stream.respond({ ':status': 200, 'x-a': ['1', '2'] }, { waitForTrailers: true })
+    stream.on('wantTrailers', () => stream.sendTrailers({ 'x-late': 'yes' }))
+    stream.end('hello')
+  })
+  const reply = await ask(stand.port, get('/billing/invoices/7', bearer(stand.token())))
+  assert.deepEqual([reply.status, reply.body, reply.headers['x-a']], [200, 'hello', '1\n2'])
+})
+
+test('what the service sees: our headers, te: trailers, and nothing of a connection', async (t) => {
+  let seen: Record<string, unknown> = {}
+  const { stand } = await openPlain(t, (stream, headers) => {
+    seen = headers
+    stream.respond({ ':status': 204 }, { endStream: true })
+  })
+  const authorization = bearer(stand.token())
+  await ask(stand.port, get('/billing/invoices/7?q=1', authorization, 'Connection: keep-alive', 'TE: gzip'))
+  assert.equal(seen[':path'], '/invoices/7?q=1')
+  assert.equal(seen[':authority'], stand.authority)
+  assert.equal(seen['te'], 'trailers')
+  assert.equal(seen['countersign-subject'], 'orders')
+  assert.equal(seen['connection'], undefined)
+})
+
+test('what the gateway has to say in a reply stands there as well', async (t) => {
+  const origin = 'https://app.acme.example'
+  const cors = { origins: [origin], headers: [], expose: [], credentials: false, maxAgeSeconds: 60 }
+  const { stand } = await openPlain(t, (stream) => stream.respond({ ':status': 204 }, { endStream: true }), {
+    service: { cors },
+  })
+  const reply = await ask(stand.port, get('/billing/health', `Origin: ${origin}`))
+  assert.equal(reply.headers['access-control-allow-origin'], origin)
+})
+
+test('no answer in time', async (t) => {
+  const { stand } = await openPlain(t, () => undefined, { limits: { replyHeadMs: 60 } })
+  assert.equal((await ask(stand.port, get('/billing/health'))).status, 504)
+})
+
+test('half an answer never looks like a whole one', async (t) => {
+  const { stand } = await openPlain(t, (stream) => {
+    stream.respond({ ':status': 200 })
+    stream.write('half', () => stream.session!.destroy())
+  })
+  const client = new RawClient(stand.port).send(get('/billing/health'))
+  await client.end()
+  assert.ok(!client.received.endsWith('0\r\n\r\n'), client.received)
+})
+
+test('one connection for all, and a new one when it has said goodbye', async (t) => {
+  const { stand, sessions } = await openPlain(t, (stream) => {
+    stream.respond({ ':status': 200 })
+    stream.end('ok')
+  })
+  const askHealth = async (): Promise<number> => (await ask(stand.port, get('/billing/health'))).status
+  assert.deepEqual(await Promise.all([1, 2, 3, 4, 5].map(askHealth)), [200, 200, 200, 200, 200])
+  assert.equal(sessions.length, 1)
+  sessions[0]!.close()
+  await until(() => sessions[0]!.destroyed, 'goodbye is said')
+  assert.equal(await askHealth(), 200)
+  assert.equal(sessions.length, 2)
+})
+
+test('trailers pass from end to end', async (t) => {
+  const target = await openH2c(t, (stream) => {
+    stream.respond({ ':status': 200, 'set-cookie': 'a=1' }, { waitForTrailers: true })
+    stream.on('wantTrailers', () => stream.sendTrailers({ 'x-late': 'yes' }))
+    stream.end('hello')
+  })
+  const stand = await openTlsStand(t, target.url, { service: poolOf([target.url], { protocol: 'h2' }) })
+  const reply = await askStream(openSession(t, stand), { ':path': '/billing/health' })
+  assert.deepEqual([reply.status, reply.body, reply.trailers['x-late']], [200, 'hello', 'yes'])
+})
+
+const routes: readonly Route[] = [
+  { method: 'POST', template: '/test.Echo/Admin', requirement: { roles: 'admin' }, line: 1 },
+  ...['Echo', 'Fail', 'Chat'].map((name) => ({
+    method: 'POST',
+    template: `/test.Echo/${name}`,
+    requirement: 'authenticated' as const,
+    line: 2,
+  })),
+]
+
+/** A real gRPC client, a gateway, and a real gRPC server that speaks HTTP/2 without TLS. */
+async function openGrpc(t: TestContext) {
+  let calls = 0
+  let cancelled = 0
+  const server = new grpc.Server()
+  const method = (name: string, isStream = false) => ({
+    path: `/test.Echo/${name}`,
+    requestStream: isStream,
+    responseStream: isStream,
+    requestSerialize: encode,
+    requestDeserialize: decode,
+    responseSerialize: encode,
+    responseDeserialize: decode,
+  })
+  server.addService(
+    { Echo: method('Echo'), Fail: method('Fail'), Admin: method('Admin'), Chat: method('Chat', true) },
+    {
+      Echo(call: grpc.ServerUnaryCall<string, string>, done: grpc.sendUnaryData<string>) {
+        calls += 1
+        const initial = new grpc.Metadata()
+        initial.set('x-initial', 'yes')
+        call.sendMetadata(initial)
+        const trailers = new grpc.Metadata()
+        trailers.set('x-trailer', 'yes')
+        done(null, `${call.request} of ${String(call.metadata.get('countersign-subject')[0])}`, trailers)
+      },
+      Fail(_call: grpc.ServerUnaryCall<string, string>, done: grpc.sendUnaryData<string>) {
+        const metadata = new grpc.Metadata()
+        metadata.set('x-why', 'so')
+        done({ code: grpc.status.FAILED_PRECONDITION, details: 'not füll', metadata })
+      },
+      Admin: () => void (calls += 1),
+      Chat(call: grpc.ServerDuplexStream<string, string>) {
+        call.on('data', (text: string) => call.write(text))
+        call.on('end', () => call.end())
+        call.on('cancelled', () => (cancelled += 1))
+      },
+    },
+  )
+  const port = await new Promise<number>((resolve, reject) =>
+    server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error, bound) =>
+      error === null ? resolve(bound) : reject(error),
+    ),
+  )
+  const url = `http://127.0.0.1:${port}`
+  const stand = await openTlsStand(t, url, {
+    service: { ...poolOf([url], { protocol: 'h2' }), at: '/', routes },
+  })
+  const client = new grpc.Client(
+    `localhost:${stand.port}`,
+    grpc.credentials.createSsl(Buffer.from(stand.ca)),
+    { 'grpc.max_receive_message_length': -1 },
+  )
+  t.after(() => {
+    client.close()
+    server.forceShutdown()
+  })
+  const metadata = new grpc.Metadata()
+  metadata.set('authorization', `Bearer ${stand.token()}`)
+  return {
+    client,
+    metadata,
+    server: { calls: () => calls, cancelled: () => cancelled, stop: () => server.forceShutdown() },
+  }
+}
+
+type Called = {
+  readonly reply?: string | undefined
+  readonly error?: grpc.ServiceError | undefined
+  readonly initial?: grpc.Metadata | undefined
+  readonly trailers?: grpc.Metadata | undefined
+}
+
+function unary(client: grpc.Client, name: string, text: string, metadata: grpc.Metadata): Promise<Called> {
+  return new Promise((resolve) => {
+    let called: Called = {}
+    const call = client.makeUnaryRequest(
+      `/test.Echo/${name}`,
+      encode,
+      decode,
+      text,
+      metadata,
+      (error: grpc.ServiceError | null, reply?: string) => {
+        called = { ...called, reply, error: error ?? undefined }
+      },
+    )
+    call.on('metadata', (initial) => (called = { ...called, initial }))
+    call.on('status', ({ metadata: trailers }) => setImmediate(() => resolve({ ...called, trailers })))
+  })
+}
+
+function encode(text: string): Buffer {
+  return Buffer.from(text)
+}
+
+function decode(bytes: Buffer): string {
+  return bytes.toString()
+}
+
+type Answer = (stream: ServerHttp2Stream, headers: Record<string, unknown>) => void
+
+async function openH2c(t: TestContext, answer: Answer) {
+  const server: Http2Server = createServer()
+  const sessions: ServerHttp2Session[] = []
+  server.on('session', (session) => sessions.push(session))
+  server.on('stream', (stream: ServerHttp2Stream, headers) => {
+    stream.on('error', () => undefined)
+    answer(stream, headers)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => {
+    for (const session of sessions) session.destroy()
+    server.close()
+  })
+  const authority = `127.0.0.1:${(server.address() as AddressInfo).port}`
+  return { url: `http://${authority}`, authority, sessions }
+}
+
+/** A gateway without TLS before a server that speaks HTTP/2 without TLS. */
+async function openPlain(t: TestContext, answer: Answer, options: StandOptions = {}) {
+  const { url, authority, sessions } = await openH2c(t, answer)
+  const service = { ...options.service, ...poolOf([url], { protocol: 'h2' }) }
+  const stand = await openStand(url, { ...options, service })
+  t.after(() => stand.close())
+  return { stand: { ...stand, authority }, sessions }
+}

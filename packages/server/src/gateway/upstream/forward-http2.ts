@@ -1,0 +1,186 @@
+import { constants } from 'node:http2'
+import type { ClientHttp2Stream } from 'node:http2'
+import type { Turn } from '../front/client-connection.ts'
+import type { ExchangeFailure } from './failures.ts'
+import type { Forwarding } from './forward.ts'
+import { replyHeaders } from './headers.ts'
+import { withNonce } from '../decision/sender.ts'
+import type { Upstream } from './upstream.ts'
+
+/**
+ * Sends a request to a target that speaks HTTP/2, and the reply back, both as they come and both at once: what gRPC needs.
+ * Trailers pass to clients of HTTP/2, and are dropped for others. Nothing is sent twice.
+ */
+export function forwardHttp2(forwarding: Forwarding): void {
+  new StreamExchange(forwarding).start()
+}
+
+class StreamExchange implements Turn {
+  replying = false
+  readonly #to: Forwarding
+  readonly #upstream: Upstream
+  #stream: ClientHttp2Stream | undefined
+  #timer: NodeJS.Timeout | undefined
+  #requestComplete: boolean
+  #over = false
+
+  constructor(forwarding: Forwarding) {
+    this.#to = forwarding
+    this.#requestComplete = forwarding.body === 'none' || forwarding.body === 0
+    // Of those that have not been tried there is always one.
+    this.#upstream = forwarding.pool.pick(false)!
+  }
+
+  start(): void {
+    const { client, method, target, fields, limits } = this.#to
+    const { origin, http2 } = this.#upstream
+    client.begin(this)
+    if (http2.open >= limits.upstreamConnections) return this.#failed('wait-full')
+    const stream = http2.request(
+      {
+        ':method': method,
+        ':path': origin.basePath + target,
+        ':scheme': origin.tls ? 'https' : 'http',
+        ':authority': origin.authority,
+        ...fieldsOf(fields),
+        te: 'trailers',
+      },
+      this.#requestComplete,
+    )
+    this.#stream = stream
+    stream.on('response', (_headers, flags, rawHeaders) => this.#onHead(flags, rawHeaders))
+    stream.on('trailers', (_headers, _flags, rawHeaders) => this.#onTrailers(rawHeaders))
+    stream.on('data', (chunk: Buffer) => this.#onBody(chunk))
+    stream.on('end', () => this.#onEnd())
+    stream.on('error', () => undefined)
+    stream.on('close', () => this.#failed(http2.failureOf(stream)))
+    if (this.#requestComplete) this.#awaitHead()
+    else this.#upload(stream)
+  }
+
+  /** The client is gone. */
+  abort(): void {
+    this.#over = true
+    clearTimeout(this.#timer)
+    this.#stream?.close(constants.NGHTTP2_CANCEL)
+  }
+
+  #upload(stream: ClientHttp2Stream): void {
+    const { request, response, expectsContinue, limits } = this.#to
+    stream.setTimeout(limits.clientStallMs, () => this.#failed('client-stalled'))
+    if (expectsContinue) response.writeContinue()
+    request.on('data', (chunk: Buffer) => {
+      if (this.#over || stream.destroyed) return
+      if (!stream.write(chunk)) request.pause()
+    })
+    stream.on('drain', () => request.resume())
+    request.on('end', () => {
+      this.#requestComplete = true
+      if (this.#over) return
+      stream.end()
+      if (!this.replying) this.#awaitHead()
+    })
+  }
+
+  #awaitHead(): void {
+    const { replyHeadMs } = this.#upstream.limits
+    this.#timer = setTimeout(() => this.#failed('reply-timeout'), replyHeadMs)
+  }
+
+  #onHead(flags: number, rawHeaders: readonly string[]): void {
+    if (this.#over) return
+    const { response } = this.#to
+    this.#upstream.health.succeeded()
+    clearTimeout(this.#timer)
+    this.replying = true
+    const { dress, nextNonce } = this.#to
+    const head = headOf(rawHeaders)
+    const told = nextNonce === undefined ? head.headers : withNonce(head.headers, nextNonce)
+    if (this.#to.client.retired) response.shouldKeepAlive = false
+    if (response.trailing !== undefined) {
+      response.trailing.ended = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0
+      response.trailing.wanted = true
+    }
+    response.writeHead(head.status, dress === undefined ? told : dress(told))
+    // Node would keep the head back until there is a body, and who streams may wait for it.
+    response.flushHeaders()
+    this.#stream!.setTimeout(this.#upstream.limits.replyStallMs, () => this.#failed('reply-stalled'))
+  }
+
+  #onBody(chunk: Buffer): void {
+    const { client, response } = this.#to
+    const stream = this.#stream!
+    if (this.#over || response.destroyed) return
+    response.write(chunk)
+    if (!client.outlet.writableNeedDrain) return
+    stream.pause()
+    client.outlet.once('drain', () => stream.resume())
+  }
+
+  #onTrailers(rawHeaders: readonly string[]): void {
+    const { trailing } = this.#to.response
+    if (trailing !== undefined) trailing.lines = headOf(rawHeaders).headers
+  }
+
+  #onEnd(): void {
+    const { client, request, response } = this.#to
+    // A reset ends a stream as well, and would make half a reply look whole.
+    if (this.#over || !this.replying || this.#stream!.rstCode) return
+    this.#over = true
+    client.endReply(request, response, !this.#requestComplete)
+    if (!this.#requestComplete) this.#stream!.close(constants.NGHTTP2_NO_ERROR)
+    if (!response.shouldKeepAlive) client.closing = true
+    client.end()
+  }
+
+  #failed(failure: ExchangeFailure): void {
+    if (this.#over) return
+    this.#over = true
+    clearTimeout(this.#timer)
+    const { client, cutShort, fail } = this.#to
+    if (this.#stream !== undefined && failure === 'reply-timeout') this.#upstream.http2.doubt(this.#stream)
+    this.#stream?.close(constants.NGHTTP2_CANCEL)
+    if (this.replying) {
+      cutShort(failure, this.#upstream)
+      client.cut()
+    } else {
+      if (failure !== 'wait-full') this.#upstream.health.failed(this.#to.ticker.nowMs)
+      fail(failure, this.#upstream, !this.#requestComplete)
+    }
+    client.end()
+  }
+}
+
+/** The lines of a head as HTTP/2 has them. */
+function fieldsOf(lines: string): Record<string, string> {
+  const fields: Record<string, string> = Object.create(null)
+  for (const line of lines.split('\r\n')) {
+    const colon = line.indexOf(':')
+    if (colon === -1) continue
+    const name = line.slice(0, colon).toLowerCase()
+    if (name === 'transfer-encoding') continue
+    const value = line.slice(colon + 2)
+    const before = fields[name]
+    // One list is as good as several (RFC 9110 §5.3), and Node takes some of them only once.
+    if (before === undefined) fields[name] = value
+    else fields[name] = before + (name === 'cookie' ? '; ' : ', ') + value
+  }
+  return fields
+}
+
+/** Status and headers of a reply for the client, without what belongs to a connection. */
+function headOf(rawHeaders: readonly string[]): { readonly status: number; readonly headers: string[] } {
+  const plain: string[] = []
+  let status = 0
+  let length: string | undefined
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]!
+    const value = rawHeaders[i + 1]!
+    if (name === ':status') status = Number(value)
+    else if (name === 'content-length') length = value
+    else if (!name.startsWith(':')) plain.push(name, value)
+  }
+  const headers = replyHeaders({ headers: plain, connectionNames: undefined })
+  if (length !== undefined) headers.push('content-length', length)
+  return { status, headers }
+}

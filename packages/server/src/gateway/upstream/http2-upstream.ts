@@ -1,0 +1,115 @@
+import { connect, constants } from 'node:http2'
+import type { ClientHttp2Session, ClientHttp2Stream, OutgoingHttpHeaders } from 'node:http2'
+import type { Socket } from 'node:net'
+import { isTlsError } from './dial.ts'
+import type { GatewayLimits } from '../front/limits.ts'
+import type { UpstreamFailure } from './upstream-connection.ts'
+import type { UpstreamOrigin } from './upstream-origin.ts'
+
+/**
+ * HTTP/2 towards one target: one connection carries all streams, and a new one is made when it says goodbye. Above https
+ * both agree on it in the handshake; above http both have to know (RFC 9113 §3.3).
+ */
+export class Http2Upstream {
+  readonly #origin: UpstreamOrigin
+  readonly #limits: GatewayLimits
+  readonly #dial: () => Socket
+  readonly #sessions = new Set<ClientHttp2Session>()
+  #current: ClientHttp2Session | undefined
+  #closed = false
+  /** How the present connection has failed. */
+  #attempt: Attempt = { failure: undefined }
+  /** A stream that has ended does not know its connection any more. */
+  readonly #failures = new WeakMap<ClientHttp2Stream, Attempt>()
+  /** Streams under way. */
+  open = 0
+
+  constructor(origin: UpstreamOrigin, limits: GatewayLimits, dial: () => Socket) {
+    this.#origin = origin
+    this.#limits = limits
+    this.#dial = dial
+  }
+
+  /** @throws whatever Node says of headers it does not take */
+  request(headers: OutgoingHttpHeaders, endStream: boolean): ClientHttp2Stream {
+    let session = this.#current
+    if (session === undefined || session.closed || session.destroyed) session = this.#connect()
+    const stream = session.request(headers, { endStream })
+    this.#failures.set(stream, this.#attempt)
+    this.open += 1
+    stream.once('close', () => (this.open -= 1))
+    return stream
+  }
+
+  /** Why a stream came to nothing. */
+  failureOf(stream: ClientHttp2Stream): UpstreamFailure {
+    const known = this.#failures.get(stream)?.failure
+    if (known !== undefined) return known
+    return stream.rstCode === constants.NGHTTP2_NO_ERROR ? 'cut-short' : 'closed'
+  }
+
+  /**
+   * An answer has not come in time. A connection that has silently died would take every further request with it, so it is
+   * asked whether it lives (RFC 9113 §6.7).
+   */
+  doubt(stream: ClientHttp2Stream): void {
+    const { session } = stream
+    if (session === undefined || session.closed || session.destroyed) return
+    const timer = setTimeout(() => session.destroy(), this.#limits.connectMs)
+    session.ping(() => clearTimeout(timer))
+  }
+
+  get connections(): number {
+    return this.#sessions.size
+  }
+
+  /** Each connection ends with its last stream. */
+  retire(): void {
+    this.#closed = true
+    for (const session of this.#sessions) session.close()
+  }
+
+  close(): void {
+    this.#closed = true
+    for (const session of this.#sessions) session.destroy()
+  }
+
+  #connect(): ClientHttp2Session {
+    const { tls, authority } = this.#origin
+    const attempt: Attempt = { failure: undefined }
+    this.#attempt = attempt
+    let connected = false
+    const session = connect(`${tls ? 'https' : 'http'}://${authority}`, {
+      createConnection: () =>
+        // Heard before Node does, which ends the streams at once.
+        this.#dial().on('error', (error: NodeJS.ErrnoException) => {
+          if (tls && isTlsError(error)) attempt.failure ??= 'tls-failed'
+          else if (!connected) attempt.failure ??= 'unreachable'
+        }),
+      settings: { enablePush: false, maxHeaderListSize: this.#limits.replyHeadBytes },
+      maxHeaderListPairs: 256,
+    })
+    this.#current = session
+    this.#sessions.add(session)
+    const timer = setTimeout(() => {
+      attempt.failure = 'connect-timeout'
+      session.destroy()
+    }, this.#limits.connectMs)
+    session.once('connect', () => {
+      connected = true
+      clearTimeout(timer)
+      if (this.#closed) session.close()
+    })
+    // Its streams tell those who wait for them.
+    session.on('error', () => undefined)
+    session.once('close', () => {
+      clearTimeout(timer)
+      this.#sessions.delete(session)
+      if (this.#current === session) this.#current = undefined
+    })
+    session.setTimeout(this.#limits.upstreamKeepAliveMs, () => this.open === 0 && session.close())
+    return session
+  }
+}
+
+type Attempt = { failure: UpstreamFailure | undefined }

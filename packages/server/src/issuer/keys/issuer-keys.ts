@@ -1,0 +1,57 @@
+import { Problem } from '@countersign/sdk/core'
+import type { Clock } from '@countersign/sdk/core'
+import type { Log } from '../../log.ts'
+import type { Store } from '../../store/store.ts'
+import type { IssuerSettings } from '../../trust/trust.ts'
+import { openKeyRing } from './key-ring.ts'
+import type { KeyRing } from './key-ring.ts'
+import { createKeySeal, dangerouslyUnsealed } from './key-seal.ts'
+import type { KeySeal } from './key-seal.ts'
+import { rotationTiming } from './rotation-timing.ts'
+import type { RotationTiming } from './rotation-timing.ts'
+
+export type IssuerKeysOptions = {
+  readonly settings: IssuerSettings
+  readonly store: Store
+  readonly clock: Clock
+  readonly log: Log
+  /** For how long verifiers may keep the key set, in seconds. */
+  readonly cacheSeconds?: number | undefined
+}
+
+/**
+ * Opens the key ring that the trust file's issuer section describes.
+ *
+ * @throws Problem `rotation-unsafe`, `seal-missing`, `seal-weak`, and those of `openKeyRing`
+ *
+ * @example
+ * const ring = await openIssuerKeys({ settings: trust.issuer, store, clock: Date.now, log })
+ * await ring.rotate()
+ */
+export async function openIssuerKeys(options: IssuerKeysOptions): Promise<KeyRing> {
+  const { settings, store, clock, log, cacheSeconds } = options
+  const timing = issuerTiming(settings, cacheSeconds)
+  const { algorithm } = settings.keys
+  return openKeyRing({ store, seal: chooseSeal(settings, store), timing, algorithm, clock, log })
+}
+
+/** The numbers an issuer's keys rotate by. @throws Problem `rotation-unsafe` */
+export function issuerTiming({ keys, tokens }: IssuerSettings, cacheSeconds?: number): RotationTiming {
+  return rotationTiming({
+    rotateEverySeconds: keys.rotateEverySeconds,
+    tokenLifetimeSeconds: tokens.lifetimeSeconds,
+    ...(cacheSeconds === undefined ? {} : { cacheSeconds }),
+  })
+}
+
+function chooseSeal({ keys }: IssuerSettings, store: Store): KeySeal {
+  if (keys.seal !== undefined) return createKeySeal(keys.seal)
+  if (keys.dangerouslyUnsealed || store.kind === 'memory') return dangerouslyUnsealed
+  throw new Problem(
+    'seal-missing',
+    `issuer.keys.seal: the ${store.kind} store would hold private keys unsealed`,
+    {
+      next: 'set it to a secret of at least 32 bytes, made with: openssl rand -base64 48',
+    },
+  )
+}
