@@ -105,6 +105,7 @@ const typesOnly = new Set([
   'packages/sdk/src/policy/decide.ts',
   'packages/sdk/src/policy/policy.ts',
   'packages/server/src/cli/context.ts',
+  'packages/server/src/gateway/gateway-shared.ts',
   'packages/server/src/gateway/gateway-state.ts',
   'packages/server/src/store/store.ts',
   'packages/server/src/trust/trust.ts',

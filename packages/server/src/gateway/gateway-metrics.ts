@@ -225,12 +225,14 @@ export function countPools(
     'How long ago the keys of each issuer last came.',
     () => keySets.ages().map(([issuer, seconds]) => [[issuer], seconds] as const),
     ['issuer'],
+    'max',
   )
   metrics.gauge(
     'countersign_gateway_revocations_age_seconds',
     'How long ago the list of what is revoked last came.',
     () => keySets.revocationAges().map(([issuer, seconds]) => [[issuer], seconds] as const),
     ['issuer'],
+    'max',
   )
 }
 

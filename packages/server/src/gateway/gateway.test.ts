@@ -162,6 +162,22 @@ test('announced, it serves on while it says that it is not ready', async (t) => 
   await closed
 })
 
+test('when others go on, an idle client is told with its next reply, and readyz has nothing to tell', async (t) => {
+  const { stand } = await open(t, undefined, { limits: { drainMs: 2_000 } })
+  const clients = [1, 2].map(() => new RawClient(stand.port).send(get('/billing/health')))
+  for (const client of clients) assert.equal((await client.reply()).status, 200)
+  const closed = stand.gateway.close({ unnoticed: true })
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  await assert.rejects(ask(stand.port, get('/billing/health')), 'nobody new is let in')
+  const paths = ['/billing/health', '/.well-known/countersign/readyz']
+  for (const [index, client] of clients.entries()) {
+    const reply = await client.send(get(paths[index]!)).reply()
+    assert.deepEqual([reply.status, reply.headers['connection']], [200, 'close'])
+    await client.end()
+  }
+  await closed
+})
+
 /** Longer than the test may take. */
 const patient: StandOptions = { limits: { drainMs: 20_000 } }
 

@@ -21,6 +21,7 @@ import { compileRoutes } from './decision/routes.ts'
 import type { Routing } from './decision/routes.ts'
 import { createGatewayProofs } from './decision/sender.ts'
 import { createServe } from './serve-request.ts'
+import type { GatewayShared } from './gateway-shared.ts'
 import type { GatewayState } from './gateway-state.ts'
 import { startTicker } from './front/ticker.ts'
 import { createTrustedProxies } from '../net/address.ts'
@@ -46,6 +47,8 @@ export type GatewayOptions = {
   readonly accessLog?: AccessLog
   /** A span per request; none unless given. */
   readonly tracing?: Tracing
+  /** What it has in common with other processes at the same address; it is alone unless given. */
+  readonly shared?: GatewayShared
 }
 
 /** The proxy in front of services: lets through what the trust file allows, and nothing else. */
@@ -62,8 +65,9 @@ export type Gateway = {
    * Stops listening, lets the requests at hand finish for as long as the limits allow, then closes everything.
    *
    * @param announceMs how long to go on serving while `readyz` already says no, so that load balancers notice
+   * @param unnoticed others go on at the same address: `readyz` says so, and nobody's connection closes unannounced
    */
-  close(options?: { readonly announceMs?: number }): Promise<void>
+  close(options?: { readonly announceMs?: number; readonly unnoticed?: boolean }): Promise<void>
 }
 
 /**
@@ -76,13 +80,15 @@ export type Gateway = {
  */
 export function createGateway(options: GatewayOptions): Gateway {
   refuseUnknownOptions('createGateway', options, optionNames)
-  const { ownIssuer, onDecision, metrics, accessLog, tracing, clock = systemClock, log = silentLog } = options
+  const { ownIssuer, onDecision, metrics, accessLog, tracing, shared } = options
+  const { clock = systemClock, log = silentLog } = options
   const limits = readLimits(options.limits)
-  const upstreams = new Upstreams(limits, log, () => ticker)
+  const upstreams = new Upstreams(limits, log, () => ticker, shared?.processes)
   const keySets = new KeySets(clock, log)
-  const proofs = createGatewayProofs(options.trust.gateway ?? {})
+  const proofs = createGatewayProofs(options.trust.gateway ?? {}, shared)
   const ticker = startTicker(tickMs(limits), (nowMs) => upstreams.sweep(nowMs))
 
+  let leaving = false
   const compile = (trust: Trust): Routing =>
     compileRoutes(trust, {
       realm: trust.gateway?.realm ?? defaultRealm,
@@ -91,6 +97,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       clock,
       rememberedTokens: limits.rememberedTokens,
       proofs,
+      ...(shared === undefined ? {} : { buckets: shared.buckets, processes: shared.processes }),
       poolFor: (service) => upstreams.poolFor(service),
     })
 
@@ -98,7 +105,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     routing: compile(options.trust),
     draining: false,
     realm: options.trust.gateway?.realm ?? defaultRealm,
-    viaName: `countersign-${randomBytes(4).toString('hex')}`,
+    viaName: shared?.viaName ?? newViaName(),
     clock,
     ticker,
     limits,
@@ -116,7 +123,7 @@ export function createGateway(options: GatewayOptions): Gateway {
           }),
     proxies: proxiesOf(options.trust),
     certificateHeader: options.trust.gateway?.clientCertificates?.header?.name.toLowerCase(),
-    isReady: () => !state.draining && keySets.ready(),
+    isReady: () => !leaving && keySets.ready(),
   }
   const front = createFrontServer(limits, createServe(state), tlsOf(options.trust, log))
   state.observer?.watch(front.server)
@@ -124,10 +131,11 @@ export function createGateway(options: GatewayOptions): Gateway {
   const authz = createAuthzEndpoints(state, options.trust.gateway?.authz)
   let closing: Promise<void> | undefined
 
-  const close = async (announceMs: number): Promise<void> => {
+  const close = async (announceMs: number, unnoticed: boolean): Promise<void> => {
+    leaving = !unnoticed
     state.draining = true
     if (announceMs > 0) await wait(announceMs)
-    await Promise.all([front, ...authz].map((part) => part.close()))
+    await Promise.all([front, ...authz].map((part) => part.close(unnoticed)))
     upstreams.close()
     ticker.stop()
   }
@@ -147,8 +155,13 @@ export function createGateway(options: GatewayOptions): Gateway {
       state.realm = trust.gateway?.realm ?? defaultRealm
       state.proxies = proxiesOf(trust)
     },
-    close: ({ announceMs = 0 } = {}) => (closing ??= close(announceMs)),
+    close: ({ announceMs = 0, unnoticed = false } = {}) => (closing ??= close(announceMs, unnoticed)),
   }
+}
+
+/** Unlike any other gateway's. */
+export function newViaName(): string {
+  return `countersign-${randomBytes(4).toString('hex')}`
 }
 
 /** Often enough that the shortest limit is noticed in time, and no more than four times a second. */
@@ -183,4 +196,5 @@ const optionNames = [
   'metrics',
   'accessLog',
   'tracing',
+  'shared',
 ]

@@ -2,6 +2,7 @@ import type { Server } from 'node:net'
 import { createAuthz } from './authz.ts'
 import { createGrpcAuthz } from './authz-grpc.ts'
 import { createFrontServer } from '../front/listen.ts'
+import type { Front } from '../front/listen.ts'
 import type { GatewayState } from '../gateway-state.ts'
 import type { AuthzSettings } from '../../trust/trust.ts'
 
@@ -10,8 +11,8 @@ export type AuthzEndpoint = {
   readonly settings: AuthzSettings
   /** Not listening yet. */
   readonly server: Server
-  /** Lets what is at hand come to its end for as long as the limits allow. */
-  close(): Promise<void>
+  /** As that of the gateway itself. */
+  readonly close: Front['close']
 }
 
 /** The decision endpoints of `gateway.authz`. */

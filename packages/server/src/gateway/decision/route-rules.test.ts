@@ -1,9 +1,21 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
+import { Problem, Secret } from '@countersign/sdk/core'
+import { createProofReplays } from '@countersign/sdk/jwt'
 import { openAuthzStand } from '../../../../../test/gateway/authz-stand.ts'
-import { ask, bearer, get, okReply, openStand, openUpstream } from '../../../../../test/gateway/stand.ts'
+import {
+  ask,
+  bearer,
+  get,
+  okReply,
+  openStand,
+  openUpstream,
+  standIssuer,
+} from '../../../../../test/gateway/stand.ts'
 import type { ScriptedUpstream, Stand } from '../../../../../test/gateway/stand.ts'
+import type { GatewayShared } from '../gateway-shared.ts'
+import type { GatewayOptions } from '../gateway.ts'
 import type { Route, Service } from '../../trust/trust.ts'
 
 const reader = {
@@ -32,6 +44,36 @@ test('a caller who asks too often is told when to come back; others are not', as
   assert.equal(upstream.requests.length, 3)
   clock.nowMs += 1_000
   assert.equal((await ask(stand.port, get(path, one))).status, 200)
+})
+
+test('limits that are counted elsewhere: asked by name, waited for, and 503 when nobody answers', async (t) => {
+  const asked: string[] = []
+  const answers: (number | Problem)[] = [0, 0, 0, 1_500, new Problem('primary-silent', 'nobody answers')]
+  const shared: GatewayShared = {
+    processes: 1,
+    viaName: 'v',
+    nonceSecret: Secret.fromText('n'.repeat(32)),
+    replays: createProofReplays(),
+    buckets: (name, { burst }) => ({
+      async take(key) {
+        asked.push(`${name} ${burst} ${key}`)
+        const answer = answers.shift()!
+        if (typeof answer === 'number') return answer
+        throw answer
+      },
+    }),
+  }
+  const service = { routes: [{ ...reader, limit: rate(2) }], limit: rate(9) }
+  const { stand, upstream } = await openRules(t, service, { shared })
+  const token = bearer(stand.token())
+  const statuses = []
+  for (let count = 0; count < 3; count++) statuses.push((await ask(stand.port, get(path, token))).status)
+  assert.deepEqual(statuses, [200, 429, 503])
+  assert.equal(upstream.requests.length, 1)
+  assert.deepEqual(asked.slice(0, 2), [
+    `callers billing GET /accounts/{id} 2 ${standIssuer} orders`,
+    `callers billing 9 ${standIssuer} orders`,
+  ])
 })
 
 test('who is refused anyway uses nothing up', async (t) => {
@@ -140,10 +182,11 @@ const path = '/billing/accounts/7'
 async function openRules(
   t: TestContext,
   service: Partial<Service>,
+  gateway: Partial<GatewayOptions> = {},
 ): Promise<{ stand: Stand; upstream: ScriptedUpstream; clock: { nowMs: number } }> {
   const upstream = await openUpstream((socket) => socket.write(okReply('ok')))
   const clock = { nowMs: Date.now() }
-  const stand = await openStand(upstream.url, { service, gateway: { clock: () => clock.nowMs } })
+  const stand = await openStand(upstream.url, { service, gateway: { clock: () => clock.nowMs, ...gateway } })
   t.after(async () => {
     await stand.close()
     await upstream.close()

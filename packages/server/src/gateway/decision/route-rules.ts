@@ -1,7 +1,6 @@
 import { isProblem, Problem } from '@countersign/sdk/core'
 import { addressKey } from '../../net/address.ts'
 import { createTokenBuckets } from '../../token-bucket.ts'
-import type { TokenBuckets } from '../../token-bucket.ts'
 import { compileCondition } from '../../trust/condition.ts'
 import type { Condition, ConditionFacts } from '../../trust/condition.ts'
 import type { RateLimit, Route } from '../../trust/trust.ts'
@@ -20,22 +19,39 @@ export type RouteRules = {
 export type Limit = {
   readonly rate: RateLimit
   /** By client or subject, once a token was good. */
-  readonly callers: TokenBuckets
+  readonly callers: Buckets
   /** By address where nobody is asked who they are. Apart, so that strangers cannot crowd out those who are known. */
-  readonly addresses: TokenBuckets
+  readonly addresses: Buckets
 }
 
-export function createLimit(rate: RateLimit): Limit {
-  return { rate, callers: createTokenBuckets(rate), addresses: createTokenBuckets(rate) }
+/** As `TokenBuckets`; a promise where they are kept in another process. */
+export type Buckets = { take(key: string, nowMs: number): number | Promise<number> }
+
+/** @param name the same for the same limit in every process of this gateway, and for no other one */
+export type CreateBuckets = (name: string, rate: RateLimit) => Buckets
+
+/** @param where the service or route that has the limit */
+export function createLimit(
+  rate: RateLimit,
+  where: string,
+  create: CreateBuckets = (_name, its) => createTokenBuckets(its),
+): Limit {
+  return {
+    rate,
+    callers: create(`callers ${where}`, rate),
+    addresses: create(`addresses ${where}`, rate),
+  }
 }
 
 /** @param ofService the limit all routes of the service share */
 export function compileRules(
-  { limit, when, dryRun = false }: Route,
+  { limit, when, dryRun = false, method, template }: Route,
+  service: string,
   ofService: Limit | undefined,
+  create?: CreateBuckets,
 ): RouteRules | undefined {
   if (limit === undefined && when === undefined && !dryRun && ofService === undefined) return undefined
-  const limits = limit === undefined ? [] : [createLimit(limit)]
+  const limits = limit === undefined ? [] : [createLimit(limit, `${service} ${method} ${template}`, create)]
   if (ofService !== undefined) limits.push(ofService)
   return { condition: when === undefined ? undefined : condition(when), limits, dryRun }
 }
@@ -48,11 +64,11 @@ export function applyRules(
   outcome: Outcome | Promise<Outcome>,
   nowMs: number,
 ): Outcome | Promise<Outcome> {
-  if (outcome instanceof Promise) {
-    const later = outcome.then((fetched) => ruled(rules, asked, request, fetched, nowMs))
-    return rules.dryRun ? later.catch(withoutKeys) : later
-  }
-  return ruled(rules, asked, request, outcome, nowMs)
+  const result =
+    outcome instanceof Promise
+      ? outcome.then((fetched) => ruled(rules, asked, request, fetched, nowMs))
+      : ruled(rules, asked, request, outcome, nowMs)
+  return rules.dryRun && result instanceof Promise ? result.catch(withoutKeys) : result
 }
 
 /** What of a request the rules look at. */
@@ -68,10 +84,13 @@ function ruled(
   request: RuledRequest,
   checked: Outcome,
   nowMs: number,
-): Outcome {
+): Outcome | Promise<Outcome> {
+  const settle = (outcome: Outcome): Outcome =>
+    rules.dryRun && 'reason' in outcome.result ? letPass(asked, outcome, outcome.result) : outcome
   const outcome = afterCondition(rules, asked, request, checked)
-  const limited = 'reason' in outcome.result ? outcome : afterLimits(rules, request, outcome, nowMs)
-  return rules.dryRun && 'reason' in limited.result ? letPass(asked, limited, limited.result) : limited
+  if ('reason' in outcome.result) return settle(outcome)
+  const limited = afterLimits(rules, request, outcome, nowMs)
+  return limited instanceof Promise ? limited.then(settle) : settle(limited)
 }
 
 /** An error in a condition is a no: what cannot be answered was not answered with yes. */
@@ -99,15 +118,24 @@ function afterLimits(
   { address }: RuledRequest,
   outcome: Outcome,
   nowMs: number,
-): Outcome {
+): Outcome | Promise<Outcome> {
+  const { token } = outcome
+  const waits = limits.map(({ callers, addresses }) =>
+    token === undefined
+      ? addresses.take(addressKey(address), nowMs)
+      : callers.take(`${token.issuer} ${token.clientId ?? token.subject ?? ''}`, nowMs),
+  )
+  const isHere = (wait: number | Promise<number>): wait is number => typeof wait === 'number'
+  if (waits.every(isHere)) return afterWaits(limits, waits, outcome)
+  return Promise.all(waits).then((told) => afterWaits(limits, told, outcome))
+}
+
+function afterWaits(limits: readonly Limit[], waits: readonly number[], outcome: Outcome): Outcome {
   const { token } = outcome
   let waitMs = 0
   let exceeded: RateLimit | undefined
-  for (const { rate, callers, addresses } of limits) {
-    const wait =
-      token === undefined
-        ? addresses.take(addressKey(address), nowMs)
-        : callers.take(`${token.issuer} ${token.clientId ?? token.subject ?? ''}`, nowMs)
+  for (const [index, { rate }] of limits.entries()) {
+    const wait = waits[index]!
     if (wait <= waitMs) continue
     waitMs = wait
     exceeded = rate

@@ -18,8 +18,9 @@ import type { Passing } from '../upstream/passed-headers.ts'
 import { resourceMetadata } from './resource-metadata.ts'
 import type { ResourceMetadata } from './resource-metadata.ts'
 import { compileRules, createLimit } from './route-rules.ts'
-import type { Limit, RouteRules } from './route-rules.ts'
+import type { CreateBuckets, Limit, RouteRules } from './route-rules.ts'
 import type { CorsSettings, Route, Service, Trust } from '../../trust/trust.ts'
+import { shareOf } from '../share.ts'
 import { createSenderCheck } from './sender.ts'
 import type { SenderCheck } from './sender.ts'
 import { TokenFacts } from './token-facts.ts'
@@ -128,6 +129,10 @@ export type RoutingParts = {
   readonly rememberedTokens: number
   /** Checks DPoP proofs, and remembers which were used. */
   readonly proofs?: DpopChecker
+  /** Where limits are counted; here, unless given. */
+  readonly buckets?: CreateBuckets
+  /** How many processes share what a service allows; one unless given. */
+  readonly processes?: number
   poolFor(service: Service): UpstreamPool
 }
 
@@ -139,11 +144,11 @@ function compileService(
   parts: RoutingParts,
 ): ReadyService {
   const { name } = service
-  const limit = service.limit && createLimit(service.limit)
+  const limit = service.limit && createLimit(service.limit, name, parts.buckets)
   const senderCheck = createSenderCheck(service, trust, parts.proofs ?? createDpopChecker())
   const takesDpop = senderCheck !== undefined && service.tokenFrom.some(({ kind }) => kind === 'bearer')
   const tokenFrom: readonly TokenPlace[] = takesDpop ? [...service.tokenFrom, dpopPlace] : service.tokenFrom
-  const routes = service.routes.map((route) => compileRoute(route, name, limit))
+  const routes = service.routes.map((route) => compileRoute(route, name, limit, parts.buckets))
   const issuers = parts.keySets.issuersOf(service, trust, parts.ownIssuer)
   const revocations = parts.keySets.revocationsOf(service, trust, parts.ownIssuer)
   const guarded = routes.find(({ open }) => !open)
@@ -161,7 +166,11 @@ function compileService(
     upstream: parts.poolFor(service),
     websocket: service.websocket && {
       routes: new Set(service.websocket.routes),
-      connections: service.websocket.connections,
+      connections: shareOf(
+        service.websocket.connections,
+        parts.processes,
+        `services.${name}.websocket.connections`,
+      ),
       idleMs: service.websocket.idleSeconds * 1000,
       outlivesToken: service.websocket.outlivesToken,
     },
@@ -189,7 +198,12 @@ function compileService(
   })
 }
 
-function compileRoute(route: Route, service: string, limit: Limit | undefined): ReadyRoute {
+function compileRoute(
+  route: Route,
+  service: string,
+  limit: Limit | undefined,
+  buckets: CreateBuckets | undefined,
+): ReadyRoute {
   const { method, template, requirement, line } = route
   const name = `${method} ${template}`
   return Object.freeze({
@@ -200,7 +214,7 @@ function compileRoute(route: Route, service: string, limit: Limit | undefined): 
     open: requirement === 'open',
     denialOf: compilePolicy(requirement, `services.${service}.routes["${name}"]`),
     scopes: requiredScopes(requirement),
-    rules: compileRules(route, limit),
+    rules: compileRules(route, service, limit, buckets),
   })
 }
 

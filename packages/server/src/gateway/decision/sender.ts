@@ -12,6 +12,7 @@ import type {
   SenderConstraint,
   ShownCertificate,
 } from '@countersign/sdk/policy'
+import type { GatewayShared } from '../gateway-shared.ts'
 import type { GatewaySettings, Service, Trust } from '../../trust/trust.ts'
 
 /** Checks for one service that a token comes from the client it was issued to. */
@@ -31,11 +32,19 @@ export type SenderCheck = {
   certificateLine(request: ConstrainedRequest, token: VerifiedToken): string
 }
 
-/** What checks share, also over a reload: a proof that was used stays used. */
-export function createGatewayProofs({ dpop }: Pick<GatewaySettings, 'dpop'>): DpopChecker {
-  if (dpop?.nonces !== true) return createDpopChecker()
-  const { nonceSecret: secret } = dpop
-  return createDpopChecker({ nonces: createDpopNonces(secret === undefined ? {} : { secret }) })
+/**
+ * What checks share, also over a reload: a proof that was used stays used.
+ *
+ * @param shared what the processes of one gateway have in common; a process that is alone keeps it itself
+ */
+export function createGatewayProofs(
+  { dpop }: Pick<GatewaySettings, 'dpop'>,
+  shared?: Pick<GatewayShared, 'nonceSecret' | 'replays'>,
+): DpopChecker {
+  const replays = shared === undefined ? {} : { replays: shared.replays }
+  if (dpop?.nonces !== true) return createDpopChecker(replays)
+  const secret = dpop.nonceSecret ?? shared?.nonceSecret
+  return createDpopChecker({ ...replays, nonces: createDpopNonces(secret === undefined ? {} : { secret }) })
 }
 
 /**

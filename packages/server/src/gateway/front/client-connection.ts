@@ -75,12 +75,18 @@ export class ClientConnection {
   /**
    * Lets the connection end in peace: after the present reply, or else soon, since a request may be on its way that the
    * client sent before it could know.
+   *
+   * @param patientMs how long to wait for one more request, whose reply can say that the connection closes. With 0, for
+   *   as long as one is on its way, and no connection stays whose reply has left.
    */
-  retire(): void {
+  retire(patientMs: number): void {
     this.retired = true
     // Its head has said already that the connection stays, so nobody else will close it.
-    if (this.replying) this.#closeAtEnd = true
-    else if (!this.busy) setTimeout(() => this.busy || this.socket.destroySoon(), lastRequestMs).unref()
+    if (this.replying && patientMs === 0) this.#closeAtEnd = true
+    else if (this.replying || !this.busy) {
+      const waitMs = Math.max(patientMs, lastRequestMs)
+      setTimeout(() => this.busy || this.socket.destroySoon(), waitMs).unref()
+    }
   }
 
   /** Ends what is being served, because the client cannot be answered any more. */

@@ -38,9 +38,19 @@ export class Http2Front {
     session.setTimeout(this.#limits.clientKeepAliveMs, () => open === 0 && session.close())
   }
 
-  /** Says goodbye on each connection: what is under way may end, nothing new begins. */
-  retire(): void {
+  /**
+   * Says goodbye on each connection: what is under way may end, nothing new begins.
+   *
+   * @param patientMs how long before that to go on with what clients send until they have heard it (RFC 9113 §6.8)
+   */
+  retire(patientMs: number): void {
     this.#retired = true
+    if (patientMs === 0) return this.#end()
+    for (const session of this.#sessions) session.goaway(constants.NGHTTP2_NO_ERROR, lastStream)
+    setTimeout(() => this.#end(), Math.min(patientMs, noticeMs)).unref()
+  }
+
+  #end(): void {
     for (const session of this.#sessions) session.close()
   }
 
@@ -67,6 +77,11 @@ export class Http2Front {
     this.#serve(client, request, response, expect !== undefined, false)
   }
 }
+
+/** The highest number of a stream: none is refused yet. */
+const lastStream = 2 ** 31 - 1
+/** Longer than it takes to hear of it, and to send nothing more. */
+const noticeMs = 1_000
 
 function sessionOptions(limits: GatewayLimits): ServerOptions {
   return {

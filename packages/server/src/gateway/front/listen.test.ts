@@ -120,6 +120,6 @@ async function open(
     },
   )
   const port = await listenOn(server)
-  t.after(close)
+  t.after(() => close())
   return { port, served, aborts }
 }

@@ -73,10 +73,13 @@ export function createFrontServer(limits: GatewayLimits, serve: Serve, tls?: Tls
     else if (closing) closeWith(undefined, socket as Socket)
     else closeWith(parserErrors.get(error.code ?? '') ?? 400, socket as Socket)
   })
-  const end = async (): Promise<void> => {
+  const end = async (unnoticed = false): Promise<void> => {
+    const { drainMs } = limits
+    const patientMs = unnoticed ? drainMs : 0
+    const graceMs = unnoticed ? drainMs * unnoticedTimes : drainMs
     tls?.close()
-    streams.retire()
-    await close(server, connections, streams, limits.drainMs)
+    streams.retire(patientMs)
+    await close(server, connections, streams, { patientMs, graceMs })
   }
   return { server, close: end }
 }
@@ -84,8 +87,13 @@ export function createFrontServer(limits: GatewayLimits, serve: Serve, tls?: Tls
 /** The server, and how to end it. */
 export type Front = {
   readonly server: Server
-  /** Stops listening, lets what is under way come to its end for as long as the limits allow, and then cuts it off. */
-  close(): Promise<void>
+  /**
+   * Stops listening, lets what is under way come to its end for as long as the limits allow, and then cuts it off.
+   *
+   * @param unnoticed others go on at the same address: idle connections may send one more request, whose reply tells
+   *   that they close, and more time is given
+   */
+  close(unnoticed?: boolean): Promise<void>
 }
 
 /**
@@ -106,11 +114,11 @@ async function close(
   server: Server,
   connections: ReadonlyMap<Socket, ClientConnection>,
   streams: Http2Front,
-  graceMs: number,
+  { patientMs, graceMs }: { readonly patientMs: number; readonly graceMs: number },
 ): Promise<void> {
   // Not http's own way of closing, which destroys connections with a reply that has ended but not left yet.
   const ended = new Promise<void>((resolve) => void NetServer.prototype.close.call(server, () => resolve()))
-  for (const client of connections.values()) client.retire()
+  for (const client of connections.values()) client.retire(patientMs)
   const timer = setTimeout(() => {
     for (const socket of connections.keys()) socket.destroy()
     streams.destroy()
@@ -179,6 +187,8 @@ function isAtLeast(version: string, major: number, minor: number): boolean {
 }
 
 const lingerMs = 500
+/** Nobody waits for those who are replaced, so their requests may take longer. */
+const unnoticedTimes = 6
 
 const parserErrors: ReadonlyMap<string, OwnStatus> = new Map([
   ['ERR_HTTP_REQUEST_TIMEOUT', 408],

@@ -2,6 +2,7 @@ import type { UpstreamSecurity } from './dial.ts'
 import type { GatewayLimits } from '../front/limits.ts'
 import type { Log } from '../../log.ts'
 import { TlsFiles } from './tls-files.ts'
+import { shareOf } from '../share.ts'
 import type { Ticker } from '../front/ticker.ts'
 import type { Service, UpstreamSettings } from '../../trust/trust.ts'
 import { Upstream } from './upstream.ts'
@@ -16,18 +17,21 @@ export class Upstreams {
   readonly #limits: GatewayLimits
   readonly #log: Log
   readonly #ticker: () => Ticker
+  readonly #processes: number
   readonly #pools = new Map<string, UpstreamPool>()
   readonly #targets = new Map<string, Upstream>()
   /** No longer in the trust file, but with exchanges under way. */
   readonly #retired = new Set<Upstream>()
 
-  constructor(limits: GatewayLimits, log: Log, ticker: () => Ticker) {
+  /** @param processes how many share what each target allows */
+  constructor(limits: GatewayLimits, log: Log, ticker: () => Ticker, processes = 1) {
     this.#limits = limits
     this.#log = log
     this.#ticker = ticker
+    this.#processes = processes
   }
 
-  /** @throws Problem `upstream-invalid`, `tls-files-unusable` */
+  /** @throws Problem `upstream-invalid`, `tls-files-unusable`, `trust-unusable` */
   poolFor({ name, upstream, upstreamSettings }: Service): UpstreamPool {
     const settings = upstreamSettings ?? { ...usual, targets: [upstream!] }
     const key = JSON.stringify(settings)
@@ -79,7 +83,7 @@ export class Upstreams {
     const known = this.#targets.get(key)
     if (known !== undefined) return known
     const origin = readOrigin(url, where)
-    const target = new Upstream(origin, limitsOf(settings, this.#limits), this.#ticker(), {
+    const target = new Upstream(origin, this.#limitsOf(settings, where), this.#ticker(), {
       ejection: { after: settings.eject.after, forMs: settings.eject.forSeconds * 1000 },
       probe: settings.probe && {
         path: settings.probe.path,
@@ -99,6 +103,16 @@ export class Upstreams {
     return target
   }
 
+  #limitsOf(settings: UpstreamSettings, where: string): GatewayLimits {
+    const limits = limitsOf(settings, this.#limits)
+    const { upstreamConnections, upstreamWaiting } = limits
+    return Object.freeze({
+      ...limits,
+      upstreamConnections: shareOf(upstreamConnections, this.#processes, `${where}.connections`),
+      upstreamWaiting: Math.floor(upstreamWaiting / this.#processes),
+    })
+  }
+
   #security(tls: NonNullable<UpstreamSettings['tls']>, where: string): UpstreamSecurity {
     const { serverName, ...paths } = tls
     const files = new TlsFiles(paths, `${where}.tls`, this.#log)
@@ -110,7 +124,7 @@ function limitsOf(settings: UpstreamSettings, limits: GatewayLimits): GatewayLim
   const { timeouts, connections, waiting } = settings
   const ms = (seconds: number | undefined, otherwise: number): number =>
     seconds === undefined ? otherwise : seconds * 1000
-  return Object.freeze({
+  return {
     ...limits,
     connectMs: ms(timeouts.connectSeconds, limits.connectMs),
     replyHeadMs: ms(timeouts.replySeconds, limits.replyHeadMs),
@@ -118,7 +132,7 @@ function limitsOf(settings: UpstreamSettings, limits: GatewayLimits): GatewayLim
     upstreamKeepAliveMs: ms(timeouts.idleSeconds, limits.upstreamKeepAliveMs),
     upstreamConnections: connections ?? limits.upstreamConnections,
     upstreamWaiting: waiting ?? limits.upstreamWaiting,
-  })
+  }
 }
 
 /** What one URL means. */
