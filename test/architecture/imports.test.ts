@@ -119,7 +119,7 @@ const rooms: Record<string, Record<string, readonly string[]>> = {
     admin: ['trust', 'issuer', 'store/store.ts'],
     export: ['trust', 'gateway/decision/identity.ts'],
     serve: ['trust', 'net', 'metrics', 'tracing', 'store', 'issuer', 'admin', 'gateway'],
-    demo: ['trust', 'serve'],
+    demo: ['trust', 'net', 'serve'],
     cli: ['trust', 'store', 'issuer', 'admin', 'gateway', 'serve', 'demo', 'export'],
   },
 }

@@ -1,4 +1,4 @@
-import { createServer } from 'node:http'
+import { createServer } from '../net/node-http.ts'
 import type { RequestListener } from 'node:http'
 import { connect } from 'node:net'
 import { createServer as createSocketServer } from 'node:net'

@@ -1,4 +1,4 @@
-import { createServer } from 'node:http'
+import { createServer } from '../net/node-http.ts'
 import type { Server } from 'node:http'
 import { createAdminApi } from '../admin/admin-api.ts'
 import type { AdminApiOptions } from '../admin/admin-api.ts'

@@ -1,4 +1,4 @@
-import { createServer } from 'node:http'
+import { createServer } from '../net/node-http.ts'
 import type { RequestListener, Server } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { issuerServerOptions, protectServer } from '../issuer/http/server-options.ts'

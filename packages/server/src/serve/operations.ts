@@ -1,7 +1,6 @@
-import { createServer } from 'node:http'
+import { createServer } from '../net/node-http.ts'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { metricsContentType } from '../metrics/registry.ts'
-import type { Metrics } from '../metrics/registry.ts'
 
 /**
  * The listener for those who run it: `/metrics`, `/livez` and `/readyz`. It stands alone, so that no
@@ -9,7 +8,7 @@ import type { Metrics } from '../metrics/registry.ts'
  *
  * @param ready whether every part is ready to be sent requests
  */
-export function createOperationsServer(metrics: Metrics, ready: () => boolean | Promise<boolean>): Server {
+export function createOperationsServer(metrics: Numbers, ready: () => boolean | Promise<boolean>): Server {
   const server = createServer(
     {
       maxHeaderSize: 8 * 1024,
@@ -23,10 +22,13 @@ export function createOperationsServer(metrics: Metrics, ready: () => boolean | 
   return server
 }
 
+/** Those of this process, or of several. */
+type Numbers = { text(): string | Promise<string> }
+
 async function answer(
   request: IncomingMessage,
   response: ServerResponse,
-  metrics: Metrics,
+  metrics: Numbers,
   ready: () => boolean | Promise<boolean>,
 ): Promise<void> {
   const { method, url } = request
@@ -36,7 +38,7 @@ async function answer(
     response.setHeader('Allow', 'GET, HEAD')
     return send(response, 405, 'method not allowed\n')
   }
-  if (url === '/metrics') return send(response, 200, metrics.text(), metricsContentType)
+  if (url === '/metrics') return send(response, 200, await metrics.text(), metricsContentType)
   if (url === '/livez' || (await ready())) return send(response, 200, 'ok\n')
   response.setHeader('Retry-After', '5')
   send(response, 503, 'not ready\n')

@@ -1,4 +1,5 @@
-import { Environment } from '@marcbachmann/cel-js'
+import { createRequire } from 'node:module'
+import type * as Cel from '@marcbachmann/cel-js'
 import type { ASTNode } from '@marcbachmann/cel-js'
 
 /** A compiled `when`: a condition in CEL, for what a policy cannot say. */
@@ -27,7 +28,7 @@ export type ConditionFacts = {
 export function compileCondition(text: string): Condition | ConditionFault {
   let parsed
   try {
-    parsed = environment.parse(text)
+    parsed = environment().parse(text)
   } catch (error) {
     return faultOf(error)
   }
@@ -69,11 +70,20 @@ function nodesIn(value: unknown): ASTNode[] {
 
 const loops: ReadonlySet<string> = new Set(['all', 'exists', 'exists_one', 'filter', 'map'])
 
-const environment = new Environment({
-  unlistedVariablesAreDyn: false,
-  limits: { maxAstNodes: 200, maxDepth: 24, maxListElements: 64, maxMapEntries: 64, maxCallArguments: 8 },
-})
-  .registerVariable('request', 'map<string, string>')
-  .registerVariable('params', 'map<string, string>')
-  .registerVariable('principal', 'map<string, dyn>')
-  .registerVariable('claims', 'map<string, dyn>')
+/** Loaded by the first condition: most trust files have none. */
+function environment(): Cel.Environment {
+  if (made === undefined) {
+    const { Environment } = createRequire(import.meta.url)('@marcbachmann/cel-js') as typeof Cel
+    made = new Environment({
+      unlistedVariablesAreDyn: false,
+      limits: { maxAstNodes: 200, maxDepth: 24, maxListElements: 64, maxMapEntries: 64, maxCallArguments: 8 },
+    })
+      .registerVariable('request', 'map<string, string>')
+      .registerVariable('params', 'map<string, string>')
+      .registerVariable('principal', 'map<string, dyn>')
+      .registerVariable('claims', 'map<string, dyn>')
+  }
+  return made
+}
+
+let made: Cel.Environment | undefined

@@ -1,4 +1,4 @@
-import { METHODS } from 'node:http'
+import { METHODS } from '../net/node-http.ts'
 import { isProblem, nearest } from '@countersign/sdk/core'
 import type { Problem } from '@countersign/sdk/core'
 import { compilePolicy, readTemplate } from '@countersign/sdk/policy'

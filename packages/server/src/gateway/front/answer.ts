@@ -1,4 +1,4 @@
-import { STATUS_CODES } from 'node:http'
+import { STATUS_CODES } from '../../net/node-http.ts'
 import { prefersJson } from '@countersign/sdk/policy'
 import type { Challenge } from '@countersign/sdk/policy'
 import { grpcAnswer } from './grpc-answer.ts'

@@ -1,4 +1,4 @@
-import { createServer, ServerResponse } from 'node:http'
+import { createServer, ServerResponse } from '../../net/node-http.ts'
 import type { IncomingMessage, Server, ServerOptions } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { Server as NetServer } from 'node:net'
