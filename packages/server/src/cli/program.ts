@@ -150,6 +150,13 @@ export function createProgram(terminal: Terminal, end: (code: number) => void): 
     isDefault: true,
   }).option('--issuer <url>', 'the issuer; the trust file’s unless given')
   addAdminCommands(program, keys, command)
+  const store = program.command('store').description('where an issuer keeps its keys, clients and audit log')
+  command(
+    store,
+    'copy <from> <to>',
+    'copy a whole store to an empty one: sqlite:path, postgres://user@host/database, env:NAME or file:PATH',
+    () => import('./commands/store-copy.ts'),
+  )
   return program
 }
 

@@ -43,7 +43,7 @@ export function openPostgresPool(url: Secret, timeoutMs: number): PostgresPool {
     try {
       return await work()
     } catch (error) {
-      throw unavailable(error)
+      throw postgresUnavailable(error)
     }
   }
 
@@ -102,7 +102,8 @@ function createPool(url: Secret, timeoutMs: number): DriverPool {
   })
 }
 
-function unavailable(error: unknown): unknown {
+/** What the driver throws, as the Problem that the store's users know. */
+export function postgresUnavailable(error: unknown): unknown {
   // Ours, such as a store of a later version, say more than "unavailable".
   if (error instanceof Problem) return error
   const { message, code } = error as { message?: unknown; code?: unknown }

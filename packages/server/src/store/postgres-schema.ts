@@ -1,5 +1,5 @@
 import { Problem } from '@countersign/sdk/core'
-import type { PostgresPool } from './postgres-pool.ts'
+import type { PostgresConnection, PostgresPool } from './postgres-pool.ts'
 
 /**
  * Brings the database's `countersign` schema to the newest version, or creates it. Forward only.
@@ -8,9 +8,8 @@ import type { PostgresPool } from './postgres-pool.ts'
  */
 export async function migratePostgres(pool: Pick<PostgresPool, 'transaction'>): Promise<void> {
   await pool.transaction(async (connection) => {
-    // Replicas that start together queue up here, and each looks again behind it.
-    await connection.query({ text: `SELECT pg_advisory_xact_lock(${migrationLock})` })
-    const version = await readVersion(connection)
+    await lockPostgresSchema(connection)
+    const version = await postgresSchemaVersion(connection)
     if (version > migrations.length) {
       throw new Problem(
         'store-newer',
@@ -18,19 +17,27 @@ export async function migratePostgres(pool: Pick<PostgresPool, 'transaction'>): 
         { next: 'run the version of Countersign that last wrote it, or a newer one' },
       )
     }
-    if (version === migrations.length) return
-    for (const text of migrations.slice(version)) await connection.query({ text })
-    await connection.query({ text: `UPDATE countersign.schema_version SET version = ${migrations.length}` })
+    if (version < migrations.length) await bringUpPostgres(connection, version)
   })
 }
 
-type Connection = Parameters<Parameters<PostgresPool['transaction']>[0]>[0]
+/** Until the transaction's end nobody else looks at the schema's version: those who start together queue up here. */
+export async function lockPostgresSchema(connection: PostgresConnection): Promise<void> {
+  await connection.query({ text: `SELECT pg_advisory_xact_lock(${migrationLock})` })
+}
 
-async function readVersion(connection: Connection): Promise<number> {
+/** The schema's version; 0 when there is none yet. */
+export async function postgresSchemaVersion(connection: PostgresConnection): Promise<number> {
   const table = await connection.query({ text: `SELECT to_regclass('countersign.schema_version') AS name` })
   if ((table.rows[0] as { name: string | null }).name === null) return 0
   const { rows } = await connection.query({ text: 'SELECT version FROM countersign.schema_version' })
   return (rows[0] as { version: number }).version
+}
+
+/** Brings the schema from `version` to the newest one. Stands inside a transaction. */
+export async function bringUpPostgres(connection: PostgresConnection, version: number): Promise<void> {
+  for (const text of migrations.slice(version)) await connection.query({ text })
+  await connection.query({ text: `UPDATE countersign.schema_version SET version = ${migrations.length}` })
 }
 
 /** "CSGN": any number does, as long as it stays the same. */
@@ -99,3 +106,5 @@ const migrations = [
    );
    CREATE INDEX revocation_by_expiry ON countersign.revocation (expires_at_ms);`,
 ]
+
+export const newestPostgresSchema = migrations.length

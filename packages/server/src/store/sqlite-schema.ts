@@ -9,20 +9,11 @@ import { Problem } from '@countersign/sdk/core'
  * @throws Problem `store-foreign` or `store-newer`
  */
 export function migrate(database: DatabaseSync, path: string): void {
-  // The look comes before the first write: another program's file must stay exactly as it was.
-  refuseForeign(database, path)
-  switchToWriteAheadLog(database)
-  database.exec('PRAGMA synchronous = FULL')
-
+  prepareToWrite(database, path)
   // Taking the write lock first makes replicas that start together queue up here; each looks again behind it.
   database.exec('BEGIN IMMEDIATE')
   try {
-    refuseForeign(database, path)
-    const version = pragma(database, 'user_version')
-    for (const statements of migrations.slice(version)) database.exec(statements)
-    if (version < migrations.length) {
-      database.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${migrations.length}`)
-    }
+    bringUp(database, path)
     database.exec('COMMIT')
   } catch (error) {
     if (database.isTransaction) database.exec('ROLLBACK')
@@ -30,7 +21,25 @@ export function migrate(database: DatabaseSync, path: string): void {
   }
 }
 
-function refuseForeign(database: DatabaseSync, path: string): void {
+/** What comes before the first transaction that writes. @throws Problem `store-foreign` or `store-newer` */
+export function prepareToWrite(database: DatabaseSync, path: string): void {
+  // The look comes before the first write: another program's file must stay exactly as it was.
+  schemaVersion(database, path)
+  switchToWriteAheadLog(database)
+  database.exec('PRAGMA synchronous = FULL')
+}
+
+/** Brings the schema to the newest version. Stands inside a transaction. */
+export function bringUp(database: DatabaseSync, path: string): void {
+  const version = schemaVersion(database, path)
+  for (const statements of migrations.slice(version)) database.exec(statements)
+  if (version < migrations.length) {
+    database.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${migrations.length}`)
+  }
+}
+
+/** The version of the file's schema, 0 for one that has none yet. @throws Problem `store-foreign` or `store-newer` */
+export function schemaVersion(database: DatabaseSync, path: string): number {
   const owner = pragma(database, 'application_id')
   const tables = database.prepare('SELECT count(*) AS count FROM sqlite_schema').get() as { count: number }
   if (owner !== applicationId && (owner !== 0 || tables.count > 0)) {
@@ -46,6 +55,7 @@ function refuseForeign(database: DatabaseSync, path: string): void {
       { next: 'run the version of Countersign that last wrote it, or a newer one' },
     )
   }
+  return version
 }
 
 /** SQLite does not apply its busy timeout to this one switch, so that a second process may have to ask again. */
@@ -131,3 +141,5 @@ const migrations = [
    ) STRICT, WITHOUT ROWID;
    CREATE INDEX revocation_by_expiry ON revocation (expires_at_ms);`,
 ]
+
+export const newestSqliteSchema = migrations.length

@@ -1,9 +1,8 @@
-import { closeSync, openSync } from 'node:fs'
-import * as sqlite from 'node:sqlite'
-import { isProblem, Problem } from '@countersign/sdk/core'
+import type { DatabaseSync } from 'node:sqlite'
 import { batchMarks } from './mark-batch.ts'
 import { prepareAudit } from './sqlite-audit.ts'
 import { prepareClients } from './sqlite-clients.ts'
+import { openSqliteFile, sqliteUnavailable } from './sqlite-file.ts'
 import { createSqliteRevocations } from './sqlite-revocations.ts'
 import { migrate } from './sqlite-schema.ts'
 import type { KeyRecord, RingSnapshot, Store } from './store.ts'
@@ -30,7 +29,7 @@ export function openSqliteStore({
     try {
       return work()
     } catch (error) {
-      throw unavailable(path, error)
+      throw sqliteUnavailable(path, error)
     }
   }
 
@@ -153,39 +152,16 @@ export type SqliteStoreOptions = {
   readonly sweepLimit?: number
 }
 
-function open(path: string, busyTimeoutMs: number): sqlite.DatabaseSync {
-  let database: sqlite.DatabaseSync | undefined
+function open(path: string, busyTimeoutMs: number): DatabaseSync {
+  let database: DatabaseSync | undefined
   try {
-    if (path !== ':memory:') createPrivately(path)
-    database = new Database(path, { timeout: busyTimeoutMs })
+    database = openSqliteFile(path, { busyTimeoutMs })
     migrate(database, path)
     return database
   } catch (error) {
     database?.close()
-    throw isProblem(error) ? error : unavailable(path, error)
+    throw sqliteUnavailable(path, error)
   }
-}
-
-/**
- * SQLite gives its side files the mode of the file itself, so creating that one privately is enough. A file that is
- * there is not even opened: closing it would drop the locks of every other connection in this process.
- */
-function createPrivately(path: string): void {
-  try {
-    closeSync(openSync(path, 'wx', 0o600))
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-  }
-}
-
-function unavailable(path: string, error: unknown): Problem {
-  if (isProblem(error)) return error
-  const reason = error instanceof Error ? error.message : 'unknown failure'
-  return new Problem('store-unavailable', `${path}: ${reason}`, {
-    next: 'check that the file and its directory are writable, that the disk is not full, and that no other program holds a lock on it',
-    cause: error,
-    retryAfterSeconds: 5,
-  })
 }
 
 type KeyRow = {
@@ -229,6 +205,3 @@ function toColumns(key: KeyRecord): (string | number | null)[] {
     key.retired?.because ?? null,
   ]
 }
-
-// Later versions of Node call the class `Database` and keep the old name for a while.
-const Database = (sqlite as { Database?: typeof sqlite.DatabaseSync }).Database ?? sqlite.DatabaseSync

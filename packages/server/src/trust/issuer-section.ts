@@ -1,8 +1,8 @@
-import { Secret } from '@countersign/sdk/core'
-import { atKey, kindText, mistake, shown } from './reading.ts'
-import type { Located, Reading, Spot } from './reading.ts'
+import type { Secret } from '@countersign/sdk/core'
+import { atKey, mistake } from './reading.ts'
+import type { Reading, Spot } from './reading.ts'
 import { adminSection, resolveAdmin } from './admin-section.ts'
-import { fields, located, onlyTrue, optional, required, text } from './shape.ts'
+import { fields, located, onlyTrue, optional, required } from './shape.ts'
 import type { Shape } from './shape.ts'
 import { rateLimit } from './rate-limit.ts'
 import { dpopSection, resolveDpop } from './dpop-section.ts'
@@ -15,13 +15,10 @@ import {
 } from './tls-section.ts'
 import { issuerUrl, publicUrl } from './urls.ts'
 import { loadSecret, secretReference, strongEnough } from './secret-reference.ts'
-import type { SecretReference } from './secret-reference.ts'
+import { resolveStore, storeShape } from './store-section.ts'
 import { signingAlgorithms } from './algorithm-names.ts'
 import type { Tree } from './tree.ts'
-import type { IssuerSettings, StoreSettings } from './trust.ts'
-
-// Above its users: the section below is made when this file is loaded.
-const expectedStore = 'memory:, sqlite:path or postgres://user@host/database'
+import type { IssuerSettings } from './trust.ts'
 
 /** The `issuer` section: our own issuer. */
 export const issuerSection = located(
@@ -102,7 +99,7 @@ export function resolveIssuer(
   reading: Reading,
 ): IssuerSettings | undefined {
   const { url, listen, store, keys, tokens, limits, dpop, tls, mtlsUrl, clientCertificates } = draft.value
-  const storeSettings = store === undefined ? undefined : resolveStore(store, reading)
+  const storeSettings = store === undefined ? undefined : resolveStore(store, loads(reading), reading)
   const seal = resolveSeal(draft, reading)
   checkNonces(draft, reading)
   const surroundings = { hasTls: tls !== undefined, hasProxies: (proxies ?? []).length > 0 }
@@ -180,97 +177,6 @@ function sealWasWritten(draft: IssuerDraft): boolean {
   return keys?.kind === 'map'
     ? keys.entries.has('seal') || keys.entries.has('dangerouslyUnsealed')
     : keys !== undefined
-}
-
-type StoreDraft =
-  | { readonly kind: 'settings'; readonly settings: StoreSettings }
-  | { readonly kind: 'reference'; readonly reference: SecretReference }
-
-/** A store's URL, or where that URL is when it holds a password. */
-function storeShape(): Shape<StoreDraft> {
-  const reference = secretReference()
-  const plain = text(
-    (value) => {
-      const settings = readStore(value)
-      if ('message' in settings) return settings
-      return { value: { kind: 'settings', settings } as StoreDraft }
-    },
-    {},
-    { expected: expectedStore },
-  )
-  return {
-    overridable: true,
-    schema: { anyOf: [plain.schema, reference.schema] },
-    read(spot, reading) {
-      if (spot.tree.kind === 'map') {
-        const read = reference.read(spot, reading)
-        return read === undefined ? undefined : { kind: 'reference', reference: read }
-      }
-      if (spot.tree.kind !== 'scalar' || typeof spot.tree.value !== 'string') {
-        return mistake(reading, spot, `expected ${expectedStore}, got ${kindText(spot.tree)}`)
-      }
-      // A variable is where a password belongs; the file is not.
-      if (spot.tree.place.variable === undefined && hasPassword(spot.tree.value)) {
-        return mistake(
-          reading,
-          spot,
-          'a password never stands in the trust file',
-          'write store: { env: DATABASE_URL }',
-        )
-      }
-      return plain.read(spot, reading)
-    },
-  }
-}
-
-function readStore(value: string): StoreSettings | { message: string; next?: string } {
-  if (value === 'memory:') return { kind: 'memory' }
-  if (value.startsWith('sqlite:')) {
-    const path = value.slice('sqlite:'.length)
-    if (path !== '' && !path.startsWith('//') && !path.includes('\0') && !path.startsWith(':')) {
-      return { kind: 'sqlite', path }
-    }
-    return {
-      message: 'expected sqlite: and the path of a file',
-      next: 'write sqlite:countersign.db, or memory:',
-    }
-  }
-  if (value.startsWith('postgres://') || value.startsWith('postgresql://')) {
-    if (URL.canParse(value) && new URL(value).hostname !== '')
-      return { kind: 'postgres', url: Secret.fromText(value) }
-    return { message: 'expected postgres://user@host/database' }
-  }
-  const next =
-    value === 'memory'
-      ? 'write memory: with the colon'
-      : value.endsWith('.db')
-        ? `write sqlite:${value}`
-        : undefined
-  const message = `expected ${expectedStore}, got ${shown(value)}`
-  return next === undefined ? { message } : { message, next }
-}
-
-function resolveStore(store: Located<StoreDraft>, reading: Reading): StoreSettings | undefined {
-  if (store.value.kind === 'settings') {
-    const { settings } = store.value
-    return settings.kind === 'sqlite'
-      ? { kind: 'sqlite', path: reading.resolvePath(settings.path) }
-      : settings
-  }
-  // The kind of a store that is not opened here does not matter; nothing can connect with an empty URL.
-  if (!loads(reading)) return { kind: 'postgres', url: Secret.fromText('') }
-  const secret = loadSecret(store.value.reference, reading)
-  if (secret === undefined) return undefined
-  const settings = readStore(secret.revealText())
-  // The message of readStore may show the value, and this value is a secret.
-  if ('message' in settings) return mistake(reading, store, `expected ${expectedStore} there`)
-  return settings.kind === 'sqlite' ? { kind: 'sqlite', path: reading.resolvePath(settings.path) } : settings
-}
-
-function hasPassword(value: string): boolean {
-  if (!URL.canParse(value)) return value.includes('@')
-  const url = new URL(value)
-  return url.password !== '' || url.searchParams.has('password')
 }
 
 function loads(reading: Reading): boolean {

@@ -1,0 +1,44 @@
+import { closeSync, openSync } from 'node:fs'
+import * as sqlite from 'node:sqlite'
+import { isProblem, Problem } from '@countersign/sdk/core'
+
+/**
+ * Opens a SQLite file, which is made when it is not there: readable by its owner only.
+ *
+ * @param path `:memory:` gives a database of its own.
+ * @param options.busyTimeoutMs how long a write waits for another process's write.
+ * @param options.readOnly the file must be there, and nothing is written to it.
+ */
+export function openSqliteFile(
+  path: string,
+  { busyTimeoutMs, readOnly = false }: { readonly busyTimeoutMs: number; readonly readOnly?: boolean },
+): sqlite.DatabaseSync {
+  if (path !== ':memory:' && !readOnly) createPrivately(path)
+  return new Database(path, { timeout: busyTimeoutMs, readOnly })
+}
+
+/** What SQLite throws, as the Problem that the store's users know. */
+export function sqliteUnavailable(path: string, error: unknown): Problem {
+  if (isProblem(error)) return error
+  const reason = error instanceof Error ? error.message : 'unknown failure'
+  return new Problem('store-unavailable', `${path}: ${reason}`, {
+    next: 'check that the file and its directory are writable, that the disk is not full, and that no other program holds a lock on it',
+    cause: error,
+    retryAfterSeconds: 5,
+  })
+}
+
+/**
+ * SQLite gives its side files the mode of the file itself, so creating that one privately is enough. A file that is
+ * there is not even opened: closing it would drop the locks of every other connection in this process.
+ */
+function createPrivately(path: string): void {
+  try {
+    closeSync(openSync(path, 'wx', 0o600))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
+}
+
+// Later versions of Node call the class `Database` and keep the old name for a while.
+const Database = (sqlite as { Database?: typeof sqlite.DatabaseSync }).Database ?? sqlite.DatabaseSync
