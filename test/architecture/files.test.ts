@@ -107,6 +107,7 @@ const typesOnly = new Set([
   'packages/server/src/cli/context.ts',
   'packages/server/src/gateway/gateway-shared.ts',
   'packages/server/src/gateway/gateway-state.ts',
+  'packages/server/src/serve/workers/messages.ts',
   'packages/server/src/store/store.ts',
   'packages/server/src/trust/trust.ts',
 ])

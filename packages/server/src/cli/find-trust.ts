@@ -43,17 +43,30 @@ export async function readTrustFile(
   env: NodeJS.ProcessEnv,
   secretsFor: SecretsFor,
 ): Promise<TrustReading> {
-  const { readTrust } = await import('../trust/read.ts')
-  let text
+  return readTrustText(trustText(file), file.path, env, secretsFor)
+}
+
+/** The trust file as it stands there. @throws Problem `trust-missing` */
+export function trustText(file: TrustFile): string {
   try {
-    text = readFileSync(file.path, 'utf8')
+    return readFileSync(file.path, 'utf8')
   } catch (cause) {
     throw new Problem('trust-missing', `the trust file ${file.name} cannot be read`, {
       next: 'check that it is a file, and that this user may read it',
       cause,
     })
   }
-  return readTrust(text, { file: file.path, env, readFile: (path) => readFileSync(path, 'utf8'), secretsFor })
+}
+
+/** Reads the text of a trust file, with its secrets. @param path where it stands */
+export async function readTrustText(
+  text: string,
+  path: string,
+  env: NodeJS.ProcessEnv,
+  secretsFor: SecretsFor,
+): Promise<TrustReading> {
+  const { readTrust } = await import('../trust/read.ts')
+  return readTrust(text, { file: path, env, readFile: (other) => readFileSync(other, 'utf8'), secretsFor })
 }
 
 /**
@@ -64,11 +77,12 @@ export async function readTrustFile(
 export async function loadTrust(
   context: Context,
   secretsFor: SecretsFor,
-): Promise<{ trust: Trust; file: TrustFile; warnings: readonly Mistake[] }> {
+): Promise<{ trust: Trust; file: TrustFile; text: string; warnings: readonly Mistake[] }> {
   const file = findTrustFile(context)
-  const reading = await readTrustFile(file, context.env, secretsFor)
+  const text = trustText(file)
+  const reading = await readTrustText(text, file.path, context.env, secretsFor)
   if (reading.kind === 'mistakes') throw new TrustMistakes(file, reading.mistakes)
-  return { trust: reading.trust, file, warnings: reading.warnings }
+  return { trust: reading.trust, file, text, warnings: reading.warnings }
 }
 
 /** A trust file that cannot be used; carries every mistake for whoever reports it. */

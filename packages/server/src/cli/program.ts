@@ -97,6 +97,10 @@ export function createProgram(terminal: Terminal, end: (code: number) => void): 
         .default('info'),
     )
     .option('--announce <seconds>', 'how long to say "not ready" before stopping', '0')
+    .option(
+      '--workers <count>',
+      'how many processes share the gateway’s address; the trust file’s unless given',
+    )
     .option('--no-watch', 'take over a changed trust file on SIGHUP only')
   command(
     program,

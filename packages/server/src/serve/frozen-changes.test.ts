@@ -25,6 +25,7 @@ test('what counts after a restart is named', () => {
     ['seal: { env: S }', 'seal: { env: S }, algorithm: EdDSA', 'issuer.keys'],
     ['keys:', 'tokens: { lifetime: 1m }, keys:', 'issuer.tokens'],
     ['listen: 127.0.0.1:9001', 'listen: 127.0.0.1:9002', 'gateway.listen'],
+    ['listen: 127.0.0.1:9001', 'workers: 2, listen: 127.0.0.1:9001', 'gateway.workers'],
   ]
   for (const [from, to, name] of changes) {
     assert.ok(file.includes(from))

@@ -12,6 +12,15 @@ export function frozenChanges(before: Trust, after: Trust): string[] {
     .map(({ name }) => name)
 }
 
+/** Those of them that workers read when they begin. */
+export const renewable: ReadonlySet<string> = new Set([
+  'gateway.listen',
+  'gateway.tls',
+  'gateway.clientCertificates',
+  'gateway.dpop',
+  'gateway.authz',
+])
+
 function withoutSecret(dpop: DpopSettings | undefined): unknown {
   return dpop && { nonces: dpop.nonces, nonceSecret: dpop.nonceSecret === undefined }
 }
@@ -32,6 +41,7 @@ const frozen: readonly { readonly name: string; readonly of: (trust: Trust) => u
   { name: 'issuer.dpop', of: ({ issuer }) => withoutSecret(issuer?.dpop) },
   { name: 'issuer.limits', of: ({ issuer }) => issuer?.limits },
   { name: 'operations', of: ({ operations }) => operations },
+  { name: 'gateway.workers', of: ({ gateway }) => gateway?.workers },
   { name: 'gateway.listen', of: ({ gateway }) => gateway?.listen },
   { name: 'gateway.tls', of: ({ gateway }) => gateway?.tls },
   { name: 'gateway.clientCertificates', of: ({ gateway }) => gateway?.clientCertificates },

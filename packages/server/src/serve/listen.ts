@@ -7,6 +7,7 @@ import type { ListenAddress } from '../trust/trust.ts'
  * Starts to listen.
  *
  * @param setting what of the trust file said where, such as `gateway.listen`: for the message
+ * @param sharing 'shared' in a worker whose siblings listen at the same address; alone unless given
  * @returns where it listens; the real port where 0 was asked for
  * @throws Problem `port-taken`, or `address-unusable` where this machine or this user may not listen
  */
@@ -14,11 +15,12 @@ export function listen(
   server: NetServer,
   { host, port }: ListenAddress,
   setting: string,
+  sharing: 'alone' | 'shared' = 'alone',
 ): Promise<ListenAddress> {
   return new Promise((resolve, reject) => {
     const fail = (cause: NodeJS.ErrnoException): void => reject(cannotListen({ host, port }, setting, cause))
     server.once('error', fail)
-    server.listen({ host, port, exclusive: true }, () => {
+    server.listen({ host, port, exclusive: sharing === 'alone' }, () => {
       server.off('error', fail)
       const address = server.address() as AddressInfo
       resolve({ host, port: address.port })

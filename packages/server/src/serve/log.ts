@@ -10,6 +10,8 @@ export type LogOptions = {
   /** Short lines for people instead of JSON lines for machines. */
   readonly pretty?: boolean
   readonly colour?: boolean
+  /** Stands in every line: which of several processes wrote it. */
+  readonly worker?: number
   /** Takes whole lines, each with its line break. */
   readonly write: (line: string) => void
 }
@@ -24,11 +26,17 @@ export type LogOptions = {
  * const log = createLog({ write: (line) => process.stdout.write(line) })
  * log.info('keys.active', { keyId })   // {"level":"info","time":"2026-11-21T08:31:02.120Z","event":"keys.active",…}
  */
-export function createLog({ level = 'info', pretty = false, colour = false, write }: LogOptions): Log {
+export function createLog({
+  level = 'info',
+  pretty = false,
+  colour = false,
+  worker,
+  write,
+}: LogOptions): Log {
   const logger = pino(
     {
       level,
-      base: null,
+      base: worker === undefined ? null : { worker },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
@@ -121,4 +129,5 @@ export const logFields: ReadonlySet<string> = new Set([
   'stillServing',
   'url',
   'version',
+  'worker',
 ])

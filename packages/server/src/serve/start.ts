@@ -9,11 +9,11 @@ import { observeIssuer } from '../issuer/issuer-metrics.ts'
 import { createIssuer } from '../issuer/issuer.ts'
 import type { Issuer } from '../issuer/issuer.ts'
 import { observeProcess } from '../metrics/process-metrics.ts'
-import { createMetrics } from '../metrics/registry.ts'
+import { mergeReadings } from '../metrics/merge.ts'
+import { createMetrics, metricsText } from '../metrics/registry.ts'
 import { silentLog } from '../log.ts'
 import type { Log } from '../log.ts'
 import { measuredStore } from '../store/measured.ts'
-import type { Tracing } from '../tracing/tracing.ts'
 import { openStore } from '../store/open.ts'
 import type { Store } from '../store/store.ts'
 import type { AuthzProxy, ListenAddress, Trust } from '../trust/trust.ts'
@@ -22,8 +22,10 @@ import type { AdminServer } from './admin-server.ts'
 import { logDecision } from './decision-log.ts'
 import { createIssuerListener } from './issuer-listener.ts'
 import { addressText, drain, listen } from './listen.ts'
-import { frozenChanges } from './frozen-changes.ts'
+import { frozenChanges, renewable } from './frozen-changes.ts'
+import { listenGateway, tracingIfAny } from './gateway-listeners.ts'
 import { createOperationsServer } from './operations.ts'
+import type { GatewayWorkers } from './workers/workers.ts'
 
 export type ServerPart = 'issuer' | 'gateway'
 
@@ -37,6 +39,8 @@ export type ServeOptions = {
   readonly beforeIssuer?: (request: IncomingMessage, response: ServerResponse) => boolean
   /** How long requests at hand may take when the servers stop, milliseconds; 10,000 unless given. */
   readonly drainMs?: number
+  /** Runs the gateway in processes of its own; in this one unless given. */
+  readonly workers?: GatewayWorkers
 }
 
 export type RunningServers = {
@@ -51,10 +55,14 @@ export type RunningServers = {
   /**
    * Works by another trust file from the next request on: all of it, or nothing of it.
    *
+   * @param how.text the file's text, for workers
+   * @param how.renew lets new workers begin where the gateway has settings that count only from the start
    * @returns settings that differ but count only after a restart, such as `gateway.listen`
    * @throws Problem when the file cannot be put to work; then the one before stays
    */
-  replace(trust: Trust): readonly string[]
+  replace(trust: Trust, how?: { readonly text?: string; readonly renew?: boolean }): readonly string[]
+  /** Replaces all workers, one after the other, without a request being lost; nothing when there are none. */
+  renewWorkers(): void
   /**
    * Stops: no new connections, requests at hand finish, then everything is let go of. Safe to call twice.
    *
@@ -74,7 +82,7 @@ export type RunningServers = {
  */
 export async function startServers(options: ServeOptions): Promise<RunningServers> {
   refuseUnknownOptions('startServers', options, optionNames)
-  const { trust, only, log = silentLog, clock, beforeIssuer, drainMs = 10_000 } = options
+  const { trust, only, log = silentLog, clock, beforeIssuer, drainMs = 10_000, workers } = options
   const shared = { log, ...(clock === undefined ? {} : { clock }) }
   checkParts(trust, only)
   const metrics = trust.operations?.listen === undefined ? undefined : createMetrics()
@@ -123,7 +131,10 @@ export async function startServers(options: ServeOptions): Promise<RunningServer
       }
     }
     let gateway: Gateway | undefined
-    if (trust.gateway !== undefined && only !== 'issuer') {
+    if (workers !== undefined) {
+      workers.check(trust)
+      undo.push(() => workers.close())
+    } else if (trust.gateway !== undefined && only !== 'issuer') {
       const own =
         issuer === undefined || trust.issuer === undefined ? undefined : ownIssuer(trust.issuer.url, issuer)
       gateway = createGateway({
@@ -143,16 +154,20 @@ export async function startServers(options: ServeOptions): Promise<RunningServer
     const addresses: Started = {}
     if (issuer !== undefined)
       addresses.issuer = await listen(issuer.server, trust.issuer!.listen, 'issuer.listen')
-    if (gateway !== undefined)
-      addresses.gateway = await listen(gateway.server, trust.gateway!.listen, 'gateway.listen')
-    if (gateway !== undefined && gateway.authz.length > 0) addresses.authz = await listenAuthz(gateway, log)
+    if (gateway !== undefined) Object.assign(addresses, await listenGateway(gateway, trust, log))
     if (admin !== undefined)
       addresses.admin = await listen(admin.server, trust.issuer!.admin!.listen, 'issuer.admin.listen')
+    // They fetch the issuer's keys, so it is there before them.
+    if (workers !== undefined) Object.assign(addresses, await workers.start(metrics))
     let closeOperations: (() => void) | undefined
     if (metrics !== undefined) {
+      const text = async (): Promise<string> =>
+        workers === undefined
+          ? metrics.text()
+          : metricsText(mergeReadings([metrics.read(), await workers.readings()]))
       const server = createOperationsServer(
-        metrics,
-        () => (issuer?.isReady() ?? true) && (gateway?.isReady() ?? true),
+        { text },
+        () => (issuer?.isReady() ?? true) && ((gateway ?? workers)?.isReady() ?? true),
       )
       addresses.operations = await listen(server, trust.operations!.listen!, 'operations.listen')
       const stopObserving = observeProcess(metrics)
@@ -166,7 +181,7 @@ export async function startServers(options: ServeOptions): Promise<RunningServer
       const address = addresses[part]
       if (address !== undefined) log.info('serve.listening', { part, address: addressText(address) })
     }
-    return running(trust, { issuer, gateway, admin, drainMs, closeOperations }, addresses, log)
+    return running(trust, { issuer, gateway, admin, drainMs, closeOperations, workers }, addresses, log)
   } catch (error) {
     for (const step of undo.reverse()) await step().catch(() => undefined)
     throw error
@@ -181,27 +196,44 @@ function running(
     admin,
     drainMs,
     closeOperations,
+    workers,
   }: {
     issuer: IssuerServer | undefined
     gateway: Gateway | undefined
     admin: AdminServer | undefined
     drainMs: number
     closeOperations: (() => void) | undefined
+    workers: GatewayWorkers | undefined
   },
   addresses: RunningServers['addresses'],
   log: Log,
 ): RunningServers {
   let trust = started
+  /** What the workers began with. */
+  let begun = started
   let closing: Promise<void> | undefined
+  const renewWorkers = (): void => {
+    begun = trust
+    workers?.renew().catch((error: unknown) => log.error('workers.not-renewed', { message: String(error) }))
+  }
   return {
     addresses,
-    replace(next) {
+    renewWorkers,
+    replace(next, { text, renew = false } = {}) {
       // The gateway can refuse a file, the issuer cannot: so it goes first, and nothing is half replaced.
       gateway?.replace(next)
+      workers?.check(next)
       issuer?.issuer.replace(next)
       admin?.replace(next)
+      if (text !== undefined) workers?.replace(text)
       trust = next
-      return frozenChanges(started, trust)
+      const changed = frozenChanges(started, trust)
+      if (workers === undefined) return changed
+      const others = changed.filter((name) => !renewable.has(name))
+      const ofWorkers = frozenChanges(begun, trust).filter((name) => renewable.has(name))
+      if (!renew || ofWorkers.length === 0) return [...others, ...ofWorkers]
+      renewWorkers()
+      return others
     },
     close({ announceMs = 0 } = {}) {
       closing ??= (async () => {
@@ -211,6 +243,7 @@ function running(
         await Promise.all([
           gateway === undefined ? undefined : closeGateway(gateway, announceMs),
           issuer?.close(announceMs),
+          workers?.close({ announceMs }),
         ])
         // Last, so that the numbers of the end can be seen too.
         closeOperations?.()
@@ -223,21 +256,6 @@ function running(
 
 type Addresses = RunningServers['addresses']
 type Started = { -readonly [part in keyof Addresses]: Addresses[part] }
-
-/** Each kind of proxy asks at an address of its own. */
-async function listenAuthz(
-  { authz }: Gateway,
-  log: Log,
-): Promise<Partial<Record<AuthzProxy, ListenAddress>>> {
-  const addresses: Partial<Record<AuthzProxy, ListenAddress>> = {}
-  for (const { settings, server } of authz) {
-    const { proxy } = settings
-    const address = await listen(server, settings.listen, `gateway.authz.${proxy}.listen`)
-    addresses[proxy] = address
-    log.info('serve.listening', { part: `authz ${proxy}`, address: addressText(address) })
-  }
-  return addresses
-}
 
 /** A connection whose request was under way when the drain began is idle after it, and would be waited for in vain. */
 async function closeGateway(gateway: Gateway, announceMs: number): Promise<void> {
@@ -298,12 +316,6 @@ function ownIssuer(issuer: string, { issuer: { keySet, revocations } }: IssuerSe
   return { issuer, keySet, revocationsFor: revocations.followedFor }
 }
 
-/** An SDK that was loaded before us leaves its mark there; without one, the API for spans is not even loaded. */
-async function tracingIfAny(): Promise<Tracing | undefined> {
-  if (!(Symbol.for('opentelemetry.js.api.1') in globalThis)) return undefined
-  return (await import('../tracing/tracing.ts')).openTracing()
-}
-
 function checkParts(trust: Trust, only: ServerPart | undefined): void {
   if (only !== undefined && trust[only] === undefined) {
     throw new Problem('nothing-to-serve', `${trust.file} has no ${only} section`, {
@@ -317,4 +329,4 @@ function checkParts(trust: Trust, only: ServerPart | undefined): void {
   }
 }
 
-const optionNames = ['trust', 'only', 'log', 'clock', 'beforeIssuer', 'drainMs']
+const optionNames = ['trust', 'only', 'log', 'clock', 'beforeIssuer', 'drainMs', 'workers']

@@ -14,8 +14,14 @@ export type WatchOptions = {
   readonly onlyOnSignal?: boolean
   readonly log: Log
   readonly read: () => Promise<TrustReading>
-  /** Puts a good trust file to work. @returns settings that count only after a restart. @throws Problem, and changes nothing */
-  readonly take: (trust: Trust) => readonly string[]
+  /**
+   * Puts a good trust file to work.
+   *
+   * @param asked by SIGHUP
+   * @returns settings that count only after a restart
+   * @throws Problem, and changes nothing
+   */
+  readonly take: (trust: Trust, asked: boolean) => readonly string[]
   /** How often to look when nobody tells of changes, milliseconds; 30,000 unless given. */
   readonly pollMs?: number
 }
@@ -34,8 +40,11 @@ export function watchTrust({ file, onlyOnSignal = false, log, read, take, pollMs
   let busy: Promise<void> | undefined
   let again = false
   let closed = false
+  let asked = false
 
   const reload = async (): Promise<void> => {
+    const isAsked = asked
+    asked = false
     try {
       const reading = await read()
       if (closed) return
@@ -51,7 +60,7 @@ export function watchTrust({ file, onlyOnSignal = false, log, read, take, pollMs
         })
         return
       }
-      const changed = take(reading.trust)
+      const changed = take(reading.trust, isAsked)
       log.info('trust.replaced', { file })
       if (changed.length > 0) log.warn('trust.restart-needed', { changed })
     } catch (error) {
@@ -89,6 +98,7 @@ export function watchTrust({ file, onlyOnSignal = false, log, read, take, pollMs
   }
   const onSignal = (): void => {
     known = contentHash(file) ?? known
+    asked = true
     start()
   }
   process.on('SIGHUP', onSignal)

@@ -2,7 +2,7 @@ import { authzSection, resolveAuthz } from './authz-section.ts'
 import { dpopSection, resolveDpop } from './dpop-section.ts'
 import { mistake } from './reading.ts'
 import type { Reading } from './reading.ts'
-import { duration, listenAddress, realmText } from './scalars.ts'
+import { duration, listenAddress, realmText, wholeNumber } from './scalars.ts'
 import { fields, located, optional, required } from './shape.ts'
 import type { Shape } from './shape.ts'
 import type { ServiceDrafts } from './service-section.ts'
@@ -31,6 +31,10 @@ export const gatewaySection = located(
       'Asks callers for a certificate; {} for no more than that.',
     ),
     authz: optional(authzSection, 'Decisions for other proxies, each kind at an address of its own.'),
+    workers: optional(
+      wholeNumber({ min: 1, max: 128 }),
+      'How many processes share its address, as many as there are cores for it; 1.',
+    ),
     revocationsStaleAfter: optional(
       duration({ min: '20s', max: '1d' }),
       'How long it goes on while what our issuer has revoked cannot be had, before it answers 503; without end.',
@@ -47,7 +51,7 @@ export function resolveGateway(
   reading: Reading,
 ): GatewaySettings | undefined {
   const { listen, realm = 'countersign', url, dpop, authz, tls, clientCertificates } = draft.value
-  const { revocationsStaleAfter: stale } = draft.value
+  const { revocationsStaleAfter: stale, workers } = draft.value
   const loads = reading.secretsFor === 'all' || reading.secretsFor === 'gateway'
   const proofs = resolveDpop(dpop, loads, reading)
   const endpoints = authz === undefined ? {} : { authz: resolveAuthz(authz, listen, reading) }
@@ -56,6 +60,7 @@ export function resolveGateway(
   if (listen === undefined) return undefined
   const known = {
     ...(url === undefined ? {} : { url }),
+    ...(workers === undefined ? {} : { workers }),
     ...(stale === undefined ? {} : { revocationsStaleAfterSeconds: stale }),
   }
   return { listen, realm, ...known, ...proofs, ...resolveTls(tls), ...certificates, ...endpoints }

@@ -103,6 +103,8 @@ export type GatewaySettings = {
   readonly clientCertificates?: ClientCertificateSettings
   /** Decision endpoints for other proxies; none unless given. */
   readonly authz?: readonly AuthzSettings[]
+  /** How many processes share its address; one unless given. */
+  readonly workers?: number
   /** For how long it goes on while what our issuer has revoked cannot be had; without end unless given. */
   readonly revocationsStaleAfterSeconds?: number
 }

@@ -1,15 +1,18 @@
 import { Problem } from '@countersign/sdk/core'
 import { mistakesText } from '../../trust/mistake.ts'
+import type { Log } from '../../log.ts'
+import { workerPlace, workerVariable } from '../../serve/workers/worker-place.ts'
 import type { SecretsFor } from '../../trust/reading.ts'
 import type { Context } from '../context.ts'
 import { exitCodes } from '../exit-codes.ts'
-import { loadTrust, readTrustFile } from '../find-trust.ts'
+import { loadTrust, readTrustText, trustText } from '../find-trust.ts'
 import { untilStopped } from '../until-stopped.ts'
 
 type Options = {
   readonly only?: 'issuer' | 'gateway'
   readonly log: 'debug' | 'info' | 'warn' | 'error'
   readonly announce: string
+  readonly workers?: string
   readonly watch: boolean
 }
 
@@ -17,40 +20,46 @@ type Options = {
  * Runs what the trust file declares until SIGTERM or SIGINT. The log goes to standard output: JSON lines, or short lines
  * on a terminal. A changed trust file counts from the next request on; a mistaken one never replaces a good one.
  */
-export async function run(context: Context, { only, log: level, announce, watch }: Options): Promise<number> {
-  const { terminal, env, json } = context
+export async function run(context: Context, options: Options): Promise<number> {
+  const { only, announce, watch } = options
+  const { terminal, env } = context
+  const place = workerPlace(env)
+  if (place !== undefined) return runPlace(context, options, place)
   const announceMs = readSeconds(announce) * 1000
   const secretsFor: SecretsFor = only ?? 'all'
-  const { trust, file, warnings } = await loadTrust(context, secretsFor)
+  const loaded = await loadTrust(context, secretsFor)
+  const { trust, file, warnings } = loaded
   if (warnings.length > 0) terminal.say(mistakesText(file.name, warnings))
-  const [{ createLog }, { startServers }, { watchTrust }] = await Promise.all([
-    import('../../serve/log.ts'),
+  const [log, { startServers }, { watchTrust }, { createWorkers }] = await Promise.all([
+    openLog(context, options),
     import('../../serve/start.ts'),
     import('../../serve/watch-trust.ts'),
+    import('../../serve/workers/workers.ts'),
   ])
-  const log = createLog({
-    level,
-    pretty: terminal.isTerminal && !json,
-    colour: terminal.paint('strong', '') !== '',
-    write: (line) => void process.stdout.write(line),
-  })
+  let { text } = loaded
+  const count = only === 'issuer' ? 1 : (readCount(options.workers) ?? trust.gateway?.workers ?? 1)
+  const workers =
+    count === 1 || trust.gateway === undefined
+      ? {}
+      : { workers: createWorkers({ count, text, file: file.path, log }) }
   const start = async () => {
-    const servers = await startServers({ trust, log, ...(only === undefined ? {} : { only }) })
+    const servers = await startServers({ trust, log, ...(only === undefined ? {} : { only }), ...workers })
     const watching = watchTrust({
       file: file.path,
       onlyOnSignal: !watch,
       log,
-      read: () => readTrustFile(file, env, secretsFor),
-      take: (next) => servers.replace(next),
+      read: () => readTrustText((text = trustText(file)), file.path, env, secretsFor),
+      take: (next, asked) => servers.replace(next, { text, renew: asked }),
     })
+    process.on('SIGUSR2', () => servers.renewWorkers())
     terminal.say(`serving ${file.name}; Ctrl-C stops`)
     return { servers, watching }
   }
   // Whatever ends us before we have stopped in good order, such as a log that nobody takes any more, is a failure.
   process.exitCode = exitCodes.failure
-  // Node's own answer to SIGHUP is to end. The file is being read just now, so one that comes early has its wish.
+  // Node's own answer to these is to end. All is being read and started just now, so who is early has their wish.
   const early = (): void => {}
-  process.on('SIGHUP', early)
+  for (const signal of ['SIGHUP', 'SIGUSR2'] as const) process.on(signal, early)
   const starting = start().finally(() => process.off('SIGHUP', early))
   // Listened for from the beginning: whoever stops us while we start gets a stop in good order too.
   const stopped = untilStopped(async (signal) => {
@@ -62,6 +71,35 @@ export async function run(context: Context, { only, log: level, announce, watch 
   await starting
   await stopped
   return exitCodes.ok
+}
+
+/** One of the gateway's processes: what it does, the primary says. */
+async function runPlace(context: Context, options: Options, place: number): Promise<number> {
+  const { env } = context
+  delete env[workerVariable]
+  const [log, { runWorker }] = await Promise.all([
+    openLog(context, options, place),
+    import('../../serve/workers/worker.ts'),
+  ])
+  return runWorker({ log, read: (text, path) => readTrustText(text, path, env, 'gateway') })
+}
+
+async function openLog({ terminal, json }: Context, { log: level }: Options, worker?: number): Promise<Log> {
+  const { createLog } = await import('../../serve/log.ts')
+  return createLog({
+    level,
+    pretty: terminal.isTerminal && !json,
+    colour: terminal.paint('strong', '') !== '',
+    ...(worker === undefined ? {} : { worker }),
+    write: (line) => void process.stdout.write(line),
+  })
+}
+
+function readCount(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const count = /^[0-9]{1,3}$/.test(text) ? Number(text) : 0
+  if (count >= 1 && count <= 128) return count
+  throw new Problem('usage', `--workers: expected a number from 1 to 128, got ${JSON.stringify(text)}`)
 }
 
 function readSeconds(text: string): number {
