@@ -1,6 +1,6 @@
 import type { Denial } from '../core/denial.ts'
 import { rememberShownToken } from '../core/shown-token.ts'
-import type { VerifiedToken } from '../jwt/verified-token.ts'
+import { VerifiedToken } from '../jwt/verified-token.ts'
 import type { Pointer } from '../policy/pointer.ts'
 import { principalOf } from '../policy/principal.ts'
 import type { Principal } from '../policy/principal.ts'
@@ -18,7 +18,6 @@ export type Caller = {
 export class Callers {
   readonly #rolesOf: (issuer: string) => Pointer
   readonly #check: ClaimsCheck | undefined
-  readonly #known = new WeakMap<VerifiedToken, Caller | Denial>()
 
   /** @param rolesOf where an issuer's tokens have their roles. */
   constructor(rolesOf: (issuer: string) => Pointer, check: ClaimsCheck | undefined) {
@@ -32,7 +31,7 @@ export class Callers {
    * @throws Problem `claims-unchecked`
    */
   of(token: VerifiedToken, text: string): Caller | Denial | Promise<Caller | Denial> {
-    const known = this.#known.get(token)
+    const known = VerifiedToken.noteOf(token, this) as Caller | Denial | undefined
     if (known !== undefined) return known
     const principal = principalOf(token, this.#rolesOf(token.issuer))
     if ('reason' in principal) return this.#keep(token, principal)
@@ -47,7 +46,7 @@ export class Callers {
   }
 
   #keep(token: VerifiedToken, caller: Caller | Denial): Caller | Denial {
-    this.#known.set(token, caller)
+    VerifiedToken.note(token, this, caller)
     return caller
   }
 }

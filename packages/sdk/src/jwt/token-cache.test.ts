@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { TokenCache } from './token-cache.ts'
@@ -51,6 +52,27 @@ test('a token longer than half of all characters is not kept', () => {
   assert.equal(cache.find('short'), 1)
   cache.keep('x'.repeat(50), 3)
   assert.equal(cache.find('x'.repeat(50)), 3)
+})
+
+test('admits every token while there is room, and then those that come again soon', () => {
+  const cache = new TokenCache<number>(100, 100_000)
+  const token = (index: number): string => `head.body.${randomBytes(32).toString('base64url')}${index % 10}x`
+  const offer = (text: string): boolean => {
+    if (cache.find(text) !== undefined) return true
+    if (!cache.admits(text)) return false
+    cache.keep(text, 1)
+    return true
+  }
+  const early = Array.from({ length: 50 }, (_, index) => token(index))
+  assert.ok(early.every(offer), 'the young generation has room')
+  offer(token(0))
+  const once = Array.from({ length: 2000 }, (_, index) => token(index))
+  assert.ok(once.filter(offer).length < 30, 'tokens that come once are left out')
+  assert.equal(cache.find(early[49]!), 1, 'and push nobody out')
+  const again = token(7)
+  assert.equal(offer(again), false)
+  assert.equal(offer(again), true)
+  assert.equal(cache.find(again), 1)
 })
 
 test('is empty after clear', () => {

@@ -25,6 +25,8 @@ export class VerifiedToken {
   #scopes: readonly string[] | undefined
   #audience: readonly string[] | undefined
   #confirmation: Confirmation | undefined
+  #noteOwner: object | undefined
+  #note: unknown
 
   constructor(header: ProtectedHeader, claims: StrictJson, key: VerificationKey) {
     this.#header = header
@@ -101,6 +103,19 @@ export class VerifiedToken {
   /** The key id that verified it: the key's own, else the token's. */
   get keyId(): string | undefined {
     return this.#key.keyId ?? this.#header.keyId
+  }
+
+  /** For guards alone: what this owner has noted about it; undefined when nothing, or another has since. */
+  static noteOf(token: VerifiedToken, owner: object): unknown {
+    return #noteOwner in token && token.#noteOwner === owner ? token.#note : undefined
+  }
+
+  /** One note, since nearly every token meets one guard. A map with weak keys costs the garbage collector more than it saves. */
+  static note(token: VerifiedToken, owner: object, note: unknown): void {
+    // A token of another copy of this package has no place for it.
+    if (!(#noteOwner in token)) return
+    token.#noteOwner = owner
+    token.#note = note
   }
 
   /** For the token cache alone: the very key that verified it. */

@@ -15,7 +15,7 @@ import { VerifiedToken } from './verified-token.ts'
 import { compileOptions } from './verifier-options.ts'
 import type { ConfirmationRule, IssuerRules, VerifierOptions } from './verifier-options.ts'
 
-/** What became of a token. A repeated token gets the same frozen object again. */
+/** What became of a token. A token that is remembered gives the same frozen object again. */
 export type Verification =
   | { readonly kind: 'verified'; readonly token: VerifiedToken }
   | { readonly kind: 'denied'; readonly denial: Denial }
@@ -201,15 +201,17 @@ class TokenVerifier implements Verifier {
     if (revoked !== undefined) return denied(revoked)
     const verification = Object.freeze({ kind: 'verified', token: verified } as const)
     if (!repeats) this.#rememberHeader(token.slice(0, firstDot), header)
-    this.#cache?.keep(token, {
-      verification,
-      rules,
-      header,
-      startsAtMs: startsAtMs(claims, rules),
-      endsAtMs: endsAtMs(claims, rules),
-      keyGeneration: generation,
-      revocationGeneration: this.#revocations?.generation ?? 0,
-    })
+    if (this.#cache?.admits(token) === true) {
+      this.#cache.keep(token, {
+        verification,
+        rules,
+        header,
+        startsAtMs: startsAtMs(claims, rules),
+        endsAtMs: endsAtMs(claims, rules),
+        keyGeneration: generation,
+        revocationGeneration: this.#revocations?.generation ?? 0,
+      })
+    }
     return verification
   }
 
