@@ -1,8 +1,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:http2'
 import type { ClientHttp2Session, IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http2'
+import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { connect as connectTls } from 'node:tls'
 import type { TestContext } from 'node:test'
 import { selfSigned } from './certificate.ts'
 import { openStand } from './stand.ts'
@@ -28,9 +30,17 @@ export async function openTlsStand(
   return { ...stand, ca: cert }
 }
 
-/** A client of HTTP/2. */
-export function openSession(t: TestContext, { port, ca }: { port: number; ca: string }): ClientHttp2Session {
-  const session = connect(`https://localhost:${port}`, { ca })
+/** A client of HTTP/2. @param socket connected already; a new one unless given */
+export function openSession(
+  t: TestContext,
+  { port, ca }: { port: number; ca: string },
+  socket?: Socket,
+): ClientHttp2Session {
+  const over = socket && (() => connectTls({ socket, ca, servername: 'localhost', ALPNProtocols: ['h2'] }))
+  const session = connect(`https://localhost:${port}`, {
+    ca,
+    ...(over === undefined ? {} : { createConnection: over }),
+  })
   session.on('error', () => undefined)
   t.after(() => session.destroy())
   return session

@@ -30,18 +30,24 @@ export async function run(context: Context, options: Options): Promise<number> {
   const loaded = await loadTrust(context, secretsFor)
   const { trust, file, warnings } = loaded
   if (warnings.length > 0) terminal.say(mistakesText(file.name, warnings))
-  const [log, { startServers }, { watchTrust }, { createWorkers }] = await Promise.all([
+  const [log, { startServers }, { watchTrust }] = await Promise.all([
     openLog(context, options),
     import('../../serve/start.ts'),
     import('../../serve/watch-trust.ts'),
-    import('../../serve/workers/workers.ts'),
   ])
   let { text } = loaded
   const count = only === 'issuer' ? 1 : (readCount(options.workers) ?? trust.gateway?.workers ?? 1)
   const workers =
     count === 1 || trust.gateway === undefined
       ? {}
-      : { workers: createWorkers({ count, text, file: file.path, log }) }
+      : {
+          workers: (await import('../../serve/workers/workers.ts')).createWorkers({
+            count,
+            text,
+            file: file.path,
+            log,
+          }),
+        }
   const start = async () => {
     const servers = await startServers({ trust, log, ...(only === undefined ? {} : { only }), ...workers })
     const watching = watchTrust({

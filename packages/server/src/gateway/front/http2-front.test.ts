@@ -3,6 +3,8 @@ import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { constants } from 'node:http2'
+import { connect as connectTcp } from 'node:net'
+import type { Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
@@ -28,6 +30,20 @@ test('many requests at once on one connection, each with its own answer', async 
   assert.match(request, /^GET \/invoices\/\d+\?q=\d+ HTTP\/1\.1\r\nHost: 127\.0\.0\.1:/)
   assert.match(request, /\r\nCountersign-Subject: orders\r\n/)
   assert.match(request, /\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: localhost:\d+\r\n/)
+})
+
+test('a connection whose handshake was under way when the goodbye was said is served before it ends', async (t) => {
+  const { stand, session: first } = await open(t)
+  await askStream(first, { ':path': '/billing/health' })
+  const accepted = once(stand.gateway.server, 'connection')
+  const socket = connectTcp(stand.port, '127.0.0.1')
+  const [seen] = (await accepted) as [Socket]
+  assert.equal(seen.remotePort, socket.localPort)
+  const closed = stand.gateway.close({ unnoticed: true })
+  const session = openSession(t, stand, socket)
+  assert.equal((await askStream(session, { ':path': '/billing/health' })).status, 200)
+  session.close()
+  await closed
 })
 
 test('HTTP/1.1 on the same port, for who asks for it', async (t) => {
@@ -101,6 +117,17 @@ const tricks: Readonly<Record<string, Readonly<Record<string, string | string[]>
   'an authority that is no host': { ':path': '/billing/health', ':authority': 'a@b/c' },
   'two tokens': { ':path': '/billing/echo', authorization: ['Bearer a', 'Bearer b'] },
   TRACE: { ':path': '/billing/health', ':method': 'TRACE' },
+  'a request in the method (HAProxy CVE-2021-39241)': {
+    ':path': '/billing/health',
+    ':method': 'GET /billing/invoices/7 HTTP/1.1\r\n',
+  },
+  'a space in the method': { ':path': '/billing/health', ':method': 'GET /admin?' },
+  'a path in the scheme (HAProxy CVE-2021-39240)': {
+    ':path': '/billing/health',
+    ':scheme': 'https://localhost/billing/invoices/7?',
+  },
+  'a path in the authority': { ':path': '/billing/health', ':authority': 'localhost/billing/invoices' },
+  'a line break in a value': { ':path': '/billing/health', 'x-a': 'b\r\nCountersign-Roles: ["admin"]' },
 }
 for (const [what, headers] of Object.entries(tricks)) {
   test(`refused, and nothing of it arrives: ${what}`, async (t) => {
@@ -148,6 +175,36 @@ test('who resets a stream lets go of its upstream', async (t) => {
   stream.close(constants.NGHTTP2_CANCEL)
   await until(() => upstream.sockets.size === 0, 'the connection is gone')
 })
+
+const breaks: Readonly<Record<string, readonly [headers: Record<string, string>, end: 'reset' | 'leave' | 'short']>> = {
+  'is reset': [{}, 'reset'],
+  'is reset before its length': [{ 'content-length': '100' }, 'reset'],
+  'is left with its connection': [{}, 'leave'],
+  'ends before its length': [{ 'content-length': '100' }, 'short'],
+}
+for (const [what, [headers, end]] of Object.entries(breaks)) {
+  test(`an upload that ${what} never looks whole to the service`, async (t) => {
+    let seen = ''
+    const { stand, session, upstream } = await open(t, (socket, text) => {
+      seen += text
+      socket.on('data', (piece: string) => (seen += piece))
+    })
+    const authorization = `Bearer ${stand.token()}`
+    const stream = session.request({ ':method': 'POST', ':path': '/billing/echo', authorization, ...headers })
+    stream.on('error', () => undefined)
+    if (end === 'short') stream.end('half')
+    else {
+      stream.write('half')
+      await until(() => seen.endsWith(headers['content-length'] === undefined ? 'half\r\n' : 'half'), 'it arrives')
+      if (end === 'reset') stream.close(constants.NGHTTP2_CANCEL)
+      else session.destroy()
+    }
+    await until(() => stand.decisions.length === 1 && upstream.sockets.size === 0, 'the service is let go of')
+    assert.ok(!seen.includes('0\r\n\r\n'), seen)
+    const other = openSession(t, stand)
+    assert.equal((await askStream(other, { ':path': '/nobody' })).status, 404)
+  })
+}
 
 test('each stream is counted as a request of its own, also one that is reset', async (t) => {
   const metrics = createMetrics()

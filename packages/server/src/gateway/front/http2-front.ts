@@ -24,6 +24,8 @@ export class Http2Front {
     const session = performServerHandshake(socket, sessionOptions(this.#limits))
     const address = plainAddress(socket.remoteAddress ?? 'unknown')
     this.#sessions.add(session)
+    // Its handshake was under way when we said goodbye to all others.
+    if (this.#retired) setTimeout(() => session.close(), lateMs).unref()
     session.on('close', () => this.#sessions.delete(session))
     // Bytes that are no HTTP/2, or a client that is gone: the session ends, and there is nobody to tell.
     session.on('error', () => undefined)
@@ -39,18 +41,11 @@ export class Http2Front {
   }
 
   /**
-   * Says goodbye on each connection: what is under way may end, nothing new begins.
-   *
-   * @param patientMs how long before that to go on with what clients send until they have heard it (RFC 9113 §6.8)
+   * Says goodbye on each connection: what is under way may end, nothing new begins. A request that meets the goodbye on
+   * its way is told to be none that we have seen, so the client can send it again (RFC 9113 §6.8).
    */
-  retire(patientMs: number): void {
+  retire(): void {
     this.#retired = true
-    if (patientMs === 0) return this.#end()
-    for (const session of this.#sessions) session.goaway(constants.NGHTTP2_NO_ERROR, lastStream)
-    setTimeout(() => this.#end(), Math.min(patientMs, noticeMs)).unref()
-  }
-
-  #end(): void {
     for (const session of this.#sessions) session.close()
   }
 
@@ -78,10 +73,8 @@ export class Http2Front {
   }
 }
 
-/** The highest number of a stream: none is refused yet. */
-const lastStream = 2 ** 31 - 1
-/** Longer than it takes to hear of it, and to send nothing more. */
-const noticeMs = 1_000
+/** For the first requests of a connection that came as the last. */
+const lateMs = 1_000
 
 function sessionOptions(limits: GatewayLimits): ServerOptions {
   return {

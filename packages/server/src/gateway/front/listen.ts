@@ -78,7 +78,7 @@ export function createFrontServer(limits: GatewayLimits, serve: Serve, tls?: Tls
     const patientMs = unnoticed ? drainMs : 0
     const graceMs = unnoticed ? drainMs * unnoticedTimes : drainMs
     tls?.close()
-    streams.retire(patientMs)
+    streams.retire()
     await close(server, connections, streams, { patientMs, graceMs })
   }
   return { server, close: end }

@@ -27,7 +27,7 @@ export class WorkerProcess {
   reading: readonly FamilyReading[] = []
   readonly #worker: Worker
   #isReady = false
-  #beatMs = performance.now()
+  #silentLooks = 0
   #failure: WorkerEnd['failure']
   #told: (() => void)[] = []
 
@@ -40,7 +40,7 @@ export class WorkerProcess {
     this.listening = listening
     this.ended = ended
     this.#worker.on('message', (message: FromWorker) => {
-      this.#beatMs = performance.now()
+      this.#silentLooks = 0
       switch (message.kind) {
         case 'hello':
           return this.tell(start())
@@ -74,9 +74,12 @@ export class WorkerProcess {
     return this.#isReady && !this.leaving
   }
 
-  /** For how long nothing has been heard of it, milliseconds. */
-  get silentMs(): number {
-    return performance.now() - this.#beatMs
+  /**
+   * How often it has been looked after without a word of it between. Not how long: a primary that was stopped itself
+   * would find all of them silent.
+   */
+  lookAfter(): number {
+    return (this.#silentLooks += 1)
   }
 
   tell(message: ToWorker): void {

@@ -151,7 +151,7 @@ export function createWorkers({
   /** One that says nothing any more takes its connections with it, but not its place. */
   const lookAfter = (): void => {
     for (const { worker, number } of places) {
-      if (worker === undefined || worker.leaving || worker.silentMs < hungMs) continue
+      if (worker === undefined || worker.leaving || worker.lookAfter() < hungLooks) continue
       log.error('worker.hangs', { worker: number })
       worker.kill()
     }
@@ -192,7 +192,7 @@ export function createWorkers({
         // Alone: what keeps one from listening keeps all, and is to be said once.
         const addresses = await startOne(first!)
         await Promise.all(others.map(startOne))
-        watch = setInterval(lookAfter, 1_000).unref()
+        watch = setInterval(lookAfter, lookMs).unref()
         return addresses
       } catch (error) {
         await this.close()
@@ -277,5 +277,6 @@ function endFields({ code, signal, failure }: WorkerEnd) {
 /** Who has run for so long did not end because of how it began. */
 const steadyMs = 60_000
 const longestWaitMs = 30_000
-/** Far longer than any pause, far shorter than anybody's patience. */
-const hungMs = 30_000
+const lookMs = 1_000
+/** Half a minute: far longer than any pause. */
+const hungLooks = 30
