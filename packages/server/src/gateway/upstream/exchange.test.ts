@@ -48,6 +48,18 @@ test('the service gets a token of its own, which names the gateway as its actor 
   assert.equal(asked(), before, 'the same caller’s token is exchanged once')
 })
 
+test('the only Authorization is ours, wherever the caller’s token was', async (t) => {
+  const { port, upstream, token } = await open(t, '[reader]', secrets.EDGE, '{ header: Token }')
+  const caller = await token()
+  const theirs = [`Token: ${caller}`, bearer(caller), 'DPoP: eyJ']
+  assert.equal((await ask(port, get('/billing/invoices/7', ...theirs))).status, 200)
+  const sent = upstream.requests.at(-1)!
+  assert.equal(sent.match(/^authorization:/gim)?.length, 1, sent)
+  assert.ok(!sent.includes(caller) && !/^dpop:/im.test(sent))
+  await ask(port, get('/billing/health', ...theirs))
+  assert.doesNotMatch(upstream.requests.at(-1)!, /^(authorization|token):/im)
+})
+
 test('what is refused, and who is not asked, is never exchanged', async (t) => {
   const { port, upstream, asked } = await open(t, '[reader]')
   const before = asked()
@@ -85,7 +97,7 @@ const secrets = {
 }
 
 /** An issuer and a gateway as one trust file declares them, on ports of their own. */
-async function open(t: TestContext, roles: string, edgeSecret = secrets.EDGE) {
+async function open(t: TestContext, roles: string, edgeSecret = secrets.EDGE, tokenFrom = 'bearer') {
   const upstream = await openUpstream((socket) => socket.write(okReply('ok')))
   let asked = 0
   let listener: Awaited<ReturnType<typeof createIssuer>>['listener'] = () => undefined
@@ -103,6 +115,7 @@ services:
     roles: [reader]
     upstream: ${upstream.url}
     at: /billing
+    tokenFrom: ${tokenFrom}
     token: { exchange: { client: edge, secret: { env: EDGE } } }
     routes: { GET /health: open, 'GET /invoices/{id}': { roles: reader } }
 clients:

@@ -17,6 +17,8 @@ export function compilePassing(service: Service): Passing | undefined {
     else if (place.kind === 'bearer') removed.push('authorization', 'dpop')
     else removed.push(place.name.toLowerCase())
   }
+  // Ours stands there, wherever the caller's was: of two the service might take the caller's.
+  if (typeof token === 'object' && !removed.includes('authorization')) removed.push('authorization', 'dpop')
   if (filled.length + removed.length + cookies.length === 0) return undefined
   const names: ReadonlySet<string> = new Set([...filled, ...removed])
   return {
