@@ -1,4 +1,5 @@
 import type { Denial } from '../core/denial.ts'
+import { isPending } from '../core/pending.ts'
 import { rememberShownToken } from '../core/shown-token.ts'
 import { VerifiedToken } from '../jwt/verified-token.ts'
 import type { Pointer } from '../policy/pointer.ts'
@@ -40,7 +41,7 @@ export class Callers {
       return this.#keep(token, { principal, auth: principal })
     }
     const checked = this.#check(principal.claims)
-    return checked instanceof Promise
+    return isPending(checked)
       ? checked.then((settled) => this.#keep(token, callerOf(principal, settled, text)))
       : this.#keep(token, callerOf(principal, checked, text))
   }

@@ -94,6 +94,29 @@ test('a schema that fails lets nobody in, refuses nobody, and repeats no claim',
   }
 })
 
+test('a schema whose promises are of a kind of their own is waited for', async () => {
+  class Later {
+    readonly value: unknown
+    constructor(value: unknown) {
+      this.value = value
+    }
+    then(next: (value: unknown) => unknown): Later {
+      return new Later(next(this.value))
+    }
+  }
+  for (const [result, kind] of [
+    [{ issues: [{ message: 'no' }] }, 'deny'],
+    [{ value: { a: 'b' } }, 'allow'],
+  ] as const) {
+    const validate = (() => new Later(result)) as never
+    const claims: ClaimsSchema<{ a: string }> = { '~standard': { version: 1, vendor: 'x', validate } }
+    const other = createGuard({ verifier: issuer.verifier(), claims })
+    const decision = await check(issuer.token(), 'authenticated', other)
+    assert.equal(decision.kind, kind)
+    if (decision.kind === 'allow') assert.deepEqual(decision.principal?.claims, { a: 'b' })
+  }
+})
+
 test('what is no schema is refused at once', () => {
   for (const claims of [null, {}, { parse() {} }, { '~standard': { version: 2, validate() {} } }]) {
     assert.throws(() => compileSchema(claims as never), { code: 'option-invalid' })

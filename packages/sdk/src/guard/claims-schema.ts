@@ -1,5 +1,6 @@
 import { deny } from '../core/denial.ts'
 import type { Denial } from '../core/denial.ts'
+import { isPending } from '../core/pending.ts'
 import { Problem } from '../core/problem.ts'
 import type { SignedClaims } from '../policy/principal.ts'
 
@@ -56,7 +57,8 @@ export function compileSchema(schema: ClaimsSchema<SignedClaims>): ClaimsCheck {
     } catch {
       throw unchecked()
     }
-    return isPromise(result) ? result.then(read, throwUnchecked) : read(result)
+    // Made a promise of ours: some libraries give one of their own kind.
+    return isPending(result) ? Promise.resolve(result).then(read, throwUnchecked) : read(result)
   }
 }
 
@@ -79,10 +81,6 @@ function placesOf(issues: readonly SchemaIssue[]): string {
     return keys.length === 0 ? 'as a whole' : JSON.stringify(`/${keys.join('/')}`)
   })
   return [...new Set(places)].join(', ')
-}
-
-function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
-  return typeof (value as { then?: unknown } | null)?.then === 'function'
 }
 
 function throwUnchecked(): never {

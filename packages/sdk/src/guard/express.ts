@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { isPending } from '../core/pending.ts'
 import type { Principal } from '../policy/principal.ts'
 import { proceed, rememberAuth } from './auth-of.ts'
 import type { Guard, GuardTerms, RequirementOf } from './guard.ts'
@@ -37,7 +38,7 @@ export function guardExpress<Terms extends GuardTerms>(
   return (request, response, next) => {
     // A router that is mounted somewhere has taken its own path off `url`, and the client never sent the rest alone.
     const outcome = outcomeOf(guard, nodeGuardRequest(request, request.originalUrl), requirement)
-    return outcome instanceof Promise ? outcome.then(act) : act(outcome)
+    return isPending(outcome) ? outcome.then(act) : act(outcome)
 
     function act(settled: Outcome): void {
       if (settled.kind === 'refused') return answer(request, response, settled.challenge)

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { refuseUnknownOptions } from '../core/options.ts'
+import { isPending } from '../core/pending.ts'
 import type { Requirement } from '../policy/policy.ts'
 import { proceed, rememberAuth } from './auth-of.ts'
 import type { AuthOf } from './auth-of.ts'
@@ -64,7 +65,7 @@ export function guardFastify<Terms extends GuardTerms>(
       // What no route is for is Fastify's to answer; only the path must have one reading.
       const requirement = request.is404 ? 'open' : (request.routeOptions.config?.auth ?? fallback)
       const outcome = outcomeOf(guard, nodeGuardRequest(request.raw, request.originalUrl), requirement)
-      if (outcome instanceof Promise) void outcome.then(act)
+      if (isPending(outcome)) void outcome.then(act)
       else act(outcome)
 
       function act(settled: Outcome): void {

@@ -2,6 +2,7 @@ import { systemClock } from '../core/clock.ts'
 import type { Clock } from '../core/clock.ts'
 import { deny } from '../core/denial.ts'
 import type { Denial } from '../core/denial.ts'
+import { isPending } from '../core/pending.ts'
 import { isProblem, Problem } from '../core/problem.ts'
 import type { VerifiedToken } from '../jwt/verified-token.ts'
 import type { Verification, Verifier } from '../jwt/verifier.ts'
@@ -205,7 +206,7 @@ class VerifyingGuard implements Guard {
       this.#reportOutage(problem, request, asked)
       throw problem
     }
-    return result instanceof Promise
+    return isPending(result)
       ? this.#proveLater(result, token, text, request, asked)
       : this.#proven(result, token, text, request, asked)
   }
@@ -252,9 +253,9 @@ class VerifyingGuard implements Guard {
     request: GuardRequest,
     asked: Asked,
   ): Decision | Promise<Decision> {
-    return result.kind === 'denied'
-      ? this.#deny(result.denial, request, asked, token)
-      : this.#identify(token, text, request, asked, result.nextNonce)
+    return result.kind === 'met'
+      ? this.#identify(token, text, request, asked, result.nextNonce)
+      : this.#deny(result.denial, request, asked, token)
   }
 
   #identify(
@@ -271,7 +272,7 @@ class VerifyingGuard implements Guard {
       this.#reportOutage(problem, request, asked)
       throw problem
     }
-    return caller instanceof Promise
+    return isPending(caller)
       ? this.#identifyLater(caller, token, request, asked, nextNonce)
       : this.#authorize(caller, token, request, asked, nextNonce)
   }

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { isPending } from '../core/pending.ts'
 import { Problem } from '../core/problem.ts'
 import type { Policy, Requirement } from '../policy/policy.ts'
 import type { Principal } from '../policy/principal.ts'
@@ -48,7 +49,7 @@ export function guardNest<Terms extends GuardTerms>(
       const request = http.getRequest() as NestRequest
       const asked = nodeGuardRequest(request.raw ?? request, request.originalUrl)
       const outcome = outcomeOf(guard, asked, requirementOf(context), wantsJson)
-      return outcome instanceof Promise ? outcome.then(act) : act(outcome)
+      return isPending(outcome) ? outcome.then(act) : act(outcome)
 
       function act(settled: Outcome): boolean {
         const response = http.getResponse() as NestResponse

@@ -7,6 +7,7 @@ import type { Http2ServerRequest, Http2ServerResponse, IncomingHttpHeaders } fro
 import { connect } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { after, test } from 'node:test'
+import { runInNewContext } from 'node:vm'
 import { generateSigningKey, verificationKey } from '../jwt/key-readers.ts'
 import { createKeySet } from '../jwt/key-set.ts'
 import type { KeySet } from '../jwt/key-set.ts'
@@ -238,6 +239,19 @@ test('a guard that fails unexpectedly lets nobody in', async () => {
     guardNode(failing as unknown as typeof guard, 'authenticated', () => assert.fail()),
   )
   assert.equal((await ask(down, 'GET', '/x', { authorization: `Bearer ${token}` })).status, 503)
+})
+
+test('a refusal that comes by a promise of another realm is a refusal', async () => {
+  const elsewhere = runInNewContext('(value) => Promise.resolve(value)') as <T>(value: T) => Promise<T>
+  const foreign = {
+    ...guard,
+    check: (...asked: Parameters<typeof guard.check>) => elsewhere(guard.check(...asked)),
+    answer: guard.answer.bind(guard),
+  }
+  const away = await listen(
+    guardNode(foreign as unknown as typeof guard, 'authenticated', () => assert.fail('let through')),
+  )
+  assert.equal((await ask(away, 'GET', '/x', {})).status, 401)
 })
 
 test('HTTP/2 through node’s compatible request and response', async (t) => {

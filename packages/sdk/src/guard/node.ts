@@ -1,4 +1,5 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import { isPending } from '../core/pending.ts'
 import type { Challenge } from '../policy/challenge.ts'
 import type { Decision } from '../policy/decide.ts'
 import type { Principal, SignedClaims } from '../policy/principal.ts'
@@ -64,7 +65,7 @@ export function guardNode(
       answer(request, response, guard.answerProblem(problem, request.rawHeaders))
       return
     }
-    if (decision instanceof Promise) void later(decision, request, response)
+    if (isPending(decision)) void later(decision, request, response)
     else act(decision, request, response)
   }
 
@@ -85,7 +86,7 @@ export function guardNode(
   }
 
   function act(decision: Decision, request: IncomingMessage, response: ServerResponse): void {
-    if (decision.kind === 'deny') answer(request, response, guard.answer(decision, request.rawHeaders))
+    if (decision.kind !== 'allow') answer(request, response, guard.answer(decision, request.rawHeaders))
     else {
       for (const [name, value] of Object.entries(decision.responseHeaders ?? none)) {
         response.setHeader(name, value)

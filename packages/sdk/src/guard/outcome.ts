@@ -1,3 +1,4 @@
+import { isPending } from '../core/pending.ts'
 import { Problem } from '../core/problem.ts'
 import type { Challenge } from '../policy/challenge.ts'
 import type { Decision } from '../policy/decide.ts'
@@ -29,7 +30,7 @@ export function outcomeOf(
   } catch (problem) {
     return unable(guard, problem, answerTo)
   }
-  return decision instanceof Promise ? later(guard, decision, answerTo) : settled(guard, decision, answerTo)
+  return isPending(decision) ? later(guard, decision, answerTo) : settled(guard, decision, answerTo)
 }
 
 /**
