@@ -45,7 +45,8 @@ export type GuardOptions<
   readonly resourceMetadata?: string
   /**
    * Takes tokens that are bound to their client's key (DPoP, RFC 9449) or certificate (RFC 8705), and checks that it is
-   * that client who sends them. `required`: takes no others. Unless given such tokens are refused, since nobody checks.
+   * that client who sends them. `required`: takes no others; `dpop`, `certificate`: only those that are bound in this way.
+   * Unless given such tokens are refused, since nobody checks.
    */
   readonly senderConstraint?: SenderConstraintOptions['mode']
   /** With `senderConstraint`: by what URL callers reach this service, up to where its paths begin; of several, any one. */
@@ -141,11 +142,6 @@ function verifierOf(options: GuardOptions): Verifier {
   const confirmation = options.senderConstraint === undefined ? 'refused' : 'checked-by-caller'
   const shared = { ...picked(options, verifierNames), confirmation } as const
   if ('service' in options) {
-    if (options.service.bind !== undefined && options.senderConstraint !== 'required') {
-      throw new Problem('option-invalid', `createGuard: ${options.service.name} takes bound tokens only`, {
-        next: "set senderConstraint: 'required' and publicUrl",
-      })
-    }
     refuseUncheckedConditions(options)
     const issuers = issuersOf(options.service, options.keySets ?? {}, options.clock)
     const publishing = options.service.issuers.flatMap(
@@ -208,7 +204,8 @@ function picked<Given extends object, Name extends keyof Given>(
 }
 
 function constraintOf(options: GuardOptions, verifier: Verifier): SenderConstraint | undefined {
-  const { senderConstraint: mode, publicUrl, proofs, certificateFrom } = options
+  const { publicUrl, proofs, certificateFrom } = options
+  const mode = 'service' in options ? modeOf(options, options.service) : options.senderConstraint
   if (mode === undefined) {
     const idle = constraintNames.find((name) => options[name] !== undefined)
     if (idle === undefined) return undefined
@@ -231,6 +228,22 @@ function constraintOf(options: GuardOptions, verifier: Verifier): SenderConstrai
     ...(proofs === undefined ? {} : { proofs }),
     ...(certificateFrom === undefined ? {} : { certificateFrom }),
   })
+}
+
+/** What the trust file asks of a service's tokens, its guard asks as well. */
+function modeOf(
+  { senderConstraint: mode }: Pick<GuardOptions, 'senderConstraint'>,
+  { name, bind }: ServiceTerms,
+): SenderConstraintOptions['mode'] | undefined {
+  if (bind === undefined) return mode
+  const asked = bind === 'any' ? 'required' : bind
+  if (mode === 'required' || mode === asked) return asked
+  if (bind === 'any' && mode !== undefined && mode !== 'accepted') return mode
+  throw new Problem(
+    'option-invalid',
+    `createGuard: ${name} takes bound tokens only${bind === 'any' ? '' : ` (${bind})`}`,
+    { next: "set senderConstraint: 'required' and publicUrl" },
+  )
 }
 
 const verifierNames = ['clockToleranceSeconds', 'maxLifetimeSeconds', 'clock'] as const

@@ -73,6 +73,23 @@ test('a service of bound tokens has no guard that takes others', () => {
   }
 })
 
+test('what a service asks of its tokens, its guard asks as well', async () => {
+  const publicUrl = 'https://billing.example'
+  const token = ours.token({ roles: 'reader', claims: { cnf: { 'x5t#S256': 'x' } } })
+  const reasonFor = async (bind: 'dpop' | 'certificate' | 'any', senderConstraint = 'required') => {
+    const service = { ...billing, bind }
+    const own = createGuard({ service, keySets, publicUrl, senderConstraint: senderConstraint as 'required' })
+    const rawHeaders = ['Authorization', `Bearer ${token}`]
+    const decision = await own.check({ method: 'GET', target: '/invoices/7', rawHeaders }, routes)
+    return decision.kind === 'deny' && decision.denial.reason
+  }
+  assert.equal(await reasonFor('dpop'), 'confirmation-missing')
+  assert.equal(await reasonFor('certificate'), 'proof-required')
+  assert.equal(await reasonFor('any'), 'proof-required')
+  assert.equal(await reasonFor('any', 'dpop'), 'confirmation-missing')
+  await assert.rejects(reasonFor('dpop', 'certificate'), { code: 'option-invalid' })
+})
+
 test('a condition that no guard can ask is not left out in silence', () => {
   const service = { ...billing, conditions: { 'GET /invoices/{id}': 'claims.tenant == path.id' } } as const
   assert.throws(() => createGuard({ service, keySets }), {

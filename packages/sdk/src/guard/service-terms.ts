@@ -20,7 +20,7 @@ export type ServiceTerms<Role extends string = string, Scope extends string = st
   /** Whose tokens it takes. */
   readonly issuers: readonly ServiceIssuer[]
   readonly tokenFrom: readonly TokenPlaceOption[]
-  /** It takes only tokens that are bound to their client: its guard needs `senderConstraint: 'required'`. */
+  /** It takes only tokens that are bound to their client, in this way: its guard needs `senderConstraint: 'required'`. */
   readonly bind?: 'dpop' | 'certificate' | 'any'
   /** What routes ask for besides, in CEL, which no guard reads; by route. The gateway asks it. */
   readonly conditions?: Readonly<Record<string, string>>

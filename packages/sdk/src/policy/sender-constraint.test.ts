@@ -72,6 +72,36 @@ for (const [what, cnf, scheme, more, accepted, required = accepted] of [
   }
 }
 
+for (const [what, cnf, dpop, certificate] of [
+  ['a bearer token', undefined, 'confirmation-missing', 'confirmation-missing'],
+  ['a token of a key', { jkt }, 'met', 'confirmation-missing'],
+  ['a token of a certificate', { 'x5t#S256': x5t }, 'confirmation-missing', 'met'],
+  ['a token of both', { jkt, 'x5t#S256': x5t }, 'met', 'met'],
+  ['a token of something else', { kid: 'x' }, 'confirmation-missing', 'confirmation-missing'],
+] as const) {
+  test(`dpop: ${what} is ${dpop}; certificate: ${certificate}`, () => {
+    const { token, text } = tokenWith(cnf)
+    const isKey = cnf !== undefined && 'jkt' in cnf
+    const request = requestOf(text, isKey ? 'DPoP' : 'Bearer', isKey ? proofOf(text) : undefined)
+    const reasonFor = (mode: 'dpop' | 'certificate') =>
+      reasonOf(
+        now(createSenderConstraint({ mode, publicUrl }).check({ ...request, peer }, token, text, nowMs)),
+      )
+    assert.deepEqual([reasonFor('dpop'), reasonFor('certificate')], [dpop, certificate])
+  })
+}
+
+test('a certificate is shown with a bearer token, so that scheme is offered', () => {
+  const required = (mode: SenderConstraintOptions['mode']) =>
+    createSenderConstraint({ mode, publicUrl }).terms(nowMs).required
+  assert.deepEqual((['accepted', 'required', 'dpop', 'certificate'] as const).map(required), [
+    false,
+    true,
+    true,
+    false,
+  ])
+})
+
 test('the public URL is what counts, with the path it ends in', () => {
   for (const [option, url, expected] of [
     ['https://billing.example/', 'https://billing.example/invoices/7', 'met'],

@@ -1,6 +1,7 @@
 import { deny } from '../core/denial.ts'
 import type { Denial } from '../core/denial.ts'
 import { refuseUnknownOptions } from '../core/options.ts'
+import { isPending } from '../core/pending.ts'
 import { Problem } from '../core/problem.ts'
 import { createDpopChecker } from '../jwt/dpop-check.ts'
 import type { DpopCheck, DpopChecker, DpopCheckerOptions } from '../jwt/dpop-check.ts'
@@ -11,8 +12,11 @@ import type { CertificateHeader, CertificateReader, RequestPeer } from './client
 import { usesDpopScheme } from './token-places.ts'
 
 export type SenderConstraintOptions = {
-  /** `accepted`: bearer tokens pass as well. `required`: only tokens that are bound to a key or a certificate. */
-  readonly mode: 'accepted' | 'required'
+  /**
+   * `accepted`: bearer tokens pass as well. `required`: only tokens that are bound to a key or a certificate. `dpop`,
+   * `certificate`: only tokens that are bound to just that, or to both.
+   */
+  readonly mode: 'accepted' | 'required' | 'dpop' | 'certificate'
   /**
    * By what URL callers reach this service, up to where its own paths begin; of several, any one. A proof is for one
    * URL, so it must be said here: what `Host` and `X-Forwarded-…` say, the sender chose.
@@ -82,6 +86,7 @@ export function createSenderConstraint(options: SenderConstraintOptions): Sender
 }
 
 class TokenConstraint implements SenderConstraint {
+  readonly #mode: SenderConstraintOptions['mode']
   readonly #isRequired: boolean
   readonly #publicUrls: readonly string[]
   readonly #checker: DpopChecker
@@ -89,10 +94,14 @@ class TokenConstraint implements SenderConstraint {
   readonly #proven = new WeakMap<ConstrainedRequest, Proven>()
 
   constructor({ mode, publicUrl, proofs = {}, certificateFrom }: SenderConstraintOptions) {
-    if (mode !== 'accepted' && mode !== 'required') {
-      throw new Problem('option-invalid', "senderConstraint must be 'accepted' or 'required'")
+    if (!modes.includes(mode)) {
+      throw new Problem(
+        'option-invalid',
+        "senderConstraint must be 'accepted', 'required', 'dpop' or 'certificate'",
+      )
     }
-    this.#isRequired = mode === 'required'
+    this.#mode = mode
+    this.#isRequired = mode !== 'accepted'
     this.#publicUrls = readPublicUrls(publicUrl)
     this.#checker = 'check' in proofs ? proofs : createDpopChecker(proofs)
     this.#certificates = createCertificateReader(certificateFrom)
@@ -100,7 +109,8 @@ class TokenConstraint implements SenderConstraint {
 
   terms(nowMs: number): DpopTerms {
     return {
-      required: this.#isRequired,
+      // A token that is bound to a certificate alone is sent as a bearer token (RFC 8705 §3).
+      required: this.#isRequired && this.#mode !== 'certificate',
       algorithms: this.#checker.algorithms,
       nonce: this.#checker.currentNonce(nowMs),
     }
@@ -115,6 +125,8 @@ class TokenConstraint implements SenderConstraint {
     const isDpop = usesDpopScheme(request.rawHeaders)
     if (confirmation === undefined) return this.#isRequired || isDpop ? unbound : met
     const { keyThumbprint, certificateThumbprint } = confirmation
+    if (this.#mode === 'dpop' && keyThumbprint === undefined) return noKey
+    if (this.#mode === 'certificate' && certificateThumbprint === undefined) return notByCertificate
     // Members that are not known here may stand beside known ones (RFC 7800 §3.1), but not instead of them.
     if (keyThumbprint === undefined && certificateThumbprint === undefined) return foreign
     if (certificateThumbprint !== undefined) {
@@ -140,7 +152,7 @@ class TokenConstraint implements SenderConstraint {
       ...(clientId === undefined ? {} : { owner: `${issuer} ${clientId}` }),
       nowMs,
     })
-    const result = checked instanceof Promise ? checked.then(conclude) : conclude(checked)
+    const result = isPending(checked) ? checked.then(conclude) : conclude(checked)
     this.#proven.set(request, { text, method, target, rawHeaders, result })
     return result
   }
@@ -194,9 +206,13 @@ function refusal(denial: Denial): ConstraintCheck {
   return Object.freeze({ kind: 'denied', denial: Object.freeze(denial) })
 }
 
+const modes: readonly SenderConstraintOptions['mode'][] = ['accepted', 'required', 'dpop', 'certificate']
+
 // Frozen, since one object answers many requests.
 const met: ConstraintCheck = Object.freeze({ kind: 'met', nextNonce: undefined })
 const unbound = refusal(deny('confirmation-missing', 'the token is bound to no key, and so proves nothing'))
+const noKey = refusal(deny('confirmation-missing', 'the token is bound, but to no DPoP key'))
+const notByCertificate = refusal(deny('confirmation-missing', 'the token is bound, but to no certificate'))
 const foreign = refusal(
   deny('proof-required', 'the token is bound in a way (cnf) that is not known here (RFC 7800 §3.1)'),
 )
