@@ -1,3 +1,4 @@
+// As long as it is because everything that can go wrong at a key endpoint is asked of the same small issuer.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
@@ -254,6 +255,28 @@ test('a service starts while its issuer is down, and recovers by itself', async 
   clock.now += 1
   await verifier.warm()
   assert.equal(verifier.verifyNow(tokenOf(issuer.url, first, clock.now))?.kind, 'verified')
+})
+
+test('a clock that was a day ahead and is set back: removed keys die, new ones are found', async (t) => {
+  const { issuer, verifier, clock, verify } = await start(t)
+  clock.now += 86_400_000
+  assert.equal(await verify(first), 'verified')
+  clock.now -= 86_400_000
+  issuer.keys = [second]
+  verifier.verifyNow(tokenOf(issuer.url, first, clock.now))
+  await until('asked again', () => issuer.asked.length === 2)
+  assert.equal(await verify(second), 'verified')
+  assert.equal(await verify(first), 'key-unknown')
+})
+
+test('nor does it keep a service waiting whose issuer was down meanwhile', async (t) => {
+  const { issuer, clock, verify } = await start(t)
+  clock.now += 86_400_000
+  issuer.status = 500
+  await assert.rejects(verify(first), unavailable)
+  issuer.status = 200
+  clock.now -= 86_400_000
+  assert.equal(await verify(first), 'verified')
 })
 
 test('when the keys have moved the metadata is asked again, and old tags are forgotten', async (t) => {

@@ -67,6 +67,8 @@ export function createRemoteKeySet(options: RemoteKeySetOptions): RemoteKeySet {
 const minTtlSeconds = 30
 const maxBytes = 256 * 1024
 const retryMs = { first: 1000, last: 30_000 }
+/** Clocks are put right by less all the time. */
+const setBackMs = 60_000
 
 class FetchedKeySet implements RemoteKeySet {
   readonly issuer: string
@@ -83,6 +85,7 @@ class FetchedKeySet implements RemoteKeySet {
   #refreshAtMs = 0
   #expiresAtMs = 0
   #unknownAfterMs = 0
+  #askedAtMs = Number.NEGATIVE_INFINITY
   #failure: Problem | undefined
   #retryAtMs = 0
   #failures = 0
@@ -106,6 +109,7 @@ class FetchedKeySet implements RemoteKeySet {
   }
 
   find(keyId: string | undefined, algorithm: string, nowMs: number): VerificationKey | FindFault {
+    if (nowMs < this.#askedAtMs - setBackMs) this.#setBack(nowMs)
     const table = this.#table
     if (table === undefined || nowMs >= this.#expiresAtMs + this.#staleMs) return 'fetch'
     // Expired keys are used only while the endpoint is known to fail.
@@ -121,12 +125,23 @@ class FetchedKeySet implements RemoteKeySet {
   }
 
   load(nowMs: number): Promise<void> {
+    if (nowMs < this.#askedAtMs - setBackMs) this.#setBack(nowMs)
     if (this.#flight !== undefined) return this.#flight
     if (this.#failure !== undefined && nowMs < this.#retryAtMs)
       return Promise.reject(this.#unavailable(nowMs))
     // With young keys at hand it is for a `kid` that is not among them; the next such fetch has to wait.
     if (nowMs < this.#refreshAtMs) this.#unknownAfterMs = nowMs + this.#cooldownMs
     return this.#takeOff(nowMs)
+  }
+
+  /** The clock has been set back: whatever was to come may be far away now, and a removed key would live until then. */
+  #setBack(nowMs: number): void {
+    this.#expiresAtMs -= this.#askedAtMs - nowMs
+    this.#askedAtMs = nowMs
+    this.#refreshAtMs = 0
+    this.#retryAtMs = 0
+    this.#unknownAfterMs = 0
+    this.checkAfterMs = 0
   }
 
   refresh(): Promise<void> {
@@ -151,6 +166,7 @@ class FetchedKeySet implements RemoteKeySet {
   }
 
   async #fetch(nowMs: number): Promise<void> {
+    this.#askedAtMs = nowMs
     try {
       // Loaded here, since node:http and node:https take longer to load than all the rest of a verifier.
       this.#jwksUri ??= this.#options.jwksUri ?? (await this.#discover())
@@ -166,6 +182,7 @@ class FetchedKeySet implements RemoteKeySet {
       this.#failure = undefined
       this.#failures = 0
       this.#retryAtMs = 0
+      this.#askedAtMs = nowMs
       this.#refreshAtMs = nowMs + ttlMs * 0.8
       this.#expiresAtMs = nowMs + ttlMs
       this.checkAfterMs = this.#refreshAtMs
@@ -204,6 +221,7 @@ class FetchedKeySet implements RemoteKeySet {
   #failed(cause: unknown, nowMs: number): Problem {
     const problem = isProblem(cause) ? cause : new Problem('fetch-failed', 'unexpected failure', { cause })
     this.#failures++
+    this.#askedAtMs = nowMs
     this.#retryAtMs = nowMs + Math.min(retryMs.first * 2 ** (this.#failures - 1), retryMs.last)
     this.#failure = problem
     // The place of the keys may have moved: look it up again next time. An ETag means nothing elsewhere.
