@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { createKeySet } from '../jwt/key-set.ts'
 import { createRevocations } from '../jwt/revocations.ts'
 import type { RevocationEvent } from '../jwt/revocation-source.ts'
 import { startTestIssuer } from '../testing/loopback-issuer.ts'
@@ -77,6 +78,16 @@ test('a list of one’s own is asked as it is, and none is none', () => {
   const revocations = createRevocations()
   assert.equal(followRevocations(revocations, []), revocations)
   assert.equal(followRevocations(undefined, []), undefined)
+})
+
+test('one URL is not the list of several issuers', () => {
+  const keySet = createKeySet([])
+  const followed = ['https://a.example', 'https://b.example'].map((issuer) => ({ issuer, keySet }))
+  assert.throws(() => followRevocations({ url: 'https://a.example/list' }, followed), {
+    code: 'option-invalid',
+    message: /several issuers/,
+  })
+  assert.ok(followRevocations({ url: 'https://a.example/list' }, followed.slice(0, 1)))
 })
 
 test('options that make no sense are refused', () => {

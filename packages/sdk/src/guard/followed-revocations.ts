@@ -42,6 +42,15 @@ export function followRevocations(
       next: 'take our own issuer’s tokens, or give a list of createRevocations',
     })
   }
+  if ('url' in options && issuers.length > 1) {
+    throw new Problem(
+      'option-invalid',
+      'createGuard: revocations: one url cannot be the list of several issuers',
+      {
+        next: 'leave url out, or give a list of createRevocations with a feed for each',
+      },
+    )
+  }
   return createRevocations({
     sources: issuers.map((issuer) => createRevocationFeed({ ...issuer, ...options })),
   })
