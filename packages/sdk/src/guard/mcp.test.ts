@@ -87,6 +87,22 @@ test('the token can be read, but is not printed', async () => {
   }
 })
 
+test('tools get the very token that was verified, wherever it stood', async () => {
+  await using issuer = await startTestIssuer()
+  const token = issuer.token()
+  const headers = { authorization: 'Bearer unverified', token }
+  const request = {
+    method: 'POST',
+    url: '/',
+    originalUrl: '/',
+    headers,
+    rawHeaders: Object.entries(headers).flat(),
+  }
+  const passed = guardMcp(issuer.guard({ tokenFrom: [{ header: 'Token' }] }), 'authenticated')
+  await new Promise<void>((next) => void passed(request as never, {} as never, () => next()))
+  assert.equal((request as { auth?: { token: string } }).auth?.token, token)
+})
+
 async function serve(issuer: StartedTestIssuer, way: 'guardMcp' | 'requireBearerAuth') {
   const metadata = createResourceMetadata({ resource, issuers: [issuer.url], scopes: ['mcp:tools'] })
   const guard = issuer.guard({ resourceMetadata: metadata.url })

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { Problem } from '../core/problem.ts'
+import { shownToken } from '../core/shown-token.ts'
 import type { Principal } from '../policy/principal.ts'
 import { authOf } from './auth-of.ts'
 import { guardExpress } from './express.ts'
@@ -38,7 +39,11 @@ export function guardMcp<Terms extends GuardTerms>(
   return (request, response, next) => {
     return middleware(request, response, (error) => {
       const carrier = request as IncomingMessage & { auth?: McpAuthInfo }
-      if (error === undefined) carrier.auth = authInfo(authOf(request), bearerIn(request), undefined)
+      if (error === undefined) {
+        const principal = authOf(request)
+        // The very token that was verified, wherever the guard found it.
+        carrier.auth = authInfo(principal, shownToken(principal) ?? '', undefined)
+      }
       next(error)
     })
   }
@@ -91,10 +96,4 @@ function authInfo(principal: Principal, token: string, resource: string | undefi
 function audiencesOf({ claims }: Principal): readonly unknown[] {
   const audience = claims['aud']
   return Array.isArray(audience) ? (audience as unknown[]) : [audience]
-}
-
-/** The guard has let it through, so there is one `Authorization` at most, and it holds one token. */
-function bearerIn({ headers: { authorization = '' } }: IncomingMessage): string {
-  const blank = authorization.indexOf(' ')
-  return blank < 0 ? '' : authorization.slice(blank + 1).trim()
 }
