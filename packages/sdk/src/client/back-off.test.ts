@@ -18,6 +18,14 @@ test('a second that doubles, up to a minute; a success starts it anew', () => {
   assert.deepEqual([code, message, next, retryAfterSeconds], ['token-refused', 'y', 'z', 1])
 })
 
+test('a clock that was ahead when it failed and has been set back does not keep it waiting', () => {
+  const backOff = new BackOff(() => 0)
+  const day = 86_400_000
+  backOff.failed(new Problem('token-unavailable', 'x', { retryAfterSeconds: 300 }), day)
+  assert.ok(backOff.failing(day - 1000))
+  assert.equal(backOff.failing(0), undefined)
+})
+
 test('what the issuer says counts, but a second at least; chance takes off up to half of our own', () => {
   const backOff = new BackOff(() => 1)
   for (const [said, seconds] of [

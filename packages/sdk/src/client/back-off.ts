@@ -5,6 +5,7 @@ export class BackOff {
   readonly #random: () => number
   #failure: Problem | undefined
   #failures = 0
+  #sinceMs = 0
   #untilMs = 0
 
   /** @param random from 0 to 1, so that replicas that fail together do not come back together. */
@@ -20,6 +21,7 @@ export class BackOff {
         : Math.max(problem.retryAfterSeconds * 1000, firstBackOffMs)
     this.#failures++
     this.#failure = problem
+    this.#sinceMs = nowMs
     this.#untilMs = nowMs + waitMs
   }
 
@@ -32,6 +34,8 @@ export class BackOff {
   /** What failed, while nobody is to be asked: a problem of its own for each who wants to, with the time that is left. */
   failing(nowMs: number): Problem | undefined {
     if (this.#failure === undefined || nowMs >= this.#untilMs) return undefined
+    // The clock has been set back since, and the end may be far away.
+    if (nowMs < this.#sinceMs - setBackMs) return undefined
     const { code, message, next } = this.#failure
     const options = {
       ...(next === undefined ? {} : { next }),
@@ -43,5 +47,7 @@ export class BackOff {
   }
 }
 
+/** Clocks are put right by less all the time. */
+export const setBackMs = 60_000
 const firstBackOffMs = 1000
 const maxBackOffMs = 60_000

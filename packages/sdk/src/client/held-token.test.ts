@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { startTestIssuer } from '../testing/loopback-issuer.ts'
 import { HeldToken } from './held-token.ts'
 import { IssuerAccess } from './issuer-access.ts'
+import type { TokenSourceEvent } from './token-source-options.ts'
 
 // Most of what it does is tested with the source that it serves, in token-source.test.ts.
 
@@ -22,6 +23,27 @@ test('never used longer than it may be, whatever the issuer says, and not renewe
   issuer.advance(9)
   await assert.rejects(async () => token.hold(), { code: 'token-refused', message: /has ended/ })
   assert.equal(issuer.requests.token, 2, 'nobody was asked')
+})
+
+test('a token of the time before the clock was set back is renewed, and never taken for brand-new', async () => {
+  await using issuer = await startTestIssuer({ nowMs: 1_800_000_000_000 })
+  let ahead = 86_400_000
+  const clock = (): number => issuer.clock() + ahead
+  const failed = Promise.withResolvers<void>()
+  const onEvent = ({ kind }: TokenSourceEvent): void => void (kind === 'failed' && failed.resolve())
+  const token = new HeldToken(new IssuerAccess({ ...issuer.credentials(), clock, onEvent }), grant)
+  const first = (await token.hold()).token
+  ahead = 0
+  issuer.fail({ token: 503 })
+  assert.equal((await token.hold()).token, first, 'nobody waits')
+  await failed.promise
+  await new Promise((resolve) => setImmediate(resolve))
+  issuer.recover()
+  issuer.advance(400)
+  const second = await token.renewed(first)
+  assert.ok(second !== undefined && second !== first)
+  assert.equal(second.expiresAtMs, issuer.clock() + 300_000)
+  assert.equal((await token.hold()).token, second)
 })
 
 test('Retry-After counts for all tokens of a client, any other failure for one alone', async () => {

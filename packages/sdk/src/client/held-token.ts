@@ -1,5 +1,5 @@
 import { Problem } from '../core/problem.ts'
-import { BackOff } from './back-off.ts'
+import { BackOff, setBackMs } from './back-off.ts'
 import type { IssuerAccess } from './issuer-access.ts'
 import type { TokenResponse } from './token-request.ts'
 import type { AccessToken } from './token-source.ts'
@@ -41,7 +41,9 @@ export class HeldToken {
     const held = this.#held
     if (held === undefined || nowMs >= held.usableUntilMs) return this.#obtain(nowMs)
     // Asked here as well as there: during an outage, a rejected promise for each request would be for nothing.
-    if (nowMs >= held.renewAtMs && this.#flight === undefined && this.#failing(nowMs) === undefined) {
+    // Where the clock has been set back, nobody knows how old the token is.
+    const isDue = nowMs >= held.renewAtMs || nowMs < held.obtainedAtMs - setBackMs
+    if (isDue && this.#flight === undefined && this.#failing(nowMs) === undefined) {
       this.#obtain(nowMs).catch(() => {
         // Told through onEvent; the token at hand goes on serving.
       })
@@ -55,7 +57,8 @@ export class HeldToken {
     const held = this.#held
     if (held !== undefined && held.token !== refused) return (await this.hold()).token
     // A service that refuses every token must not make us ask the issuer each time.
-    if (held !== undefined && nowMs < held.obtainedAtMs + youngMs) return undefined
+    const ageMs = held === undefined ? Infinity : nowMs - held.obtainedAtMs
+    if (ageMs < youngMs && ageMs >= -setBackMs) return undefined
     try {
       return (await this.#obtain(nowMs)).token
     } catch {
