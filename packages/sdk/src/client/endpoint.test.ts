@@ -86,6 +86,21 @@ for (const [what, metadata, code] of [
   })
 }
 
+test('by a fetch of one’s own the same holds', async () => {
+  const by = (answer: () => Response | Promise<Response>) =>
+    discoverTokenEndpoint('https://issuer.internal', { ...options, fetch: async () => answer() })
+  for (const answer of [
+    () => new Response('', { status: 302, headers: { location: 'https://evil.example' } }),
+    () => Response.json({ issuer: 'https://evil.example', token_endpoint: 'https://evil.example/token' }),
+    () => new Response('<html>'),
+    () => new Response('x'.repeat(256 * 1024 + 1)),
+    () => Promise.reject(new TypeError('fetch failed')),
+    () => new Response('', { status: 404 }),
+  ]) {
+    await assert.rejects(by(answer), { name: 'Problem', code: 'fetch-failed' })
+  }
+})
+
 test('secrets go by https:, or stay on this machine', () => {
   const check = (url: string, allowInsecure = false): void =>
     checkSecretUrl(url, 'issuer', allowInsecure, 'dangerouslyX')

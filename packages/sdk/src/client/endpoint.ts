@@ -1,8 +1,10 @@
 import { fetchMetadata } from '../core/metadata.ts'
-import { Problem } from '../core/problem.ts'
+import { isProblem, Problem } from '../core/problem.ts'
+import type { SafeGetLimits } from '../core/safe-get.ts'
 import { isLoopbackHost } from '../core/loopback.ts'
 import { chooseMethod } from './authenticate.ts'
 import type { ShownBy } from './authenticate.ts'
+import { readText } from './read-text.ts'
 
 /** Where tokens are asked for, and how the client shows there who it is. */
 export type TokenEndpoint = { readonly url: string; readonly method: ShownBy }
@@ -12,6 +14,7 @@ export type TokenEndpoint = { readonly url: string; readonly method: ShownBy }
  * the very issuer that was asked for (§3.3), or the secret would go wherever somebody else's document says.
  *
  * @param options.method instead of choosing one of those the issuer publishes.
+ * @param options.fetch whoever brings one may have no other way to the issuer: its authorities, a certificate, a proxy.
  * @throws Problem `fetch-failed`, `fetch-refused`, or `option-invalid` when the metadata names an endpoint that a
  *   secret must not be sent to.
  */
@@ -21,16 +24,21 @@ export async function discoverTokenEndpoint(
     readonly timeoutMs: number
     readonly allowInsecure: boolean
     readonly method: ShownBy | undefined
+    readonly fetch?: typeof globalThis.fetch
   },
 ): Promise<TokenEndpoint> {
-  const metadata = await fetchMetadata(issuer, {
+  const limits: SafeGetLimits = {
     timeoutMs: options.timeoutMs,
     maxBytes: maxMetadataBytes,
     // Unlike a key set's, this issuer was chosen by whoever runs the client, and inside a cluster it is private.
     allowPrivateAddresses: true,
     allowLoopback: isLoopbackHost(new URL(issuer).hostname),
     dangerouslyAllowHttp: options.allowInsecure,
-  })
+  }
+  const { fetch } = options
+  const metadata = await (fetch === undefined
+    ? fetchMetadata(issuer, limits)
+    : fetchMetadata(issuer, limits, (url) => getBy(fetch, url, limits)))
   const url =
     (options.method === 'tls_client_auth' ? aliasIn(metadata) : undefined) ?? metadata['token_endpoint']
   if (typeof url !== 'string') {
@@ -41,6 +49,30 @@ export async function discoverTokenEndpoint(
   checkSecretUrl(url, 'token_endpoint', options.allowInsecure, 'dangerouslyAllowInsecureIssuer')
   const method = options.method ?? chooseMethod(metadata['token_endpoint_auth_methods_supported'])
   return Object.freeze({ url, method })
+}
+
+/** Redirects are not followed, and an answer is bounded, as by our own. */
+async function getBy(
+  fetch: typeof globalThis.fetch,
+  url: string,
+  { timeoutMs, maxBytes }: SafeGetLimits,
+): Promise<{ readonly status: number; readonly document: unknown }> {
+  try {
+    const response = await fetch(url, {
+      headers: { Accept: 'application/json' },
+      redirect: 'manual',
+      signal: AbortSignal.timeout(timeoutMs),
+    })
+    const text = await readText(response, maxBytes)
+    if (text === undefined)
+      throw new Problem('fetch-failed', `${url}: the answer is longer than ${maxBytes} bytes`)
+    return { status: response.status, document: response.status === 200 ? JSON.parse(text) : undefined }
+  } catch (error) {
+    if (isProblem(error)) throw error
+    throw new Problem('fetch-failed', `${url}: cannot be reached, or its answer is not JSON`, {
+      next: 'check that it can be reached by the fetch that was given',
+    })
+  }
 }
 
 /** Where clients with certificates are asked for them, when that is elsewhere (RFC 8705 §5). */

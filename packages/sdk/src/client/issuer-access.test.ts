@@ -20,6 +20,36 @@ test('the endpoint is looked up once, and again after a failure that is no refus
   assert.equal(issuer.requests.metadata, 2)
 })
 
+test('many who ask at once look the endpoint up once', async () => {
+  await using issuer = await startTestIssuer()
+  const access = new IssuerAccess(issuer.credentials())
+  await Promise.all(Array.from({ length: 5 }, () => access.ask(grant, issuer.clock())))
+  assert.deepEqual([issuer.requests.metadata, issuer.requests.token], [1, 5])
+})
+
+test('a fetch that was given is asked for the metadata too', async () => {
+  const asked: string[] = []
+  const access = new IssuerAccess({
+    issuer: 'https://issuer.internal',
+    clientId: 'orders',
+    clientSecret: 's',
+    fetch: async (input) => {
+      asked.push(String(input))
+      return String(input).endsWith('/token')
+        ? Response.json({ access_token: 'x', token_type: 'Bearer', expires_in: 60 })
+        : Response.json({
+            issuer: 'https://issuer.internal',
+            token_endpoint: 'https://issuer.internal/token',
+          })
+    },
+  })
+  assert.equal((await access.ask(grant, 0)).token.revealText(), 'x')
+  assert.deepEqual(asked, [
+    'https://issuer.internal/.well-known/openid-configuration',
+    'https://issuer.internal/token',
+  ])
+})
+
 test('whatever goes wrong, it is one of two problems', async () => {
   const fails = new IssuerAccess({
     tokenEndpoint: 'http://127.0.0.1:1/token',

@@ -25,7 +25,7 @@ export class IssuerAccess {
   readonly #timeoutMs: number
   readonly #issuerProver: Prover | undefined
   readonly #assertion: AssertionSource | undefined
-  #endpoint: TokenEndpoint | undefined
+  #endpoint: Promise<TokenEndpoint> | undefined
 
   constructor(options: TokenSourceOptions) {
     this.options = options
@@ -48,7 +48,8 @@ export class IssuerAccess {
    */
   async ask(fields: Readonly<Record<string, string>>, nowMs: number): Promise<TokenResponse> {
     try {
-      const endpoint = (this.#endpoint ??= await this.#findEndpoint())
+      // The promise is kept, so that many who ask at once look it up once.
+      const endpoint = await (this.#endpoint ??= this.#findEndpoint())
       return await requestToken({
         endpoint,
         clientId: this.options.clientId,
@@ -73,7 +74,13 @@ export class IssuerAccess {
     const method = this.#assertion === undefined ? authentication : 'assertion'
     if (tokenEndpoint !== undefined) return { url: tokenEndpoint, method: method ?? 'client_secret_basic' }
     const allowInsecure = this.options.dangerouslyAllowInsecureIssuer === true
-    return discoverTokenEndpoint(issuer!, { timeoutMs: this.#timeoutMs, allowInsecure, method })
+    const { fetch } = this.options
+    return discoverTokenEndpoint(issuer!, {
+      timeoutMs: this.#timeoutMs,
+      allowInsecure,
+      method,
+      ...(fetch === undefined ? {} : { fetch }),
+    })
   }
 
   async #readSecret(): Promise<string> {

@@ -126,6 +126,15 @@ for (const [status, body, code, message] of [
   })
 }
 
+test('an error named like what every object has has no next step of its own', async () => {
+  for (const error of ['constructor', 'toString', '__proto__']) {
+    await assert.rejects(ask(json(400, { error })), {
+      code: 'token-refused',
+      next: 'check what the issuer lets this client ask for',
+    })
+  }
+})
+
 test('an echo of the credentials as they were sent is not repeated', async () => {
   const basic = Buffer.from(`orders:${new URLSearchParams({ '': secret }).toString().slice(1)}`).toString(
     'base64',

@@ -4,6 +4,7 @@ import { maxTokenLength } from '../jwt/compact.ts'
 import { authenticate } from './authenticate.ts'
 import type { TokenEndpoint } from './endpoint.ts'
 import type { Prover } from './prover.ts'
+import { readText } from './read-text.ts'
 
 /** What is asked of a token endpoint. */
 export type TokenRequest = {
@@ -42,15 +43,17 @@ export type TokenResponse = {
  */
 export async function requestToken(request: TokenRequest): Promise<TokenResponse> {
   const { url } = request.endpoint
-  let answer = await ask(request)
+  let sent = request
+  let answer = await ask(sent)
   // RFC 9449 §8: the issuer wants its own nonce in the proof, and has sent it along.
   if (answer.isNewNonce && answer.document['error'] === 'use_dpop_nonce') {
     const { another } = request
-    answer = await ask(another === undefined ? request : { ...request, clientSecret: await another() })
+    if (another !== undefined) sent = { ...request, clientSecret: await another() }
+    answer = await ask(sent)
   }
   const { status, document, retryAfterSeconds } = answer
   if (status === 200) return readGrant(url, document, expectedType(request))
-  throw refusalOf(request, status, document, retryAfterSeconds)
+  throw refusalOf(sent, status, document, retryAfterSeconds)
 }
 
 type TokenType = 'Bearer' | 'DPoP' | 'N_A'
@@ -87,7 +90,7 @@ async function ask(request: TokenRequest): Promise<Answer> {
     })
     return {
       status: response.status,
-      document: readObject(await readText(response, endpoint.url)),
+      document: readObject(await readAnswer(response, endpoint.url)),
       retryAfterSeconds: readRetryAfter(response.headers.get('retry-after'), request.nowMs),
       isNewNonce: proof !== undefined && prover!.learn(endpoint.url, response.headers, proof),
     }
@@ -97,19 +100,10 @@ async function ask(request: TokenRequest): Promise<Answer> {
   }
 }
 
-/** A reply of unbounded length would fill the memory of whoever reads it to the end. */
-async function readText(response: Response, url: string): Promise<string> {
-  if (response.body === null) return ''
-  const decoder = new TextDecoder()
-  let text = ''
-  let bytes = 0
-  for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
-    bytes += chunk.byteLength
-    if (bytes > maxResponseBytes)
-      throw unavailable(url, `the answer is longer than ${maxResponseBytes} bytes`)
-    text += decoder.decode(chunk, { stream: true })
-  }
-  return text + decoder.decode()
+async function readAnswer(response: Response, url: string): Promise<string> {
+  const text = await readText(response, maxResponseBytes)
+  if (text === undefined) throw unavailable(url, `the answer is longer than ${maxResponseBytes} bytes`)
+  return text
 }
 
 /** RFC 6749 §5.1 */
@@ -158,7 +152,7 @@ function refusalOf(
   }
   const said = quotable(document['error_description'], request)
   return new Problem('token-refused', `${url}: ${error}${said === undefined ? '' : `: ${said}`}`, {
-    next: nextSteps[error] ?? 'check what the issuer lets this client ask for',
+    next: nextSteps.get(error) ?? 'check what the issuer lets this client ask for',
     ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
   })
 }
@@ -236,11 +230,13 @@ const tokenCharacters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012
 /** Errors that say "later" and not "no". */
 const passing = ['temporarily_unavailable', 'server_error', 'slow_down', 'use_dpop_nonce']
 
-const nextSteps: Readonly<Record<string, string>> = {
-  invalid_client: 'check clientId and what it shows: secret, key or assertion',
-  unauthorized_client: 'let this client use the client credentials grant at the issuer',
-  invalid_scope: 'ask only for scopes and roles that the issuer grants to this client',
-  invalid_target: 'check audience or resource',
-  invalid_dpop_proof: 'check the clock of this machine',
-  unsupported_grant_type: 'this issuer grants no client credentials',
-}
+const nextSteps: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    invalid_client: 'check clientId and what it shows: secret, key or assertion',
+    unauthorized_client: 'let this client use the client credentials grant at the issuer',
+    invalid_scope: 'ask only for scopes and roles that the issuer grants to this client',
+    invalid_target: 'check audience or resource',
+    invalid_dpop_proof: 'check the clock of this machine',
+    unsupported_grant_type: 'this issuer grants no client credentials',
+  }),
+)

@@ -1,6 +1,6 @@
 import { Problem } from './problem.ts'
 import { safeGetJson } from './safe-get.ts'
-import type { SafeGetLimits } from './safe-get.ts'
+import type { SafeGetLimits, SafeGetReply } from './safe-get.ts'
 
 /** An issuer's published description of itself: nothing in it is trusted beyond what the caller then checks. */
 export type IssuerMetadata = { readonly [member: string]: unknown }
@@ -11,11 +11,19 @@ export type IssuerMetadata = { readonly [member: string]: unknown }
  * The `issuer` inside must be the very text that was asked for (RFC 8414 §3.3): a document that speaks for another
  * issuer is refused.
  *
+ * @param get what gets a document.
  * @throws Problem `fetch-failed` or `fetch-refused`.
  */
-export async function fetchMetadata(issuer: string, limits: SafeGetLimits): Promise<IssuerMetadata> {
+export async function fetchMetadata(
+  issuer: string,
+  limits: SafeGetLimits,
+  get: (
+    url: string,
+    limits: SafeGetLimits,
+  ) => Promise<Pick<SafeGetReply, 'status' | 'document'>> = safeGetJson,
+): Promise<IssuerMetadata> {
   for (const url of metadataUrls(issuer)) {
-    const reply = await safeGetJson(url, limits)
+    const reply = await get(url, limits)
     if (reply.status === 404) continue
     if (reply.status !== 200) throw new Problem('fetch-failed', `${url}: answered ${reply.status}`)
     const metadata = reply.document as IssuerMetadata | null
