@@ -82,6 +82,14 @@ test('what cannot be is refused at once, and the issuer is left alone when it sa
   assert.equal(asked.length, 1)
 })
 
+test('one caller who is refused keeps nobody else from asking', async () => {
+  const source = make()
+  answer = () => Response.json({ error: 'invalid_grant' }, { status: 400, headers: { 'Retry-After': '30' } })
+  await assert.rejects(source.transaction(showing('one'), { scopes: ['a'] }), { code: 'token-refused' })
+  answer = granted
+  assert.ok(await source.transaction(showing('other'), { scopes: ['a'] }))
+})
+
 function make() {
   return createTokenSource({
     tokenEndpoint: 'https://issuer.example/token',

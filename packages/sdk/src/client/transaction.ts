@@ -51,7 +51,9 @@ export async function requestTransaction(
     return Object.freeze({ secret: token, expiresAtMs: nowMs + lifetimeSeconds * 1000, scopes: granted })
   } catch (error) {
     const problem = error as Problem
-    if (problem.retryAfterSeconds !== undefined) access.backOff.failed(problem, access.clock())
+    // A refusal is about this one caller, and must not keep the others from asking.
+    const isForAll = problem.code !== 'token-refused' && problem.retryAfterSeconds !== undefined
+    if (isForAll) access.backOff.failed(problem, access.clock())
     throw problem
   }
 }
