@@ -28,6 +28,35 @@ test('the call carries the token, in place of the caller’s own', async () => {
   })
 })
 
+test('a call of one message is made once more where that can help', async () => {
+  const metadata = new Headers({ 'WWW-Authenticate': 'Bearer error="invalid_token"' })
+  for (const [stream, code, renews, calls] of [
+    [false, 16, true, 2],
+    [false, 16, false, 1],
+    [false, 7, true, 1],
+    [true, 16, true, 1],
+  ] as const) {
+    const sent: (string | null)[] = []
+    const interceptor = connectInterceptor({
+      headersFor: async () => ({ Authorization: 'Bearer old' }),
+      headersAgain: async (method, url, given, answer) => {
+        assert.deepEqual([method, url, given['Authorization']], ['POST', 'https://x/', 'Bearer old'])
+        assert.deepEqual([answer.status, answer.headers], [401, metadata])
+        return renews ? { Authorization: 'Bearer new' } : undefined
+      },
+    })
+    const header = new Headers()
+    const call = interceptor(async (request: { header: Headers }) => {
+      sent.push(request.header.get('authorization'))
+      if (sent.length === 1) throw Object.assign(new Error('refused'), { code, metadata })
+      return 'answer'
+    })({ url: 'https://x/', requestMethod: 'POST', header, stream })
+    if (calls === 2) assert.equal(await call, 'answer')
+    else await assert.rejects(call, { message: 'refused' })
+    assert.deepEqual(sent, ['Bearer old', 'Bearer new'].slice(0, calls))
+  }
+})
+
 test('without a token nothing is sent', async () => {
   const interceptor = connectInterceptor({ headersFor: () => Promise.reject(new Error('no token')) })
   const request = { url: 'https://x/', requestMethod: 'POST', header: new Headers() }

@@ -5,6 +5,8 @@ export type ConnectClientRequest = {
   readonly url: string
   readonly requestMethod: string
   readonly header: Headers
+  /** Whether messages are still to come. */
+  readonly stream?: boolean
 }
 
 /** An interceptor of Connect's clients, for calls and streams. */
@@ -13,16 +15,35 @@ export type ConnectClientInterceptor = <Asked extends ConnectClientRequest, Answ
 ) => (request: Asked) => Promise<Answer>
 
 /**
- * An interceptor for a transport of Connect: each call carries a token, in place of any `Authorization`.
+ * An interceptor for a transport of Connect: each call carries a token, in place of any `Authorization`. A call of one
+ * message is made once more when the service says that the token is good no longer, or asks for another nonce.
  *
  * @throws (in a call) what the source throws, such as Problem `option-invalid` for plain http: to another machine.
  * @example
  * const transport = createConnectTransport({ baseUrl, httpVersion: '2', interceptors: [connectInterceptor(billing)] })
  */
-export function connectInterceptor(source: Pick<TokenSource, 'headersFor'>): ConnectClientInterceptor {
+export function connectInterceptor(
+  source: Pick<TokenSource, 'headersFor'> & Partial<Pick<TokenSource, 'headersAgain'>>,
+): ConnectClientInterceptor {
   return (next) => async (request) => {
-    const headers = await source.headersFor(request.requestMethod, request.url)
-    for (const [name, value] of Object.entries(headers)) request.header.set(name, value)
-    return next(request)
+    const { requestMethod: method, url } = request
+    const headers = await source.headersFor(method, url)
+    carry(request, headers)
+    try {
+      return await next(request)
+    } catch (error) {
+      const { code, metadata } = error as { readonly code?: unknown; readonly metadata?: unknown }
+      if (request.stream === true || code !== unauthenticated || !(metadata instanceof Headers)) throw error
+      const again = await source.headersAgain?.(method, url, headers, { status: 401, headers: metadata })
+      if (again === undefined) throw error
+      carry(request, again)
+      return next(request)
+    }
   }
 }
+
+function carry({ header }: ConnectClientRequest, headers: Readonly<Record<string, string>>): void {
+  for (const [name, value] of Object.entries(headers)) header.set(name, value)
+}
+
+const unauthenticated = 16

@@ -87,16 +87,17 @@ function canSendAgain(input: Parameters<Fetch>[0], init: RequestInit | undefined
 
 /** RFC 6750 §3.1. A 401 for any other reason is not cured by another token. */
 function saysInvalidToken(response: Response): boolean {
-  return saysError(response, 'invalid_token')
+  return saysError(response.headers, 'invalid_token')
 }
 
 /** RFC 9449 §9 */
 function asksForNonce(response: Response): boolean {
-  return response.status === 401 && saysError(response, 'use_dpop_nonce')
+  return response.status === 401 && saysError(response.headers, 'use_dpop_nonce')
 }
 
-function saysError(response: Response, error: string): boolean {
-  const challenge = response.headers.get('www-authenticate') ?? ''
+/** Whether a challenge has this error code. */
+export function saysError(headers: Headers, error: string): boolean {
+  const challenge = headers.get('www-authenticate') ?? ''
   return challenge.includes(`error="${error}"`) || challenge.includes(`error=${error}`)
 }
 

@@ -1,6 +1,7 @@
 import type { Secret } from '../core/secret.ts'
+import { inspectToken } from '../jwt/inspect.ts'
 import { checkSecretUrl } from './endpoint.ts'
-import { createTokenFetch } from './fetch.ts'
+import { createTokenFetch, saysError } from './fetch.ts'
 import { HeldToken } from './held-token.ts'
 import { IssuerAccess } from './issuer-access.ts'
 import { SubjectTokens } from './on-behalf-of.ts'
@@ -40,6 +41,18 @@ export type TokenSource = {
    * @param method as it is sent.
    */
   headersFor(method: string, url: string): Promise<Readonly<Record<string, string>>>
+  /**
+   * The headers with which a refused request is worth one more try: after a 401 that says `invalid_token`, or that asks for
+   * another nonce. Undefined: it is not. Of any other answer it learns the next nonce.
+   *
+   * @param sent what {@link TokenSource.headersFor} gave.
+   */
+  headersAgain(
+    method: string,
+    url: string,
+    sent: Readonly<Record<string, string>>,
+    answer: { readonly status: number; readonly headers: Headers },
+  ): Promise<Readonly<Record<string, string>> | undefined>
   /**
    * Another token than one that a service refused; undefined when there is none to be had: this one is brand-new, or
    * the issuer cannot be asked.
@@ -135,6 +148,35 @@ class Source implements TokenSource {
     if (prover === undefined) return { Authorization: header }
     const proof = prover.proofFor(method, url, token.secret.revealText())
     return { Authorization: header, DPoP: proof.header }
+  }
+
+  async headersAgain(
+    method: string,
+    url: string,
+    sent: Readonly<Record<string, string>>,
+    { status, headers }: { readonly status: number; readonly headers: Headers },
+  ): Promise<Readonly<Record<string, string>> | undefined> {
+    const isNewNonce = this.#learn(url, sent['DPoP'], headers)
+    if (status !== 401) return undefined
+    if (isNewNonce && saysError(headers, 'use_dpop_nonce')) return this.headersFor(method, url)
+    if (!saysError(headers, 'invalid_token')) return undefined
+    try {
+      const held = this.#find()
+      const { header, token } = await held.hold()
+      // Another one may have come meanwhile.
+      const isRenewed = header !== sent['Authorization'] || (await held.renewed(token)) !== undefined
+      return isRenewed ? await this.headersFor(method, url) : undefined
+    } catch {
+      // Told through onEvent. The refusal is what there is.
+      return undefined
+    }
+  }
+
+  #learn(url: string, proof: string | undefined, headers: Headers): boolean {
+    const { prover } = this.#access
+    if (prover === undefined || proof === undefined) return false
+    const nonce = inspectToken(proof).claims?.['nonce'] as string | undefined
+    return prover.learn(url, headers, { header: proof, nonce })
   }
 
   async renewed(refused: AccessToken): Promise<AccessToken | undefined> {

@@ -1,6 +1,7 @@
 import { refuseUnknownOptions } from '../core/options.ts'
 import { Problem } from '../core/problem.ts'
 import type { TokenSource } from './token-source.ts'
+import { hasSecondTry, SecondTry } from './undici-second-try.ts'
 
 /** What a dispatcher of undici is asked, as far as it is looked at here. */
 export type UndiciRequest = {
@@ -8,6 +9,8 @@ export type UndiciRequest = {
   readonly path: string
   readonly method: string
   readonly headers?: unknown
+  readonly body?: unknown
+  readonly upgrade?: unknown
 }
 
 /** An interceptor, for `dispatcher.compose(…)`. */
@@ -19,7 +22,8 @@ export type UndiciInterceptor = <Asked extends UndiciRequest, Handler extends ob
  * An interceptor of undici that puts a token on each request to one origin, in place of any `Authorization`; requests to
  * other origins, such as where a redirect leads, pass as they are. For undici's own dispatchers and for those in Node.
  *
- * It sends each request once: for a second try after `invalid_token` there is {@link TokenSource.fetch}.
+ * After a 401 that says `invalid_token`, or that asks for another nonce, a request without a body or with one that can be
+ * sent again (text or bytes) is sent once more. undici 6 and older send it once.
  *
  * @param options.origin the service that the tokens are for.
  * @throws Problem `option-invalid`, `option-unknown`. (In a request) what the source throws, as the request's error.
@@ -28,7 +32,7 @@ export type UndiciInterceptor = <Asked extends UndiciRequest, Handler extends ob
  * await request('https://billing.acme.example/invoices/7', { dispatcher: agent })
  */
 export function undiciInterceptor(
-  source: Pick<TokenSource, 'headersFor'>,
+  source: Pick<TokenSource, 'headersFor'> & Partial<Pick<TokenSource, 'headersAgain'>>,
   options: { readonly origin: string },
 ): UndiciInterceptor {
   refuseUnknownOptions('undiciInterceptor', options, ['origin'])
@@ -44,9 +48,19 @@ export function undiciInterceptor(
   }
   return (dispatch) => (asked, handler) => {
     if (originOf(asked) !== origin) return dispatch(asked, handler)
+    const { method } = asked
+    const url = origin + asked.path
+    const send = (headers: Readonly<Record<string, string>>, to: typeof handler): void =>
+      void dispatch({ ...asked, headers: withHeaders(asked.headers, headers) }, to)
     source
-      .headersFor(asked.method, origin + asked.path)
-      .then((headers) => void dispatch({ ...asked, headers: withHeaders(asked.headers, headers) }, handler))
+      .headersFor(method, url)
+      .then((headers) => {
+        if (source.headersAgain === undefined || !hasSecondTry(asked, handler)) return send(headers, handler)
+        const again = (status: number, answer: Headers) =>
+          source.headersAgain!(method, url, headers, { status, headers: answer })
+        const second = new SecondTry(handler, again, (renewed) => send(renewed, handler))
+        send(headers, second as object as typeof handler)
+      })
       .catch((error: unknown) => fail(handler, error))
     // It was taken on: whether the connection is full is only known later.
     return true
