@@ -13,6 +13,7 @@ import {
   createGrpcTransport,
   createGrpcWebTransport,
 } from '@connectrpc/connect-node'
+import { createDpopKey, createDpopNonces, createDpopProof } from '@countersign/sdk/jwt'
 import { createTestIssuer, startTestIssuer } from '@countersign/sdk/testing'
 import { authOf } from './auth-of.ts'
 import { authKey, guardConnect } from './connect.ts'
@@ -81,6 +82,39 @@ test('keys that cannot be had are unavailable', async () => {
   await assert.rejects(watch(own.port, 'connect', { authorization: remote.authorization() }), {
     code: Code.Unavailable,
   })
+  await own.close()
+})
+
+test('a refusal tells the nonce to use, and an answer the next one', async () => {
+  const [nonces, key] = [createDpopNonces(), createDpopKey()]
+  const still = createTestIssuer({ nowMs: 1_800_000_000_000 })
+  const own = await serve(
+    still.guard({ senderConstraint: 'required', publicUrl: 'https://billing.test', proofs: { nonces } }),
+  )
+  const scopes = 'invoices:read'
+  const token = still.token({ roles: 'reader', scopes, claims: { cnf: { jkt: key.thumbprint } } })
+  const headersWith = (nonce?: string) => {
+    const proof = {
+      key,
+      method: 'POST',
+      url: 'https://billing.test/billing.Invoices/Read',
+      accessToken: token,
+      nowMs: still.clock(),
+    }
+    const dpop = createDpopProof(nonce === undefined ? proof : { ...proof, nonce })
+    return { authorization: `DPoP ${token}`, dpop }
+  }
+  let nonce = ''
+  await assert.rejects(read(own.port, 'connect', headersWith()), (error: ConnectError) => {
+    nonce = error.metadata.get('dpop-nonce')!
+    return error.code === Code.Unauthenticated
+  })
+  still.advance(61)
+  let next: string | null = ''
+  const onHeader = (headers: Headers): void => void (next = headers.get('dpop-nonce'))
+  const options = { headers: headersWith(nonce), onHeader }
+  await clientOf(own.port, 'connect')['read']!({ value: '7' }, options)
+  assert.equal(next, nonces.current(still.clock()))
   await own.close()
 })
 

@@ -2,7 +2,7 @@ import { Problem } from '../core/problem.ts'
 import type { Principal } from '../policy/principal.ts'
 import { proceed, rememberAuth } from './auth-of.ts'
 import type { Guard, GuardRequest, GuardTerms, RequirementOf } from './guard.ts'
-import { outcomeOf } from './outcome.ts'
+import { outcomeOf, responseHeadersOf } from './outcome.ts'
 import { checkRequirement } from './routes.ts'
 import type { GuardRoutes } from './routes.ts'
 import { rpcStatus } from './rpc-status.ts'
@@ -62,7 +62,10 @@ export function guardConnect<Terms extends GuardTerms>(
     const { principal } = outcome
     rememberAuth(request.contextValues, principal, guard)
     if (principal !== undefined) request.contextValues.set(authKey, principal)
-    return proceed(request.contextValues, guard, () => next(request))
+    const reply = await proceed(request.contextValues, guard, () => next(request))
+    const { header } = reply as { readonly header?: Headers }
+    for (const [name, value] of responseHeadersOf(outcome)) header?.set(name, value)
+    return reply
   }
 }
 
@@ -75,7 +78,7 @@ function readConnectRequest({ url, requestMethod, header }: ConnectRequest): Gua
 
 function challengeOf(headers: Readonly<Record<string, string>>): Record<string, string> {
   const sent: Record<string, string> = {}
-  for (const name of ['WWW-Authenticate', 'Retry-After']) {
+  for (const name of ['WWW-Authenticate', 'Retry-After', 'DPoP-Nonce']) {
     if (headers[name] !== undefined) sent[name] = headers[name]
   }
   return sent

@@ -1,7 +1,8 @@
+import { isPending } from '../core/pending.ts'
 import { rememberAuth } from './auth-of.ts'
 import type { Guard, GuardRequest, GuardTerms, RequirementOf } from './guard.ts'
-import { outcomeOf } from './outcome.ts'
-import type { Outcome } from './outcome.ts'
+import { outcomeOf, responseHeadersOf } from './outcome.ts'
+import type { Outcome, Refused } from './outcome.ts'
 import { checkRequirement } from './routes.ts'
 import type { GuardRoutes } from './routes.ts'
 import { rpcStatus } from './rpc-status.ts'
@@ -40,27 +41,37 @@ export function guardGrpc<Grpc extends GrpcModule, Terms extends GuardTerms>(
     call: GrpcCall,
     responder: Responder,
   ) => InstanceType<Grpc['ServerInterceptingCall']>
-  return ({ path }, call: GrpcCall) =>
-    new InterceptingCall(call, {
+  return ({ path }, call: GrpcCall) => {
+    // What an answer tells besides, such as the next nonce.
+    let told: ReturnType<typeof responseHeadersOf> = []
+    return new InterceptingCall(call, {
       start(next) {
         next({
           onReceiveMetadata(metadata, go) {
             const outcome = outcomeOf(guard, readCall(path, metadata, call), requirement, [])
-            if (outcome instanceof Promise) void outcome.then((settled) => act(settled, metadata, go, call))
-            else act(outcome, metadata, go, call)
+            if (isPending(outcome)) void outcome.then((settled) => act(settled, metadata, go))
+            else act(outcome, metadata, go)
           },
         })
       },
+      sendMetadata(metadata, next) {
+        for (const [name, value] of told) metadata.set(name, value)
+        next(metadata)
+      },
     })
 
-  function act(outcome: Outcome, metadata: GrpcMetadata, go: MetadataNext, call: GrpcCall): void {
-    if (outcome.kind === 'allow') {
+    function act(outcome: Outcome, metadata: GrpcMetadata, go: MetadataNext): void {
+      if (outcome.kind !== 'allow') return refuse(outcome, call)
+      told = responseHeadersOf(outcome)
       rememberAuth(metadata, outcome.principal, guard)
-      return go(metadata)
+      go(metadata)
     }
+  }
+
+  function refuse(outcome: Refused, call: GrpcCall): void {
     const { status, headers, body } = outcome.challenge
     const trailers = new grpc.Metadata()
-    for (const name of ['WWW-Authenticate', 'Retry-After']) {
+    for (const name of ['WWW-Authenticate', 'Retry-After', 'DPoP-Nonce']) {
       if (headers[name] !== undefined) trailers.set(name, headers[name])
     }
     call.sendStatus({ code: rpcStatus(status), details: body, metadata: trailers })
@@ -86,6 +97,7 @@ type MetadataNext = (metadata: GrpcMetadata) => void
 
 type Responder = {
   start(next: (listener: { onReceiveMetadata(metadata: GrpcMetadata, go: MetadataNext): void }) => void): void
+  sendMetadata(metadata: GrpcMetadata, next: MetadataNext): void
 }
 
 /** `Metadata` of grpc-js. */
