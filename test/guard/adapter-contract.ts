@@ -1,4 +1,4 @@
-/** Test support: what every HTTP adapter of the guard must do, asked of the real framework over real sockets. */
+/** Test support, long since it is one suite: what every HTTP adapter of the guard must do, over real sockets. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { after, before, describe, test } from 'node:test'
@@ -47,6 +47,8 @@ export type Adapter = {
   start(service: ContractService): Promise<{ readonly port: number; close(): Promise<unknown> }>
   /** The framework answers with JSON alone, so that every refusal is a problem document. */
   readonly isJsonOnly?: true
+  /** The guard gets a parsed `Request`: repeated headers are joined, and some paths have lost their second reading. */
+  readonly isParsed?: true
 }
 
 /** A schema as a library would make one: a tenant, if there is one, is a text. */
@@ -118,6 +120,7 @@ export function testAdapter(adapter: Adapter): void {
     }
 
     for (const [reason, cases] of Object.entries(refusals)) {
+      if (adapter.isParsed && lostByParsing.includes(reason)) continue
       cases.forEach((refusal, index) => {
         test(`${reason} (${index + 1}) is answered ${refusal.status}, and no handler hears of it`, async () => {
           reached.length = reasons.length = 0
@@ -312,7 +315,8 @@ export function testAdapter(adapter: Adapter): void {
       }
 
       test('what has two readings is refused before the router, also where no route is', async () => {
-        for (const target of pathTricks.filter((target) => 'reason' in canonicalPath(target))) {
+        const ambiguous = pathTricks.filter((target) => 'reason' in canonicalPath(asSeen(target)))
+        for (const target of ambiguous) {
           for (const headers of [[], bearer(issuer, { roles: 'reader' })]) {
             reached.length = 0
             const reply = await ask(port, { target, headers })
@@ -380,6 +384,13 @@ export function testAdapter(adapter: Adapter): void {
       })
     })
 
+    /** What the guard gets to see of a target. */
+    function asSeen(target: string): string {
+      if (!adapter.isParsed) return target
+      const url = URL.parse(target.startsWith('/') ? `http://127.0.0.1${target}` : target)
+      return url === null ? '*' : url.pathname + url.search
+    }
+
     testBoundTokens((behind) => start(behind, true))
 
     test('a guard that fails in a way nobody thought of lets nobody in', async () => {
@@ -398,3 +409,5 @@ export function testAdapter(adapter: Adapter): void {
     })
   })
 }
+
+const lostByParsing: readonly string[] = ['request-malformed', 'token-repeated']

@@ -1,3 +1,4 @@
+import { isPending } from '../core/pending.ts'
 import type { Challenge } from '../policy/challenge.ts'
 import type { Decision } from '../policy/decide.ts'
 import type { Principal, SignedClaims } from '../policy/principal.ts'
@@ -49,7 +50,14 @@ export function guardFetch(
     const asked = readFetchRequest(request)
     let decision: Decision
     try {
-      decision = await guard.check(asked, requirement)
+      const decided = guard.check(asked, requirement)
+      if (isPending(decided)) {
+        // Looked up before, since some servers watch the connection only from then on.
+        const { signal } = request
+        decision = await decided
+        // Whoever asked may have left while the keys were on their way, and nobody will read this.
+        if (signal.aborted) return new Response(null, { status: 503 })
+      } else decision = decided
     } catch (problem) {
       return refusalResponse(request, guard.answerProblem(problem, asked.rawHeaders))
     }

@@ -1,0 +1,34 @@
+import { createServer } from 'node:http'
+import { getRequestListener } from '@hono/node-server'
+import { guardFetch } from '@countersign/sdk/fetch'
+import { readRoutes } from '@countersign/sdk/guard'
+import { listen } from './listen.ts'
+import { maxHeaderBytes, requirements, testAdapter, who } from './adapter-contract.ts'
+import type { ContractRoute } from './adapter-contract.ts'
+
+const routes: Readonly<Record<string, ContractRoute>> = {
+  'GET /open': 'open',
+  'GET /me': 'me',
+  'GET /tenant': 'tenant',
+  'GET /invoices/{id}': 'read',
+  'DELETE /invoices/{id}': 'remove',
+  'POST /echo': 'echo',
+}
+
+testAdapter({
+  name: 'fetch',
+  isParsed: true,
+  start: ({ guard, reached }) => {
+    const table = readRoutes(
+      Object.fromEntries(Object.entries(routes).map(([key, name]) => [key, requirements[name]])),
+    )
+    const respond = guardFetch(guard, table, (request, auth, { route, params }) => {
+      const method = request.method === 'HEAD' ? 'GET' : request.method
+      const name = routes[`${method} ${route}`]!
+      reached(name)
+      if (name === 'open') return new Response('open')
+      return name === 'echo' ? new Response(request.body) : Response.json(who(auth, params['id']))
+    })
+    return listen(createServer({ maxHeaderSize: maxHeaderBytes }, getRequestListener(respond)))
+  },
+})
