@@ -109,6 +109,20 @@ test('a full list forgets what has passed, and says so when nothing has', () => 
   assert.equal(revocations.refuses(token)?.reason, 'token-revoked')
 })
 
+test('where there is no room for another token there is some for its key or its client', () => {
+  for (const wide of [{ keyId: 'key-1' }, { clientId: 'orders', issuedBeforeSeconds: 2000 }]) {
+    const revocations = createRevocations({ limit: 1 })
+    revocations.revoke({ ...until, tokenId: 'a' })
+    assert.throws(() => revocations.revoke({ ...until, tokenId: 'b' }, 0), { code: 'revocations-full' })
+    assert.equal(revocations.refuses(token), undefined)
+    revocations.revoke({ ...until, ...wide } as Revocation, 0)
+    assert.equal(revocations.refuses(token)?.reason, 'token-revoked', JSON.stringify(wide))
+  }
+  const revocations = createRevocations({ limit: 1 })
+  for (let n = 0; n <= 1000; n++) revocations.revoke({ ...until, keyId: String(n) }, 0)
+  assert.throws(() => revocations.revoke({ ...until, keyId: 'x' }, 0), { code: 'revocations-full' })
+})
+
 test('what is revoked for ever is never forgotten', () => {
   const revocations = createRevocations({ limit: 1 })
   revocations.revoke({ issuer, untilSeconds: Number.POSITIVE_INFINITY, tokenId: 'token-1' })

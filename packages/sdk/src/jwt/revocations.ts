@@ -54,9 +54,12 @@ export class Revocations {
     const { key, issuedBefore } = entryOf(revocation)
     if ('subjectDigest' in revocation) this.#hasDigests = true
     const known = this.#entries.get(key)
-    if (known === undefined && this.#entries.size >= this.#limit) this.#forget(nowMs)
-    if (known === undefined && this.#entries.size >= this.#limit) {
-      throw new Problem('revocations-full', `${this.#limit} revocations are in force`, {
+    // What is to be revoked when there is no room for single tokens must find some.
+    const isWide = 'keyId' in revocation || 'clientId' in revocation
+    const limit = isWide ? this.#limit + roomForWide : this.#limit
+    if (known === undefined && this.#entries.size >= limit) this.#forget(nowMs)
+    if (known === undefined && this.#entries.size >= limit) {
+      throw new Problem('revocations-full', `${limit} revocations are in force`, {
         next: 'revoke the client or the signing key instead of single tokens, or raise the limit',
       })
     }
@@ -160,7 +163,7 @@ export class Revocations {
  * A bounded list of revoked tokens, subjects, clients and keys that a verifier consults on every check, cached tokens
  * included. A revoked token takes those with it that were exchanged for it.
  *
- * @param options.limit how many revocations may be in force; 100,000 unless given.
+ * @param options.limit how many revocations may be in force; 100,000 unless given. There is room for 1000 keys and clients more.
  * @param options.sources where to learn of more, such as `createRevocationFeed`; what they say is added and never taken
  *   back.
  * @example
@@ -233,6 +236,8 @@ function invalid(message: string): Problem {
 function entryKey(kind: string, issuer: string, value: string): string {
   return `${kind}:${issuer.length}:${issuer}:${value}`
 }
+
+const roomForWide = 1000
 
 const kindNames: Readonly<Record<string, string>> = {
   tokenId: 'jti',
