@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
+import { isProblem } from '@countersign/sdk/core'
 import { createMetrics } from '../../packages/server/src/metrics/registry.ts'
 import { measuredStore } from '../../packages/server/src/store/measured.ts'
 import { openPostgresStore } from '../../packages/server/src/store/postgres.ts'
@@ -39,7 +40,10 @@ describe('PostgreSQL is away for a while', { skip }, () => {
 })
 
 /** What has to be seen before, during and after, whatever the outage looks like. */
-async function outage({ plain, assertion, fixture, metrics }: Load, end: () => Promise<void>): Promise<void> {
+async function outage(
+  { plain, assertion, changes, fixture, metrics }: Load,
+  end: () => Promise<void>,
+): Promise<void> {
   // Writing is given up in bounded time, and said to be our fault and passing.
   const refused = await assertion()
   assert.deepEqual([refused.status, refused.json['error']], [503, 'temporarily_unavailable'])
@@ -67,6 +71,10 @@ async function outage({ plain, assertion, fixture, metrics }: Load, end: () => P
     assert.equal((await assertion()).status, 200)
     assert.equal((await plain()).answer.status, 200)
   }
+  // One of these was under way, in a transaction, when the server went.
+  assert.deepEqual([...changes].sort(), ['done', 'store-unavailable'])
+  changes.clear()
+  while (!changes.has('done')) await wait(20)
   assert.ok(plain.slowestMs() < 500, `a plain token took ${plain.slowestMs()} ms`)
 }
 
@@ -106,12 +114,30 @@ async function startLoad(server: PostgresServer) {
   const plain = Object.assign(ask, { slowestMs: () => slowestMs })
   assert.equal((await plain()).answer.status, 200)
   assert.equal((await assertion()).status, 200)
+  const changes = new Set<string>()
+  let closed = false
+  const changing = (async () => {
+    while (!closed) {
+      const revoked = fixture.issuer.revoke({ tokenId: 'same' }, { nowMs: Date.now() })
+      changes.add(
+        await revoked.then(
+          () => 'done',
+          (error: unknown) => (isProblem(error) ? error.code : String(error)),
+        ),
+      )
+      await wait(1)
+    }
+  })()
   return {
     fixture,
+    /** What became of revocations, which are asked for all the time as well. */
+    changes,
     plain,
     assertion,
     metrics: () => registry.text(),
     async close() {
+      closed = true
+      await changing
       await fixture.close()
       await store.close()
     },

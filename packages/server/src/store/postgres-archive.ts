@@ -20,7 +20,8 @@ export function postgresArchive({ url, timeoutMs = 30_000 }: PostgresArchiveOpti
   const inTransaction = async <Result>(
     work: (connection: PostgresConnection) => Promise<Result>,
   ): Promise<Result> => {
-    const pool = openPostgresPool(url, timeoutMs)
+    // Between two statements the other store is read, as long as that takes.
+    const pool = openPostgresPool(url, timeoutMs, 0)
     try {
       // Named here: by the time it is caught, it may have come through the other store's code as well.
       return await pool.transaction((connection) =>

@@ -2,6 +2,9 @@ import { chainEntries } from './audit-chain.ts'
 import type { PostgresConnection, PostgresPool } from './postgres-pool.ts'
 import type { AuditEntry, AuditHead, AuditRecord } from './store.ts'
 
+/** By name: a later version may add some while this one runs. */
+const columns = 'sequence, at_ms, actor, action, subject, outcome, detail, hash'
+
 /** Adds to the audit log, inside the transaction of what it tells about. */
 export async function appendAudit(
   connection: PostgresConnection,
@@ -10,11 +13,13 @@ export async function appendAudit(
   if (entries.length === 0) return []
   // Whoever comes second waits here for the row, so that the chain has no branches. It is always the last row that a
   // transaction locks: two of them can wait for each other in no other order.
-  const { rows } = await connection.query({ text: 'SELECT * FROM countersign.audit_head FOR UPDATE' })
+  const { rows } = await connection.query({
+    text: 'SELECT sequence, hash FROM countersign.audit_head FOR UPDATE',
+  })
   const records = chainEntries(toHead(rows[0] as HeadRow), entries)
   for (const { sequence, atMs, actor, action, subject, outcome, detail, hash } of records) {
     await connection.query({
-      text: 'INSERT INTO countersign.audit_record VALUES ($1, $2, $3, $4, $5, $6, $7, $8)',
+      text: `INSERT INTO countersign.audit_record (${columns}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
       values: [sequence, atMs, actor, action, subject, outcome, detail, hash],
     })
   }
@@ -33,7 +38,7 @@ export async function readAudit(
 ): Promise<readonly AuditRecord[]> {
   const { rows } = await pool.run({
     name: 'read-audit',
-    text: 'SELECT * FROM countersign.audit_record WHERE sequence > $1 ORDER BY sequence LIMIT $2',
+    text: `SELECT ${columns} FROM countersign.audit_record WHERE sequence > $1 ORDER BY sequence LIMIT $2`,
     values: [afterSequence, limit],
   })
   return (rows as readonly AuditRow[]).map((row) => ({
@@ -48,7 +53,7 @@ export async function readAudit(
 }
 
 export async function readAuditHead(pool: Pick<PostgresPool, 'run'>): Promise<AuditHead> {
-  const { rows } = await pool.run({ text: 'SELECT * FROM countersign.audit_head' })
+  const { rows } = await pool.run({ text: 'SELECT sequence, hash FROM countersign.audit_head' })
   return toHead(rows[0] as HeadRow)
 }
 

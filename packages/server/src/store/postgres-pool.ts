@@ -30,10 +30,11 @@ export type PostgresPool = {
  * whatever the server's own default is.
  *
  * @param url `postgres://user:password@host/database`; no message ever shows it.
+ * @param idleMs how long a transaction may wait for its next statement before the server ends it; 0: for ever.
  * @throws Problem `store-unavailable` when the URL cannot be read.
  */
-export function openPostgresPool(url: Secret, timeoutMs: number): PostgresPool {
-  const pool = createPool(url, timeoutMs)
+export function openPostgresPool(url: Secret, timeoutMs: number, idleMs = 2 * timeoutMs): PostgresPool {
+  const pool = createPool(url, timeoutMs, idleMs)
   // A connection that breaks while idle is replaced by the pool; unheard, its error would end the process.
   pool.on('error', () => {})
   let closed: Promise<void> | undefined
@@ -52,6 +53,8 @@ export function openPostgresPool(url: Secret, timeoutMs: number): PostgresPool {
     transaction: (work) =>
       attempt(async () => {
         const client = await pool.connect()
+        // Its queries tell of a connection that breaks; told once more as an event that nobody hears, it ends the process.
+        client.on('error', ignore)
         let broken = true
         try {
           await client.query({ text: 'BEGIN' })
@@ -68,6 +71,7 @@ export function openPostgresPool(url: Secret, timeoutMs: number): PostgresPool {
         } finally {
           // A connection in an unknown state is not given to anybody else.
           client.release(broken)
+          client.off('error', ignore)
         }
       }),
     close: () => (closed ??= pool.end()),
@@ -75,13 +79,21 @@ export function openPostgresPool(url: Secret, timeoutMs: number): PostgresPool {
 }
 
 type DriverPool = PostgresConnection & {
-  connect(): Promise<PostgresConnection & { release(destroy: boolean): void }>
+  connect(): Promise<DriverClient>
   end(): Promise<void>
   on(event: 'error', listener: () => void): void
 }
 
+type DriverClient = PostgresConnection & {
+  release(destroy: boolean): void
+  on(event: 'error', listener: () => void): void
+  off(event: 'error', listener: () => void): void
+}
+
+function ignore(): void {}
+
 /** The driver is loaded when the first store needs it: most processes never do. */
-function createPool(url: Secret, timeoutMs: number): DriverPool {
+function createPool(url: Secret, timeoutMs: number, idleMs: number): DriverPool {
   const driver = createRequire(import.meta.url)('pg') as { Pool: new (options: object) => DriverPool }
   const connectionString = url.revealText()
   if (!URL.canParse(connectionString)) {
@@ -96,6 +108,8 @@ function createPool(url: Secret, timeoutMs: number): DriverPool {
     statement_timeout: timeoutMs,
     lock_timeout: timeoutMs,
     query_timeout: 2 * timeoutMs,
+    // A replica that freezes or is cut off between two statements must not hold the rows that all others wait for.
+    idle_in_transaction_session_timeout: idleMs,
     options: '-c synchronous_commit=on',
     keepAlive: true,
     max: 4,

@@ -82,15 +82,18 @@ function toColumns(revocation: RevocationRecord): (string | number | null)[] {
   return [kind, id, issuedBeforeSeconds, revokedAtMs, expiresAtMs, by]
 }
 
+/** By name: a later version may add some while this one runs. */
+const columns = 'kind, id, issued_before_seconds, revoked_at_ms, expires_at_ms, revoked_by'
+
 const statements = {
-  read: `SELECT list.version, revocation.* FROM countersign.revocation_list AS list
+  read: `SELECT list.version, ${columns} FROM countersign.revocation_list AS list
          LEFT JOIN countersign.revocation ON expires_at_ms >= $1 AND list.version <> $2
          ORDER BY kind COLLATE "C", id COLLATE "C"`,
   lock: 'SELECT version FROM countersign.revocation_list FOR UPDATE',
-  find: 'SELECT * FROM countersign.revocation WHERE kind = $1 AND id = $2 AND expires_at_ms >= $3',
+  find: `SELECT ${columns} FROM countersign.revocation WHERE kind = $1 AND id = $2 AND expires_at_ms >= $3`,
   count: `SELECT count(*) AS live, count(*) FILTER (WHERE revoked_by IS NOT DISTINCT FROM $2) AS own
           FROM countersign.revocation WHERE expires_at_ms >= $1`,
-  write: `INSERT INTO countersign.revocation VALUES ($1, $2, $3, $4, $5, $6)
+  write: `INSERT INTO countersign.revocation (${columns}) VALUES ($1, $2, $3, $4, $5, $6)
           ON CONFLICT (kind, id) DO UPDATE SET issued_before_seconds = excluded.issued_before_seconds,
             revoked_at_ms = excluded.revoked_at_ms, expires_at_ms = excluded.expires_at_ms,
             revoked_by = excluded.revoked_by`,

@@ -5,10 +5,12 @@ import { fileURLToPath } from 'node:url'
 import { inspect } from 'node:util'
 import { isProblem, Secret } from '@countersign/sdk/core'
 import { keyRecord, storeContract } from '../../../../test/store/contract.ts'
+import { useEverything } from '../../../../test/store/later-version.ts'
 import { startPostgres, whyNoPostgres } from '../../../../test/store/postgres-server.ts'
 import type { PostgresServer } from '../../../../test/store/postgres-server.ts'
 import { openPostgresPool } from './postgres-pool.ts'
 import { openPostgresStore } from './postgres.ts'
+import { tables } from './tables.ts'
 
 const skip = whyNoPostgres()
 const options = skip === undefined ? {} : { skip }
@@ -62,6 +64,60 @@ test('commits are on disk although the server’s default says otherwise', optio
     { synchronous_commit: 'on' },
   ])
   await again.close()
+})
+
+test('a replica goes on while a later version has added columns to every table', options, async () => {
+  const url = await server.newDatabase()
+  const store = await openPostgresStore({ url })
+  await useEverything(store, 'before')
+  const later = openPostgresPool(url, 1000)
+  for (const { name: table } of tables)
+    await later.run({ text: `ALTER TABLE countersign.${table} ADD COLUMN added_later text` })
+  await later.close()
+  await useEverything(store, 'after')
+  await store.close()
+})
+
+test(
+  'a connection that ends within a transaction is a Problem, and not the end of the process',
+  options,
+  async () => {
+    const url = await server.newDatabase()
+    const [pool, other] = [openPostgresPool(url, 2000), openPostgresPool(url, 2000)]
+    const outcome = pool.transaction(async (connection) => {
+      const { rows } = await connection.query({ text: 'SELECT pg_backend_pid() AS pid' })
+      await other.run({ text: 'SELECT pg_terminate_backend($1)', values: [(rows[0] as { pid: number }).pid] })
+      // Long enough for the connection to end while no query is under way.
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      return connection.query({ text: 'SELECT 1' })
+    })
+    await assert.rejects(outcome, { code: 'store-unavailable' })
+    assert.equal((await pool.run({ text: 'SELECT 1 AS one' })).rowCount, 1)
+    await pool.close()
+    await other.close()
+  },
+)
+
+test('who falls silent within a transaction does not hold up the others for long', options, async () => {
+  const url = await server.newDatabase()
+  const [silent, other] = [openPostgresPool(url, 200), openPostgresPool(url, 2000)]
+  await silent.run({ text: 'CREATE TABLE claimed (row integer); INSERT INTO claimed VALUES (1)' })
+  let claimed = (): void => {}
+  const isClaimed = new Promise<void>((resolve) => (claimed = resolve))
+  const outcome = silent.transaction(async (connection) => {
+    await connection.query({ text: 'UPDATE claimed SET row = 2' })
+    claimed()
+    await new Promise((resolve) => setTimeout(resolve, 900))
+    return connection.query({ text: 'SELECT 1' })
+  })
+  outcome.catch(() => undefined)
+  await isClaimed
+  const startedMs = performance.now()
+  await other.run({ text: 'UPDATE claimed SET row = 3' })
+  assert.ok(performance.now() - startedMs < 800)
+  await assert.rejects(outcome, { code: 'store-unavailable' })
+  await silent.close()
+  await other.close()
 })
 
 test('a half-written replacement is undone as a whole', options, async () => {

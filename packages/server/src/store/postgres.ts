@@ -170,12 +170,17 @@ function toColumns(key: KeyRecord): (string | number | null)[] {
 }
 
 const statements = {
-  readRing: 'SELECT * FROM countersign.ring LEFT JOIN countersign.ring_key ON true ORDER BY position',
+  // Columns by name throughout: a later version may add some while this one runs.
+  readRing: `SELECT version, key_id, algorithm, sealed_key, announced_at_ms, active_from_ms, longest_token_seconds,
+               longest_cache_seconds, retired_at_ms, retired_because
+             FROM countersign.ring LEFT JOIN countersign.ring_key ON true ORDER BY position`,
   claimVersion: 'UPDATE countersign.ring SET version = version + 1 WHERE version = $1',
   dropKeys: 'DELETE FROM countersign.ring_key',
-  insertKey: 'INSERT INTO countersign.ring_key VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)',
+  insertKey: `INSERT INTO countersign.ring_key (position, key_id, algorithm, sealed_key, announced_at_ms, active_from_ms,
+                longest_token_seconds, longest_cache_seconds, retired_at_ms, retired_because)
+              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
   // One statement, so one winner: an expired mark is taken over, a live one changes nothing and is not returned.
-  putMarks: `INSERT INTO countersign.replay_mark
+  putMarks: `INSERT INTO countersign.replay_mark (scope, id, expires_at_ms)
              SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])
              ON CONFLICT (scope, id) DO UPDATE SET expires_at_ms = excluded.expires_at_ms
              WHERE replay_mark.expires_at_ms < $4

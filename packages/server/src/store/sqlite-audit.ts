@@ -12,7 +12,10 @@ export type SqliteAudit = {
 export function prepareAudit(database: DatabaseSync): SqliteAudit {
   const readHead = database.prepare('SELECT sequence, hash FROM audit_head')
   const moveHead = database.prepare('UPDATE audit_head SET sequence = ?, hash = ?')
-  const insert = database.prepare('INSERT INTO audit_record VALUES (?, ?, ?, ?, ?, ?, ?, ?)')
+  const insert = database.prepare(
+    `INSERT INTO audit_record (sequence, at_ms, actor, action, subject, outcome, detail, hash)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+  )
   const read = database.prepare('SELECT * FROM audit_record WHERE sequence > ? ORDER BY sequence LIMIT ?')
   const head = (): AuditHead => ({ ...(readHead.get() as AuditHead) })
 

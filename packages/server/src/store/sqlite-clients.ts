@@ -17,7 +17,8 @@ export function prepareClients(database: DatabaseSync): SqliteClients {
   const count = database.prepare('UPDATE client_version SET version = version + 1 RETURNING version')
   // Another client with the same id or request is left alone, and nothing is returned then.
   const insert = database.prepare(
-    'INSERT INTO client VALUES (?, 1, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING *',
+    `INSERT INTO client (id, revision, version, removed, request, settings) VALUES (?, 1, ?, ?, ?, ?)
+     ON CONFLICT DO NOTHING RETURNING *`,
   )
   const update = database.prepare(
     `UPDATE client SET revision = revision + 1, version = ?, removed = ?, settings = ?

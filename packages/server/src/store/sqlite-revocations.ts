@@ -25,7 +25,10 @@ export function createSqliteRevocations(
     `SELECT count(*) AS live, count(CASE WHEN revoked_by IS ? THEN 1 END) AS own
      FROM revocation WHERE expires_at_ms >= ?`,
   )
-  const write = database.prepare('INSERT OR REPLACE INTO revocation VALUES (?, ?, ?, ?, ?, ?)')
+  const write = database.prepare(
+    `INSERT OR REPLACE INTO revocation (kind, id, issued_before_seconds, revoked_at_ms, expires_at_ms, revoked_by)
+     VALUES (?, ?, ?, ?, ?, ?)`,
+  )
   const sweep = database.prepare(
     `DELETE FROM revocation WHERE (kind, id) IN
        (SELECT kind, id FROM revocation WHERE expires_at_ms < ? LIMIT ?)`,

@@ -8,7 +8,9 @@ import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { isProblem } from '@countersign/sdk/core'
 import { openSqliteStore } from './sqlite.ts'
+import { tables } from './tables.ts'
 import { keyRecord, storeContract } from '../../../../test/store/contract.ts'
+import { useEverything } from '../../../../test/store/later-version.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'countersign-store-'))
 after(() => rmSync(directory, { recursive: true, force: true }))
@@ -28,6 +30,17 @@ test('what one opening wrote the next one reads', async () => {
   assert.deepEqual(await second.readRing(), { version: 1, keys: [keyRecord('a')] })
   assert.equal(await second.putOnce('orders', 'a', 2000, 1000), false)
   await second.close()
+})
+
+test('a replica goes on while a later version has added columns to every table', async () => {
+  const path = newPath()
+  const store = openSqliteStore({ path })
+  await useEverything(store, 'before')
+  const later = new DatabaseSync(path)
+  for (const { name: table } of tables) later.exec(`ALTER TABLE ${table} ADD COLUMN added_later TEXT`)
+  later.close()
+  await useEverything(store, 'after')
+  await store.close()
 })
 
 test('the file and its side files are readable by their owner only', async () => {

@@ -45,10 +45,15 @@ export function openSqliteStore({
       ),
       claimVersion: database.prepare('UPDATE ring SET version = version + 1 WHERE version = ?'),
       dropKeys: database.prepare('DELETE FROM ring_key'),
-      insertKey: database.prepare('INSERT INTO ring_key VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'),
+      // Columns by name throughout: a later version may add some while this one runs.
+      insertKey: database.prepare(
+        `INSERT INTO ring_key (position, key_id, algorithm, sealed_key, announced_at_ms, active_from_ms,
+           longest_token_seconds, longest_cache_seconds, retired_at_ms, retired_because)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      ),
       // One statement, so one winner: an expired mark is taken over, a live one changes nothing.
       putMark: database.prepare(
-        `INSERT INTO replay_mark VALUES (?, ?, ?)
+        `INSERT INTO replay_mark (scope, id, expires_at_ms) VALUES (?, ?, ?)
        ON CONFLICT (scope, id) DO UPDATE SET expires_at_ms = excluded.expires_at_ms WHERE replay_mark.expires_at_ms < ?`,
       ),
       sweepMarks: database.prepare(
