@@ -49,6 +49,20 @@ test('what the services no longer have is left out, and nothing else', () => {
   assert.deepEqual(read(withoutUnknown({}, services)), read({}))
 })
 
+test('what is exchanged and asserted goes with its service and its issuer, and nothing else', () => {
+  const settings = {
+    may: { billing: { roles: 'reader' } },
+    mayExchange: 'gone',
+    mayExchangeBound: true,
+    mayAssert: { partner: { subject: 'alice' }, gone: { subject: 'bob' } },
+  }
+  const client = read(withoutUnknown(settings, services, ['partner']), ['partner'])
+  assert.deepEqual(client.may, [{ service: 'billing', roles: ['reader'], scopes: [] }])
+  assert.deepEqual([client.mayExchange, client.mayExchangeBound], [undefined, undefined])
+  assert.deepEqual([...client.mayAssert!], [['partner', { subjects: ['alice'], match: [] }]])
+  assert.equal(read(withoutUnknown(settings, services)).mayAssert, undefined)
+})
+
 const mistaken: [what: string, settings: ClientSettings, path: string, message: RegExp][] = [
   ['an unknown key', { maay: {} }, 'maay', /unknown key/],
   ['an unknown service', { may: { biling: {} } }, 'may.biling', /unknown service/],
@@ -68,6 +82,12 @@ const mistaken: [what: string, settings: ClientSettings, path: string, message: 
   ],
   ['a list for a map', { may: [] }, 'may', /expected a map/],
   ['nothing for a map', { may: null }, 'may', /expected a map/],
+  [
+    'an issuer that is not trusted',
+    { mayAssert: { partner: { subject: 'a' } } },
+    'mayAssert.partner',
+    /unknown trusted/,
+  ],
   ['no way to authenticate', { authenticate: {} }, 'authenticate', /expected one of/],
 ]
 for (const [what, settings, path, message] of mistaken) {
@@ -82,8 +102,8 @@ for (const [what, settings, path, message] of mistaken) {
   })
 }
 
-function read(settings: ClientSettings) {
-  const reading = readClientSettings('c1', settings, services)
+function read(settings: ClientSettings, trusted: readonly string[] = []) {
+  const reading = readClientSettings('c1', settings, services, trusted)
   assert.ok(reading.kind === 'client', JSON.stringify(reading))
   return reading.client
 }

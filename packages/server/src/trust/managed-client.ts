@@ -18,6 +18,7 @@ export type SettingsMistake = { readonly path: string; readonly message: string;
  * `authenticate` is left out by a client with secrets: those are minted, and never come from a variable or file here.
  *
  * @param services by name: all that `may` can name.
+ * @param trusted the trusted issuers' names: all that `mayAssert` can name.
  * @example
  * readClientSettings('c7h2', { may: { billing: { roles: ['reader'] } } }, trust.services)
  */
@@ -25,6 +26,7 @@ export function readClientSettings(
   id: string,
   settings: ClientSettings,
   services: ReadonlyMap<string, Service>,
+  trusted: readonly string[] = [],
 ): SettingsReading {
   const authenticate = settings['authenticate']
   if (isObject(authenticate) && 'secret' in authenticate) {
@@ -36,7 +38,7 @@ export function readClientSettings(
   const reading = openReading({ file: '', env: {}, readFile: refuseToRead, secretsFor: 'none' })
   const drafts = clientsSection.read({ tree: treeOf({ [root]: complete }), path: [] }, reading)
   const draft = drafts?.get(root)
-  const client = draft && resolveClient(id, draft, services, reading)
+  const client = draft && resolveClient(id, draft, services, reading, trusted)
   if (client !== undefined && reading.mistakes.length === 0) return { kind: 'client', client }
   const mistakes = reading.mistakes.map(({ path, message, next }) => ({
     path: path === root ? '' : path.slice(root.length + 1),
@@ -47,14 +49,15 @@ export function readClientSettings(
 }
 
 /**
- * The same settings without what the services no longer have: a service, role or scope that left the trust file must not
- * take a client's other rights along. What is left out can only narrow.
+ * The same settings without what the trust file no longer has: a service, role, scope or trusted issuer that left it must
+ * not take a client's other rights along. What is left out can only narrow.
  */
 export function withoutUnknown(
   settings: ClientSettings,
   services: ReadonlyMap<string, Service>,
+  trusted: readonly string[] = [],
 ): ClientSettings {
-  const { may, mayExchange, introspects } = settings
+  const { may, mayExchange, mayExchangeBound, mayAssert, introspects } = settings
   const known = isObject(may)
     ? Object.entries(may).flatMap(([name, grant]) => {
         const service = services.get(name)
@@ -68,11 +71,17 @@ export function withoutUnknown(
       })
     : []
   const exchanged = listOf(mayExchange).filter((name) => services.has(String(name)))
+  const exchanges = known.length > 0 && exchanged.length > 0
+  const asserted = isObject(mayAssert)
+    ? Object.entries(mayAssert).filter(([name]) => trusted.includes(name))
+    : []
   const introspected = listOf(introspects).filter((name) => services.has(String(name)))
   return {
     ...settings,
     ...(may === undefined ? {} : { may: Object.fromEntries(known) }),
-    mayExchange: known.length === 0 || exchanged.length === 0 ? undefined : exchanged,
+    mayExchange: exchanges ? exchanged : undefined,
+    mayExchangeBound: exchanges ? mayExchangeBound : undefined,
+    mayAssert: asserted.length === 0 ? undefined : Object.fromEntries(asserted),
     introspects: introspected.length === 0 ? undefined : introspected,
   }
 }

@@ -16,6 +16,8 @@ export type CertificateAuth = {
 
 export type CertificateAuthOptions = {
   readonly clients: Iterable<Client>
+  /** Finds those that the store keeps; nobody unless given. */
+  readonly managed?: (clientId: string, nowMs: number) => Client | undefined
   readonly certificates: CertificateReader
   /** Who may sign certificates that are known by a name in them; nobody unless given. */
   readonly authorities?: (() => readonly X509Certificate[]) | undefined
@@ -33,7 +35,7 @@ export type CertificateAuthOptions = {
  * auth.authenticate('orders', { peer: request.socket, rawHeaders: request.rawHeaders, nowMs })
  */
 export function createCertificateAuth(options: CertificateAuthOptions): CertificateAuth {
-  const { certificates, authorities } = options
+  const { certificates, authorities, managed } = options
   const known = new Map([...options.clients].map((client) => [client.id, client]))
   // A connection shows one object, however many requests it carries.
   const opened = new WeakMap<ShownCertificate, X509Certificate | null>()
@@ -43,7 +45,7 @@ export function createCertificateAuth(options: CertificateAuthOptions): Certific
       const { rawHeaders = [], peer, nowMs } = showing
       const shown = certificates.certificateOf(rawHeaders, peer)
       if (shown === undefined) return nothingShown
-      const client = known.get(clientId)
+      const client = known.get(clientId) ?? managed?.(clientId, nowMs)
       if (client?.certificate === undefined) return refusedAs(deny('issuer-mismatch', 'no client of that id'))
       const certificate = open(shown)
       if (certificate === null) return refusedAs(deny('credentials-malformed', 'no certificate'), clientId)

@@ -116,7 +116,8 @@ export async function openManagedClients<Rules>(
     const text = JSON.stringify(settings)
     let like = known.get(text)
     if (like === undefined) {
-      const reading = readClientSettings(id, withoutUnknown(settings, services), services)
+      const trusted = [...trust.trusted.keys()]
+      const reading = readClientSettings(id, withoutUnknown(settings, services, trusted), services, trusted)
       if (reading.kind === 'mistakes') {
         log.error('clients.unusable', { client: id, detail: reading.mistakes[0]?.message })
         return undefined

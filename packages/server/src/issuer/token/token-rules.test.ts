@@ -1,10 +1,16 @@
 import assert from 'node:assert/strict'
+import { createHash, X509Certificate } from 'node:crypto'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
-import { generateSigningKey, publicJwk } from '@countersign/sdk/jwt'
+import { generateSigningKey, publicJwk, readSecretSigningKey } from '@countersign/sdk/jwt'
 import { assertionFields, assertionOf, goodClaims } from '../../../../../test/issuer/assertion.ts'
-import { basic, startIssuer, trust } from '../../../../../test/issuer/fixture.ts'
+import { basic, settings, startIssuer, trust } from '../../../../../test/issuer/fixture.ts'
 import type { Fixture } from '../../../../../test/issuer/fixture.ts'
+import { certify } from '../../../../../test/gateway/certificate.ts'
+import { chainTrust, login, loginSecret } from '../../../../../test/issuer/exchange.ts'
+import { jwtBearerGrant } from '../grants/jwt-bearer.ts'
+import { tokenExchangeGrant } from '../grants/token-exchange.ts'
+import { transactionTokenType } from '../grants/transactions.ts'
 import { createMemoryStore } from '../../store/memory.ts'
 import { managedText, mintSecret } from '../clients/managed-client.ts'
 import type { ManagedClient } from '../clients/managed-client.ts'
@@ -78,6 +84,88 @@ test('a client’s keys speak for that client only', async (t) => {
   }
 })
 
+test('a managed client is known by its certificate', async (t) => {
+  const [own, other] = [certify({ subject: [['CN', 'c1']] }), certify({ subject: [['CN', 'c1']] })]
+  const raw = ({ cert }: { cert: string }): Buffer => new X509Certificate(cert).raw
+  const thumbprint = createHash('sha256').update(raw(own)).digest('base64url')
+  const authenticate = { certificate: { thumbprint } }
+  const issuer = await start(
+    t,
+    { c1: { settings: { ...mayBilling, authenticate, bind: 'certificate' } }, c2: { settings: mayBilling } },
+    {
+      trust: { ...trust(), trustedProxies: ['127.0.0.1'] },
+      settings: settings('https://issuer.example', {
+        clientCertificates: { header: { name: 'Client-Cert', encoding: 'der' } },
+      }),
+    },
+  )
+  const ask = (id: string, shown: { cert: string }) =>
+    issuer.ask(`${credentials}&client_id=${id}`, { 'Client-Cert': raw(shown).toString('base64') })
+  const answer = await ask('c1', own)
+  assert.equal(answer.status, 200, answer.body)
+  assert.deepEqual(claimsOf(answer.json['access_token'])['cnf'], { 'x5t#S256': thumbprint })
+  for (const [id, shown] of [
+    ['c1', other],
+    ['c2', own],
+    ['orders', own],
+  ] as const)
+    assert.equal((await ask(id, shown)).json['error'], 'invalid_client', id)
+  await issuer.put('c1', { settings: { ...mayBilling, authenticate }, disabled: true }, 1)
+  assert.equal((await ask('c1', own)).json['error'], 'invalid_client')
+})
+
+test('a managed client asks for those it may assert, begins transactions, and has its tokens bound', async (t) => {
+  const { secret, kept } = mintSecret(0)
+  const chain = chainTrust()
+  const issuer = await start(
+    t,
+    {
+      c1: {
+        secrets: [kept],
+        settings: {
+          may: { billing: { roles: 'reader' } },
+          mayAssert: { login: { subject: 'alice' } },
+          mayExchange: 'billing',
+          mayTransact: 'pay',
+        },
+      },
+      c2: { secrets: [kept], settings: { ...mayBilling, bind: 'dpop' } },
+    },
+    { trust: { ...chain, transactions: { trustDomain: 'acme.example', lifetimeSeconds: 60 } } },
+  )
+  const own = (id: string) => basic(id, secret.revealText())
+  const exp = Math.floor(issuer.clock.nowMs / 1000) + 60
+  const key = readSecretSigningKey(loginSecret, { algorithm: 'HS256' })
+  const assertion = (sub: string): string =>
+    assertionOf(key, { iss: login, sub, aud: issuer.url, jti: sub, exp }, {}, 'JWT')
+  const asked = (sub: string) =>
+    issuer.ask(
+      new URLSearchParams({ grant_type: jwtBearerGrant, assertion: assertion(sub) }).toString(),
+      own('c1'),
+    )
+  const alices = await asked('alice')
+  assert.equal(alices.status, 200, alices.body)
+  assert.deepEqual(claimsOf(alices.json['access_token'])['act'], { sub: 'c1', iss: issuer.url })
+  assert.equal((await asked('bob')).json['error'], 'invalid_grant')
+
+  const begun = await issuer.ask(
+    new URLSearchParams({
+      grant_type: tokenExchangeGrant,
+      requested_token_type: transactionTokenType,
+      audience: 'acme.example',
+      scope: 'pay',
+      subject_token: String(alices.json['access_token']),
+      subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+    }).toString(),
+    own('c1'),
+  )
+  assert.equal(begun.status, 200, begun.body)
+  assert.equal(claimsOf(begun.json['access_token'])['req_wl'], 'c1')
+
+  const unbound = await issuer.ask('grant_type=client_credentials', own('c2'))
+  assert.equal(unbound.json['error'], 'invalid_dpop_proof')
+})
+
 test('a thousand clients more change nothing about one', async (t) => {
   const many = Object.fromEntries(Array.from({ length: 1000 }, (_, index) => [`m${index}`, {}]))
   const { secret, kept } = mintSecret(0)
@@ -89,6 +177,7 @@ test('a thousand clients more change nothing about one', async (t) => {
 async function start(
   t: TestContext,
   clients: Readonly<Record<string, Partial<ManagedClient>>>,
+  options: Parameters<typeof startIssuer>[0] = {},
 ): Promise<Fixture & { put(id: string, fields: Partial<ManagedClient>, revision: number): Promise<void> }> {
   const store = createMemoryStore()
   const write = async (id: string, fields: Partial<ManagedClient>, revision: number): Promise<void> => {
@@ -97,7 +186,7 @@ async function start(
     assert.ok(await store.writeClient({ id, request: undefined, removed: false, settings }, revision, []))
   }
   for (const [id, fields] of Object.entries(clients)) await write(id, fields, 0)
-  const fixture = await startIssuer({ store, trust: trust() })
+  const fixture = await startIssuer({ store, trust: trust(), ...options })
   t.after(fixture.close)
   return {
     ...fixture,

@@ -53,7 +53,7 @@ export type TokenRulesOptions = {
   readonly clock: Clock
   readonly log: Log
   /** How client certificates are read; undefined: no client shows one. */
-  readonly certificates?: Omit<CertificateAuthOptions, 'clients'> | undefined
+  readonly certificates?: Omit<CertificateAuthOptions, 'clients' | 'managed'> | undefined
 }
 
 /**
@@ -151,7 +151,12 @@ export async function openTokenRules(options: TokenRulesOptions): Promise<OpenTo
           },
         },
         managed.find,
-        certificates && createCertificateAuth({ clients: trust.clients.values(), ...certificates }),
+        certificates &&
+          createCertificateAuth({
+            clients: trust.clients.values(),
+            managed: (id, nowMs) => managed.find(id, nowMs)?.client,
+            ...certificates,
+          }),
       ),
       clientCredentials: (id, form) =>
         (managed.find(id, clock())?.rules ?? declared).clientCredentials(id, form),
