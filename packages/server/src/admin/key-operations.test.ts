@@ -35,6 +35,21 @@ test('a key that may be in wrong hands is out at once, with its tokens', async (
   )
 })
 
+test('it is out although clients have revoked as many tokens as they may', async (t) => {
+  const stand = await start(t)
+  const [key] = (await stand.ask('GET', '/keys')).json['keys'] as Key[]
+  const { nowMs } = stand.fixture.clock
+  const bounds = { nowMs, most: 10_000, mostOfOne: 10_000 }
+  const common = { issuedBeforeSeconds: undefined, revokedAtMs: nowMs, expiresAtMs: nowMs + 900_000 }
+  for (let index = 0; index < 9000; index++) {
+    const record = { ...common, kind: 'token', id: `t${index}`, by: `c${index % 9}` } as const
+    await stand.store.writeRevocation(record, bounds)
+  }
+  const removed = await stand.ask('DELETE', `/keys/${key!.id}`)
+  assert.equal(removed.status, 200, removed.text)
+  assert.deepEqual(states(removed), ['retired', 'active'])
+})
+
 test('a key that was made elsewhere is imported, as JWK or PEM', async (t) => {
   const jwk = JSON.parse(privateJwk(generateSigningKey('ES256')).revealText()) as object
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
@@ -48,6 +63,15 @@ test('a key that was made elsewhere is imported, as JWK or PEM', async (t) => {
     assert.deepEqual([again.status, again.json['code']], [409, 'ring-key-refused'])
     assert.ok(!JSON.stringify([await stand.audit(), stand.fixture.logged]).includes('PRIVATE KEY'))
   }
+})
+
+test('a key is imported by nobody who could get more by it than they have', async (t) => {
+  const stand = await start(t)
+  const jwk = JSON.parse(privateJwk(generateSigningKey('ES256')).revealText()) as object
+  const token = await stand.token({ scope: 'keys:read keys:write clients:write' })
+  const answer = await stand.ask('POST', '/keys', { body: { jwk }, token })
+  assert.deepEqual([answer.status, answer.json['code']], [403, 'above-caller'])
+  assert.deepEqual(states(await stand.ask('GET', '/keys')), ['active'])
 })
 
 test('what is no key for the ring is refused without a word of it', async (t) => {

@@ -3,6 +3,7 @@ import { isAlgorithm, readPrivateJwk, readPrivatePem } from '@countersign/sdk/jw
 import type { SigningKey } from '@countersign/sdk/jwt'
 import { auditEntry } from '../issuer/audit.ts'
 import type { KeyDescription } from '../issuer/keys/key-ring.ts'
+import { adminScopes } from '../trust/admin-service.ts'
 import type { JsonSchema } from '../trust/shape.ts'
 import { timeText } from './client-view.ts'
 import { problem } from './operation.ts'
@@ -63,7 +64,7 @@ const importKey: AdminOperation = {
   path: '/keys',
   scope: 'keys:write',
   about:
-    'Announces a private key that was made elsewhere; like every key it signs once every verifier can know it.',
+    'Announces a private key that was made elsewhere; like every key it signs once every verifier can know it. Whoever knows it can then sign anything, so this needs a token with every scope of this API.',
   body: {
     type: 'object',
     additionalProperties: false,
@@ -75,7 +76,15 @@ const importKey: AdminOperation = {
     },
   },
   answers: { status: 201, schema: keysSchema },
-  async run({ body, clientId, nowMs }, parts) {
+  async run({ body, clientId, scopes, nowMs }, parts) {
+    // Else this one scope would be all of them: by a token that the caller signs with the key.
+    const missing = adminScopes.filter((scope) => !scopes.has(scope))
+    if (missing.length > 0)
+      return problem(
+        403,
+        'above-caller',
+        `whoever imports a key can sign anything: this needs ${missing.join(' ')} as well`,
+      )
     const key = readKey(body)
     if ('status' in key) return key
     await parts.issuer.keyRing.import(key, `client ${clientId}`)
@@ -96,7 +105,8 @@ const remove: AdminOperation = {
     const detail = { kind: 'key' }
     const actor = `client ${clientId}` as const
     const audit = [auditEntry({ nowMs, actor, action: 'revocation.added', subject: keyId, detail })]
-    await parts.issuer.revoke({ keyId }, { nowMs, by: clientId, audit })
+    // An operator's revocation: however many of their own tokens clients have revoked, there is room for it.
+    await parts.issuer.revoke({ keyId }, { nowMs, operator: actor, audit })
     return { status: 200, body: keysView(nowMs, parts) }
   },
 }

@@ -40,6 +40,17 @@ test('no service can take the admin API’s name', () => {
   assert.match(reading.mistakes[0]!.message, /taken/)
 })
 
+test('no service can take its audience, with scopes that it makes up', () => {
+  const service = 'services: { ops: { audience: https://issuer.acme.example/admin, scopes: [keys:write] } }'
+  const reading = read('admin: {}', service)
+  assert.ok(reading.kind === 'mistakes')
+  assert.deepEqual(
+    reading.mistakes.map(({ path, message }) => [path, message]),
+    [['services.ops.audience', 'the audience of the admin API']],
+  )
+  assert.equal(read('', service).kind, 'trust')
+})
+
 function read(admin: string, rest = ''): TrustReading {
   const issuer = `issuer: { url: https://issuer.acme.example, listen: '127.0.0.1:0', store: 'memory:', ${admin} }`
   return readTrust(`${issuer}\n${rest}\n`, {

@@ -1,6 +1,6 @@
 import { atKey, mistake, openReading, warning } from './reading.ts'
 import type { Located, Reading, ReadTrustOptions, Spot } from './reading.ts'
-import { adminScopes, adminServiceName } from './admin-service.ts'
+import { adminScopes, adminService, adminServiceName } from './admin-service.ts'
 import { inFileOrder } from './mistake.ts'
 import type { Mistake } from './mistake.ts'
 import { resolveClient } from './client-section.ts'
@@ -80,6 +80,7 @@ function resolveTrust(draft: TrustFileDraft, file: string, reading: Reading): Tr
   }
   checkIssuersDiffer(draft, reading)
   checkServicesDiffer(draft, reading)
+  if (issuer?.admin !== undefined) checkAdminAudience(draft, adminService(issuer.url).audience, reading)
   checkClientsHaveIssuer(draft, reading)
   checkPlatforms(platformsOf(draft, clients), draft.issuer?.value.url?.value, reading)
   checkCertificates(draft, reading)
@@ -156,6 +157,14 @@ function checkServicesDiffer(draft: TrustFileDraft, reading: Reading): void {
       inner,
       `lies inside ${outer.value} on line ${outer.tree.place.line}: the longer prefix wins`,
     )
+  }
+}
+
+/** A token for such a service would open the admin API, with scopes that the service makes up. */
+function checkAdminAudience({ services }: TrustFileDraft, taken: string, reading: Reading): void {
+  for (const { value } of services?.values() ?? []) {
+    if (value.audience?.value === taken)
+      mistake(reading, value.audience, 'the audience of the admin API', 'give the service its own')
   }
 }
 

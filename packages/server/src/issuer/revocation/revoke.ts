@@ -1,6 +1,7 @@
 import { Problem } from '@countersign/sdk/core'
 import type { Log } from '../../log.ts'
 import type { AuditEntry, RevocationBounds, RevocationRecord } from '../../store/store.ts'
+import type { AuditActor } from '../audit.ts'
 import type { KeyRing } from '../keys/key-ring.ts'
 import type { RevocationList } from './revocation-list.ts'
 
@@ -17,6 +18,8 @@ export type RevokeOptions = {
   readonly nowMs: number
   /** The client that asks; undefined: an operator, for whom a part of the list is kept free. */
   readonly by?: string
+  /** Which operator, for the audit log. */
+  readonly operator?: AuditActor
   /** Written with the revocation, or not at all. */
   readonly audit?: readonly AuditEntry[]
 }
@@ -35,7 +38,7 @@ export type Revoke = (what: Revocable, options: RevokeOptions) => Promise<void>
  * await revoke({ subject: 'alice' }, { nowMs: Date.now() })
  */
 export function createRevoke({ list, keyRing, log }: RevokeParts): Revoke {
-  return async (what, { nowMs, by, audit = [] }) => {
+  return async (what, { nowMs, by, operator = 'operator', audit = [] }) => {
     const [record, ...more] = recordsOf(what, nowMs, by)
     if (record.kind === 'key' && !keyRing.describe(nowMs).some(({ keyId }) => keyId === record.id)) {
       throw new Problem('ring-key-unknown', `the key ring holds no key ${record.id}`, {
@@ -47,7 +50,7 @@ export function createRevoke({ list, keyRing, log }: RevokeParts): Revoke {
       if (!(await list.add(one, bounds, one === record ? audit : []))) throw full(bounds)
     }
     // After the list, by which everybody hears of it first: the key set may be cached for minutes.
-    if (record.kind === 'key') await keyRing.remove(record.id, by === undefined ? 'operator' : `client ${by}`)
+    if (record.kind === 'key') await keyRing.remove(record.id, by === undefined ? operator : `client ${by}`)
     log.info('revoked', {
       client: by,
       ...(record.kind === 'token' ? { tokenId: record.id } : {}),
