@@ -62,7 +62,7 @@ export async function createAdminApi(options: AdminApiOptions): Promise<AdminApi
   })
   const code = await openBootstrapCode({ file: codeFile, trust, store, log })
   const audit = createAdminAudit({ store, log })
-  const parts: AdminParts = { issuer, store, trust: () => trust, useCode: code.use }
+  const parts: AdminParts = { issuer, store, trust: () => trust, code }
 
   const answer = async (request: IncomingMessage): Promise<Reply> => {
     const { method = '', url = '', rawHeaders, socket } = request

@@ -9,8 +9,10 @@ import { bootstrapRequest } from './bootstrap-operation.ts'
 
 /** The one-time code of this process. */
 export type BootstrapCode = {
-  /** True for the right code; it is used up then, and the file is gone. */
-  use(code: string): boolean
+  /** Whether this is the code. It is one until it is used up. */
+  fits(code: string): boolean
+  /** It has made the first client: it is one no more, and the file is gone. */
+  useUp(): void
   /** Takes the file away. */
   close(): void
 }
@@ -30,7 +32,11 @@ export async function openBootstrapCode({
 }: BootstrapOptions): Promise<BootstrapCode> {
   const drop = (): void => rmSync(file, { force: true })
   if (isDeclared(trust) || (await store.findClient({ request: bootstrapRequest })) !== undefined) {
-    return { use: () => false, close() {} }
+    return { fits: () => false, useUp() {}, close() {} }
+  }
+  const end = (): void => {
+    if (digest !== undefined) drop()
+    digest = undefined
   }
   const code = letters(44)
   let digest: Buffer | undefined = hash('sha256', code, 'buffer')
@@ -50,16 +56,9 @@ export async function openBootstrapCode({
     })
   }
   return {
-    use(shown) {
-      if (digest === undefined || !timingSafeEqual(digest, hash('sha256', shown, 'buffer'))) return false
-      digest = undefined
-      drop()
-      return true
-    },
-    close() {
-      if (digest !== undefined) drop()
-      digest = undefined
-    },
+    fits: (shown) => digest !== undefined && timingSafeEqual(digest, hash('sha256', shown, 'buffer')),
+    useUp: end,
+    close: end,
   }
 }
 

@@ -29,11 +29,11 @@ export const bootstrapOperation: AdminOperation = {
       properties: { id: { type: 'string' }, secret: { description: 'Shown this once.', type: 'string' } },
     },
   },
-  async run({ body, nowMs }, { issuer, store, useCode }) {
-    const { code } = body
-    if (typeof code !== 'string' || code.length > 128 || Object.keys(body).length !== 1)
+  async run({ body, nowMs }, { issuer, store, code }) {
+    const { code: shown } = body
+    if (typeof shown !== 'string' || shown.length > 128 || Object.keys(body).length !== 1)
       return problem(400, 'body-invalid', 'expected code')
-    if (!useCode(code)) return problem(403, 'code-refused', 'this code is not, or no longer, good')
+    if (!code.fits(shown)) return problem(403, 'code-refused', 'this code is not, or no longer, good')
     const { secret, kept } = mintSecret(nowMs)
     const settings = managedText({
       name: 'first administrator',
@@ -46,8 +46,10 @@ export const bootstrapOperation: AdminOperation = {
     const id = mintClientId()
     const draft = { id, request: bootstrapRequest, removed: false, settings }
     const audit = [auditEntry({ nowMs, actor: 'bootstrap', action: 'admin.bootstrapped', subject: id })]
-    if ((await store.writeClient(draft, 0, audit)) === undefined)
-      return problem(403, 'code-refused', 'the first client has been made already')
+    const made = await store.writeClient(draft, 0, audit)
+    // Not before: when it could not be written, the code is to be had once more. Of two at once the store takes one.
+    code.useUp()
+    if (made === undefined) return problem(403, 'code-refused', 'the first client has been made already')
     await issuer.managed.refresh().catch(() => undefined)
     return { status: 201, body: { id, secret: secret.revealText() } }
   },

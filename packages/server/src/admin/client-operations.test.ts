@@ -65,7 +65,11 @@ test('a request that is sent again makes one client, and tells no secret twice',
   assert.equal(new Set(answers.map(({ json }) => json['id'])).size, 1)
   for (const { status, json } of answers) assert.equal('secret' in json, status === 201)
   const other = await stand.ask('POST', '/clients', { body: { name: 'other' }, headers })
-  assert.equal(other.status, 201)
+  assert.deepEqual([other.status, other.json['code']], [422, 'key-reused'])
+  const path = `/clients/${String(answers[0]!.json['id'])}`
+  await stand.ask('PUT', path, { body: { name: 'changed', may }, headers: { 'If-Match': '*' } })
+  const again = await stand.ask('POST', '/clients', { body: { name: 'shop', may }, headers })
+  assert.deepEqual([again.status, again.json['name']], [200, 'changed'])
   await stand.ask('DELETE', `/clients/${String(answers[0]!.json['id'])}`, { headers: { 'If-Match': '*' } })
   const late = await stand.ask('POST', '/clients', { body: { name: 'shop', may }, headers })
   assert.equal(late.json['code'], 'client-removed')
@@ -184,6 +188,18 @@ test('a client that shows assertions has no secret, and loses those it had', asy
   })
   assert.deepEqual(changed.json['secrets'], [])
   assert.equal(await tokenStatus(stand, before.id, before.secret.secret), 401)
+})
+
+test('a client is not made that could never get a token by its certificate', async (t) => {
+  const stand = await start(t)
+  const dns = { authenticate: { certificate: { dns: 'shop.acme.example' } } }
+  const make = async (body: object) => (await stand.ask('POST', '/clients', { body })).json['detail']
+  for (const body of [dns, { may, bind: 'certificate' }])
+    assert.match(String(await make(body)), /asks nobody/)
+  const issuer = { ...stand.trust.issuer!, clientCertificates: {} }
+  stand.replace({ ...stand.trust, issuer })
+  assert.match(String(await make(dns)), /no authority/)
+  assert.equal(await make({ may, bind: 'certificate' }), undefined)
 })
 
 test('every change is in the audit log, with who made it and without a secret', async (t) => {

@@ -8,6 +8,7 @@ import { servicesOf } from '../issuer/clients/managed-clients.ts'
 import { adminServiceName } from '../trust/admin-service.ts'
 import { readClientSettings } from '../trust/managed-client.ts'
 import type { ClientSettings } from '../trust/managed-client.ts'
+import type { Client, Trust } from '../trust/trust.ts'
 import { clientBodySchema, clientSchema, clientView, secretSchema } from './client-view.ts'
 import { problem } from './operation.ts'
 import type { AdminOperation, AdminParts, AdminReply, AdminRequest } from './operation.ts'
@@ -44,7 +45,7 @@ const create: AdminOperation = {
   path: '/clients',
   scope: 'clients:write',
   about:
-    'Makes a client with an id and, unless it authenticates by other means, a secret of its own, which is shown this once. With the same `Idempotency-Key` it is made once; then the answer is 200 without a secret.',
+    'Makes a client with an id and, unless it authenticates by other means, a secret of its own, which is shown this once. With the same `Idempotency-Key` it is made once; then the answer is 200 without a secret, or 422 when the body is another one.',
   repeatable: true,
   body: clientBodySchema,
   answers: {
@@ -164,12 +165,29 @@ function readBody(id: string, request: AdminRequest, { trust }: AdminParts): Dra
   if (typeof name !== 'string' || name.length > 128)
     return problem(400, 'body-invalid', 'name must be a text of at most 128 characters')
   if (typeof disabled !== 'boolean') return problem(400, 'body-invalid', 'disabled must be true or false')
-  const reading = readClientSettings(id, settings, servicesOf(trust()))
+  const current = trust()
+  const reading = readClientSettings(id, settings, servicesOf(current), [...current.trusted.keys()])
   if (reading.kind === 'mistakes') {
     const [first] = reading.mistakes
     return problem(400, 'body-invalid', `${first!.path}: ${first!.message}`, { mistakes: reading.mistakes })
   }
-  return aboveCaller(settings, request) ?? { name, disabled, settings }
+  return (
+    unaskedCertificate(reading.client, current) ??
+    aboveCaller(settings, request) ?? { name, disabled, settings }
+  )
+}
+
+/** A client whose certificate nobody asks for, or that anybody could write, could never get a token. */
+function unaskedCertificate({ certificate, bind }: Client, { issuer }: Trust): AdminReply | undefined {
+  if (certificate === undefined && bind !== 'certificate') return undefined
+  const asked = issuer?.clientCertificates
+  if (asked === undefined) return problem(400, 'body-invalid', 'the issuer asks nobody for a certificate')
+  if (certificate?.kind !== 'named' || asked.authoritiesFile !== undefined) return undefined
+  return problem(
+    400,
+    'body-invalid',
+    'authenticate.certificate: no authority signs names: say its thumbprint',
+  )
 }
 
 async function writeNew(
@@ -186,7 +204,8 @@ async function writeNew(
     )
   const minted = bySecret(settings) ? mintSecret(nowMs) : undefined
   const secrets: KeptSecret[] = minted === undefined ? [] : [minted.kept]
-  const made = { name, disabled, settings, secrets, createdAtMs: nowMs, changedAtMs: nowMs }
+  const madeFrom = request.idempotencyKey === undefined ? {} : { madeFrom: bodyHash(request) }
+  const made = { name, disabled, settings, secrets, createdAtMs: nowMs, changedAtMs: nowMs, ...madeFrom }
   const id = mintClientId()
   const audit = [entry('client.created', { id, ...made, revision: 1 }, request)]
   const draft = { id, request: requestOf(request), removed: false, settings: managedText(made) }
@@ -203,19 +222,26 @@ async function writeNew(
   }
 }
 
-/** The client that the same request has made before. What was in the body then cannot be told any more, and need not be. */
+/** The client that the same request has made before. */
 async function madeBefore(request: AdminRequest, { store }: AdminParts): Promise<AdminReply | undefined> {
   const key = requestOf(request)
   const record = key === undefined ? undefined : await store.findClient({ request: key })
   if (record === undefined) return undefined
   if (record.removed) return problem(409, 'client-removed', 'what this request has made is removed again')
-  return { status: 200, headers: tag(record), body: clientView(readManaged(record)) }
+  const client = readManaged(record)
+  if (client.madeFrom !== bodyHash(request))
+    return problem(422, 'key-reused', 'another request came with this Idempotency-Key: make a new one')
+  return { status: 200, headers: tag(record), body: clientView(client) }
 }
 
-/** Equal for the same caller, key and body. */
-function requestOf({ clientId, idempotencyKey, body }: AdminRequest): string | undefined {
+/** Equal for the same caller and key. */
+function requestOf({ clientId, idempotencyKey }: AdminRequest): string | undefined {
   if (idempotencyKey === undefined) return undefined
-  return hash('sha256', JSON.stringify([clientId, idempotencyKey, body]), 'base64url')
+  return hash('sha256', JSON.stringify([clientId, idempotencyKey]), 'base64url')
+}
+
+function bodyHash({ body }: AdminRequest): string {
+  return hash('sha256', JSON.stringify(body), 'base64url')
 }
 
 /** Reads, changes and writes a client, if it is still what the caller has seen. */

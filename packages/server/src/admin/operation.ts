@@ -1,6 +1,7 @@
 import type { StrictJson } from '@countersign/sdk/core'
 import type { Issuer } from '../issuer/issuer.ts'
 import type { Store } from '../store/store.ts'
+import type { BootstrapCode } from './bootstrap-code.ts'
 import type { AdminScope } from '../trust/admin-service.ts'
 import type { JsonSchema } from '../trust/shape.ts'
 import type { Trust } from '../trust/trust.ts'
@@ -54,8 +55,7 @@ export type AdminParts = {
   readonly issuer: Pick<Issuer, 'keyRing' | 'managed' | 'revoke' | 'revocations'>
   readonly store: Store
   readonly trust: () => Trust
-  /** Uses up the one-time code: true for the right one, once. */
-  readonly useCode: (code: string) => boolean
+  readonly code: Pick<BootstrapCode, 'fits' | 'useUp'>
 }
 
 /** A refusal, as RFC 9457 writes it, with a code that programs can go by. */

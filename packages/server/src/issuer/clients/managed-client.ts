@@ -18,6 +18,8 @@ export type ManagedClient = {
   readonly secrets: readonly KeptSecret[]
   readonly createdAtMs: number
   readonly changedAtMs: number
+  /** A digest of the request that made it, when that may be sent again. */
+  readonly madeFrom?: string
 }
 
 /** What is kept of a secret. */
@@ -31,8 +33,8 @@ export type KeptSecret = {
 
 /** What is kept of a client in the store's `settings`. */
 export function managedText(client: Omit<ManagedClient, 'id' | 'revision'>): string {
-  const { name, disabled, settings, secrets, createdAtMs, changedAtMs } = client
-  return JSON.stringify({ name, disabled, settings, secrets, createdAtMs, changedAtMs })
+  const { name, disabled, settings, secrets, createdAtMs, changedAtMs, madeFrom } = client
+  return JSON.stringify({ name, disabled, settings, secrets, createdAtMs, changedAtMs, madeFrom })
 }
 
 /** @throws Problem `store-unavailable` for a text that is none of ours. */
