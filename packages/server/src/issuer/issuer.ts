@@ -142,19 +142,30 @@ export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
   })
   const revokeToken = createRevocation({ ...own, revoke })
   const shared = { rules: rules.current, log }
-  // Without the limits of the token endpoint: a service asks about every token it is called with.
-  const listening = {
-    clock,
-    limits: createTokenLimits(),
-    addressOf: (request: IncomingMessage) => addressOf(request),
-  }
+  const listening = { clock, addressOf: (request: IncomingMessage) => addressOf(request) }
+  // Without limits: a service asks about every token it is called with.
+  const askingLimits = createTokenLimits()
+  // Counted by themselves, so that nobody who has asked for too many tokens cannot take them back.
+  const revokingLimits = createTokenLimits(settings.limits)
   const posted = new Map([
     [tokenPath, answerToken],
     [
       paths.introspection,
-      listenForTokens(createClientEndpoint('introspection', shared, introspect), listening),
+      listenForTokens(createClientEndpoint('introspection', shared, introspect), {
+        ...listening,
+        limits: askingLimits,
+      }),
     ],
-    [paths.revocation, listenForTokens(createClientEndpoint('revocation', shared, revokeToken), listening)],
+    [
+      paths.revocation,
+      listenForTokens(
+        createClientEndpoint('revocation', { ...shared, limits: revokingLimits }, revokeToken),
+        {
+          ...listening,
+          limits: revokingLimits,
+        },
+      ),
+    ],
   ])
   const feed = createRevocationFeed({ issuer, list: revocations, ring: keyRing, clock })
   const discovery = createDiscovery({

@@ -25,6 +25,26 @@ test('what counts no longer is dropped, however much there is; what counts stays
   assert.equal(await store.putOnce('s', 'young', 9000, 2000), false)
 })
 
+test('requests come in between, although a store sweeps within one turn', async () => {
+  let swept = 0
+  const between: number[] = []
+  const stop = startSweeping({
+    store: { sweep: async () => ({ dropped: ++swept < 20 ? 1 : 0 }) },
+    clock: () => 0,
+    log: silentLog,
+    everyMs: 1,
+  })
+  while (swept < 20) {
+    between.push(swept)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  await stop()
+  assert.ok(
+    between.some((count) => count > 0 && count < 20),
+    between.join(),
+  )
+})
+
 test('a store that is down is told of and asked again', async () => {
   let asked = 0
   const warned: string[] = []

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { isProblem } from '@countersign/sdk/core'
 import type { Clock } from '@countersign/sdk/core'
 import type { Log } from '../log.ts'
@@ -16,8 +17,9 @@ export function startSweeping({ store, clock, log, everyMs = 60_000 }: SweepOpti
   let sweeping: Promise<void> | undefined
   const sweep = async (): Promise<void> => {
     try {
-      // A store drops a bounded number at a time; as long as there was something, there may be more.
-      for (let dropped = 1; dropped > 0;) dropped = (await store.sweep(clock())).dropped
+      // A store drops a bounded number at a time; as long as there was something, there may be more. Requests come in
+      // between: of SQLite each sweep is done within one turn of the event loop.
+      while ((await store.sweep(clock())).dropped > 0) await nextTurn()
     } catch (error) {
       log.warn('store.sweep-failed', { message: isProblem(error) ? error.message : 'unexpected' })
     }

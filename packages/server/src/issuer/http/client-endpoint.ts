@@ -7,6 +7,7 @@ import type { Refusal } from './refusal.ts'
 import type { AboutReply, Reply } from './reply.ts'
 import { refusalReply } from '../token/token-endpoint.ts'
 import type { TokenEndpoint, TokenRules } from '../token/token-endpoint.ts'
+import type { TokenLimits } from '../token/token-limits.ts'
 
 /** Decides about the token that an authenticated client has sent. */
 export type AboutToken = (client: Client, token: string, nowMs: number) => Promise<Reply | Refusal>
@@ -22,7 +23,7 @@ export type AboutToken = (client: Client, token: string, nowMs: number) => Promi
  */
 export function createClientEndpoint(
   name: 'introspection' | 'revocation',
-  { rules, log }: ClientEndpointParts,
+  { rules, limits, log }: ClientEndpointParts,
   answer: AboutToken,
 ): TokenEndpoint {
   const refused = (refusal: Refusal, client: string | undefined): Reply => {
@@ -38,6 +39,8 @@ export function createClientEndpoint(
       if (isRefusal(form)) return refused(form, undefined)
       const client = await rules().clientAuth.authenticate({ ...request, form })
       if (isRefusal(client)) return refused(client, client.clientId)
+      const tooOften = limits?.forClient(client.id, request.nowMs)
+      if (tooOften !== undefined) return refused(tooOften, client.id)
       const token = form.values.get('token')
       if (token === undefined) return refused(refuse('invalid_request', 'token is missing'), client.id)
       const reply = await answer(client, token, request.nowMs)
@@ -64,6 +67,8 @@ export function createClientEndpoint(
 export type ClientEndpointParts = {
   /** Asked anew for every request: the trust file may be read again at any time. */
   readonly rules: () => Pick<TokenRules, 'clientAuth'>
+  /** What is too often; nothing unless given. */
+  readonly limits?: Pick<TokenLimits, 'forClient'>
   readonly log: Log
 }
 

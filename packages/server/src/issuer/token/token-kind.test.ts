@@ -20,7 +20,7 @@ test('a request is of one of a few kinds, whatever stands in it', () => {
       ],
       ['grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer', [], 'jwt_bearer', 'none'],
       ['grant_type=made-up-by-a-client', ['Digest x'], 'other', 'other'],
-      ['client_id=certificate', [], 'none', 'other'],
+      ['client_id=orders', [], 'none', 'certificate'],
       ['', [], 'none', 'none'],
     ]
   for (const [body, authorization, grant, auth] of cases) {

@@ -4,7 +4,7 @@ import type { Form } from '../http/form.ts'
 export type TokenKind = { readonly grant: TokenGrant; readonly auth: TokenAuth }
 
 export const tokenGrants = ['client_credentials', 'token_exchange', 'jwt_bearer', 'other', 'none'] as const
-export const tokenAuths = ['basic', 'post', 'assertion', 'other', 'none'] as const
+export const tokenAuths = ['basic', 'post', 'assertion', 'certificate', 'other', 'none'] as const
 export type TokenGrant = (typeof tokenGrants)[number]
 export type TokenAuth = (typeof tokenAuths)[number]
 
@@ -30,8 +30,8 @@ function authOf(values: Form['values'] | undefined, authorization: readonly stri
   if (authorization.length > 0) return isBasic(authorization[0]!) ? 'basic' : 'other'
   if (values?.has('client_assertion') === true) return 'assertion'
   if (values?.has('client_secret') === true) return 'post'
-  // A client certificate, or nothing at all.
-  return values?.has('client_id') === true ? 'other' : 'none'
+  // Who only says its name can mean its certificate (RFC 8705 §2), whether or not it has shown one.
+  return values?.has('client_id') === true ? 'certificate' : 'none'
 }
 
 function isBasic(header: string): boolean {

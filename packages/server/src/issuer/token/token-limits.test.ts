@@ -20,7 +20,7 @@ test('a client that asks too often is told how long to wait, and others are not 
   const refusal = limits.forClient('orders', nowMs)
   assert.equal(refusal?.status, 429)
   assert.equal(refusal?.retryAfterSeconds, 10)
-  assert.match(refusal?.description ?? '', /this client asks for tokens too often: .* try again in 10 s$/)
+  assert.match(refusal?.description ?? '', /this client asks too often: .* try again in 10 s$/)
   assert.equal(limits.forClient('stock', nowMs), undefined)
   assert.equal(limits.forClient('orders', nowMs + 10_000), undefined)
 })
@@ -30,6 +30,22 @@ test('an IPv6 customer cannot multiply by addresses', () => {
   assert.equal(limits.forAddress('2001:db8:0:1::1', nowMs), undefined)
   assert.equal(limits.forAddress('2001:db8:0:1:ffff::7', nowMs)?.status, 429)
   assert.equal(limits.forAddress('2001:db8:0:2::1', nowMs), undefined)
+})
+
+test('revocations are counted by themselves, and introspections are not', async (t) => {
+  const limits = { client: { perSecond: 0.1, burst: 2 } }
+  const fixture = await startIssuer({ settings: settings('https://issuer.example', { limits }) })
+  t.after(() => fixture.close())
+  const post = (path: string, form: string) =>
+    fixture.send('POST', path, {
+      body: `${form}&client_id=orders&client_secret=${ordersSecret}`,
+      headers: { 'Content-Type': 'application/x-www-form-urlencoded' },
+    })
+  for (const status of [200, 200, 429])
+    assert.equal((await post('/token', 'grant_type=client_credentials')).status, status)
+  for (const status of [200, 200, 429]) assert.equal((await post('/revoke', 'token=none')).status, status)
+  assert.equal((await post('/revoke', 'token=none')).headers['retry-after'], '10')
+  for (let index = 0; index < 4; index++) assert.equal((await post('/introspect', 'token=none')).status, 200)
 })
 
 test('too often from one address is 429 with Retry-After, and the address is whom a trusted proxy speaks for', async (t) => {

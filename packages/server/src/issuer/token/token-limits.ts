@@ -5,7 +5,7 @@ import type { IssuerSettings, RateLimit } from '../../trust/trust.ts'
 import { refuse } from '../http/refusal.ts'
 import type { Refusal } from '../http/refusal.ts'
 
-/** What is too much for the token endpoint. */
+/** What is too much for the token endpoint, or for another one that writes. */
 export type TokenLimits = {
   /** Asked before anything is read. @returns why not, or nothing */
   forAddress(address: string, nowMs: number): Refusal | undefined
@@ -46,7 +46,7 @@ function refuseFor(waitMs: number, who: string): Refusal | undefined {
   const retryAfterSeconds = Math.ceil(waitMs / 1000)
   return refuse(
     'temporarily_unavailable',
-    `${who} asks for tokens too often: keep each one until it expires, and try again in ${retryAfterSeconds} s`,
+    `${who} asks too often: keep each token until it expires, and try again in ${retryAfterSeconds} s`,
     { status: 429, retryAfterSeconds },
   )
 }
