@@ -116,7 +116,7 @@ const rooms: Record<string, Record<string, readonly string[]>> = {
     store: ['trust/trust.ts', 'metrics'],
     issuer: ['trust', 'net', 'metrics', 'tracing', 'store/store.ts'],
     gateway: ['trust', 'net', 'metrics', 'tracing'],
-    admin: ['trust', 'issuer', 'store/store.ts'],
+    admin: ['trust', 'metrics', 'tracing', 'issuer', 'store/store.ts'],
     export: ['trust', 'gateway/decision/identity.ts'],
     serve: ['trust', 'net', 'metrics', 'tracing', 'store', 'issuer', 'admin', 'gateway'],
     demo: ['trust', 'net', 'serve'],

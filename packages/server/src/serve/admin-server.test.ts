@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { silentLog } from '../log.ts'
 import { readTrust } from '../trust/read.ts'
 import type { Trust } from '../trust/trust.ts'
 import { addressText } from './listen.ts'
@@ -37,6 +38,28 @@ test('the admin API has a listener of its own, and its code is gone with the pro
   await assert.rejects(listed(addressText(admin!)))
 })
 
+test('what is asked of it is counted and logged', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'countersign-serve-admin-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const lines: unknown[] = []
+  const info = (event: string, fields?: object): void => void lines.push({ event, ...fields })
+  const trust = read(
+    folder,
+    "admin: { listen: '127.0.0.1:0' }",
+    "operations: { listen: '127.0.0.1:0', accessLog: on }\n",
+  )
+  const servers = await startServers({ trust, drainMs: 200, log: { ...silentLog, info } })
+  t.after(() => servers.close())
+  const { admin, operations } = servers.addresses
+  assert.equal((await fetch(`http://${addressText(admin!)}/admin/keys?limit=1`)).status, 401)
+  const metrics = async () => (await fetch(`http://${addressText(operations!)}/metrics`)).text()
+  const line = 'countersign_admin_requests_total{method="GET",status="4xx"} 1'
+  while (!(await metrics()).includes(line)) await new Promise((resolve) => setTimeout(resolve, 5))
+  const [access] = lines.filter((entry) => (entry as { event: string }).event === 'access')
+  const { part, path, status } = access as { part: string; path: string; status: number }
+  assert.deepEqual([part, path, status], ['admin', '/admin/keys', 401])
+})
+
 test('no admin API without its section, and no file is left', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'countersign-serve-admin-'))
   t.after(() => rmSync(folder, { recursive: true }))
@@ -53,8 +76,8 @@ test('no admin API without its section, and no file is left', async (t) => {
   assert.ok(!existsSync(join(folder, 'countersign-admin.code')))
 })
 
-function read(folder: string, admin: string): Trust {
-  const text = `issuer: { url: http://localhost:8080, listen: '127.0.0.1:0', store: 'memory:', ${admin} }\n`
+function read(folder: string, admin: string, more = ''): Trust {
+  const text = `issuer: { url: http://localhost:8080, listen: '127.0.0.1:0', store: 'memory:', ${admin} }\n${more}`
   const reading = readTrust(text, { file: join(folder, 'countersign.yaml'), env: {}, readFile: () => '' })
   return reading.kind === 'trust' ? reading.trust : assert.fail(JSON.stringify(reading.mistakes))
 }

@@ -2,6 +2,7 @@ import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'n
 import { Problem, refuseUnknownOptions, systemClock } from '@countersign/sdk/core'
 import type { Clock } from '@countersign/sdk/core'
 import { createAccessLog } from '../tracing/access-log.ts'
+import { observeAdmin } from '../admin/admin-metrics.ts'
 import { createGateway } from '../gateway/gateway.ts'
 import type { Gateway } from '../gateway/gateway.ts'
 import type { OwnIssuer } from '../gateway/decision/key-sets.ts'
@@ -117,15 +118,10 @@ export async function startServers(options: ServeOptions): Promise<RunningServer
       if (trust.issuer.admin !== undefined) {
         const { url: issuerUrl, admin: settings } = trust.issuer
         const { codeFile } = settings
-        const opened = await openAdminServer({
-          issuerUrl,
-          issuer: created,
-          store,
-          trust,
-          codeFile,
-          log,
-          clock: clock ?? systemClock,
-        })
+        const opened = await openAdminServer(
+          { issuerUrl, issuer: created, store, trust, codeFile, log, clock: clock ?? systemClock },
+          observeAdmin({ metrics, accessLog, addressOf: created.addressOf }),
+        )
         undo.push(() => opened.close(0))
         admin = opened
       }

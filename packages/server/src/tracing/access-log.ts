@@ -2,7 +2,7 @@ import type { Log } from '../log.ts'
 
 /** One request, when it has been answered. Names, numbers and words of ours; never a query, a header or a token. */
 export type AccessEntry = {
-  readonly part: 'issuer' | 'gateway'
+  readonly part: 'issuer' | 'gateway' | 'admin'
   readonly method: string | undefined
   /** Without its query. */
   readonly path: string | undefined
