@@ -152,7 +152,9 @@ export function createProgram(terminal: Terminal, end: (code: number) => void): 
   const keys = program.command('keys').description('look at an issuer’s keys')
   command(keys, 'list', 'list the keys that are published', () => import('./commands/keys-list.ts'), {
     isDefault: true,
-  }).option('--issuer <url>', 'the issuer; the trust file’s unless given')
+  })
+    .option('--issuer <url>', 'the issuer; the trust file’s unless given')
+    .option('--all', 'every key on record with its state, from the admin API')
   addAdminCommands(program, keys, command)
   const store = program.command('store').description('where an issuer keeps its keys, clients and audit log')
   command(
