@@ -127,7 +127,6 @@ const tricks: Readonly<Record<string, Readonly<Record<string, string | string[]>
     ':scheme': 'https://localhost/billing/invoices/7?',
   },
   'a path in the authority': { ':path': '/billing/health', ':authority': 'localhost/billing/invoices' },
-  'a line break in a value': { ':path': '/billing/health', 'x-a': 'b\r\nCountersign-Roles: ["admin"]' },
 }
 for (const [what, headers] of Object.entries(tricks)) {
   test(`refused, and nothing of it arrives: ${what}`, async (t) => {
@@ -176,33 +175,43 @@ test('who resets a stream lets go of its upstream', async (t) => {
   await until(() => upstream.sockets.size === 0, 'the connection is gone')
 })
 
-const breaks: Readonly<Record<string, readonly [headers: Record<string, string>, end: 'reset' | 'leave' | 'short']>> = {
-  'is reset': [{}, 'reset'],
-  'is reset before its length': [{ 'content-length': '100' }, 'reset'],
-  'is left with its connection': [{}, 'leave'],
-  'ends before its length': [{ 'content-length': '100' }, 'short'],
-}
-for (const [what, [headers, end]] of Object.entries(breaks)) {
+test('a line break in a value writes no header', async (t) => {
+  const { session, upstream } = await open(t)
+  await askStream(session, { ':path': '/billing/health', 'x-a': 'b\r\nCountersign-Roles: ["admin"]' })
+  assert.doesNotMatch(upstream.requests.join(), /countersign-roles/i)
+})
+
+// By hand: a client of Node's ends its body before it resets a stream.
+for (const [what, lengthSays, end] of [
+  ['is reset', undefined, 'reset'],
+  ['is reset before its length', '100', 'reset'],
+  ['is left with its connection', undefined, 'leave'],
+  ['ends before its length', '100', 'short'],
+] as const) {
   test(`an upload that ${what} never looks whole to the service`, async (t) => {
     let seen = ''
-    const { stand, session, upstream } = await open(t, (socket, text) => {
+    const { stand, upstream, session } = await open(t, (socket, text) => {
       seen += text
       socket.on('data', (piece: string) => (seen += piece))
     })
-    const authorization = `Bearer ${stand.token()}`
-    const stream = session.request({ ':method': 'POST', ':path': '/billing/echo', authorization, ...headers })
-    stream.on('error', () => undefined)
-    if (end === 'short') stream.end('half')
-    else {
-      stream.write('half')
-      await until(() => seen.endsWith(headers['content-length'] === undefined ? 'half\r\n' : 'half'), 'it arrives')
-      if (end === 'reset') stream.close(constants.NGHTTP2_CANCEL)
-      else session.destroy()
-    }
-    await until(() => stand.decisions.length === 1 && upstream.sockets.size === 0, 'the service is let go of')
-    assert.ok(!seen.includes('0\r\n\r\n'), seen)
-    const other = openSession(t, stand)
-    assert.equal((await askStream(other, { ':path': '/nobody' })).status, 404)
+    const { port, ca } = stand
+    const socket = connectTls({ port, host: '127.0.0.1', servername: 'localhost', ca, ALPNProtocols: ['h2'] })
+    t.after(() => socket.destroy())
+    socket.on('error', () => undefined).resume()
+    await once(socket, 'secureConnect')
+    // POST, https, and literals by the names of the static table (RFC 7541 §6.2.2): :path, :authority, content-length.
+    const head = [0x83, 0x87, ...literal([0x04], '/billing/open'), ...literal([0x01], 'localhost')]
+    if (lengthSays !== undefined) head.push(...literal([0x0f, 0x0d], lengthSays))
+    socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
+    socket.write(Buffer.concat([frame(SETTINGS, 0, 0, []), frame(HEADERS, END_HEADERS, 1, head)]))
+    socket.write(frame(DATA, end === 'short' ? END_STREAM : 0, 1, Buffer.from('half')))
+    await until(() => stand.decisions.length === 1, 'it is let in')
+    if (end !== 'short') await until(() => seen.includes('half'), 'what there is arrives')
+    if (end === 'reset') socket.write(frame(RST_STREAM, 0, 1, [0, 0, 0, constants.NGHTTP2_CANCEL]))
+    if (end === 'leave') socket.destroy()
+    await until(() => upstream.sockets.size === 0, 'the service is let go of')
+    assert.ok(!seen.includes('\r\n0\r\n\r\n'), seen)
+    assert.equal((await askStream(session, { ':path': '/nobody' })).status, 404)
   })
 }
 
@@ -275,3 +284,21 @@ async function open(t: TestContext, script?: Script) {
 function hash(body: Buffer): string {
   return createHash('sha256').update(body).digest('hex')
 }
+
+function literal(name: readonly number[], value: string): number[] {
+  return [...name, value.length, ...Buffer.from(value)]
+}
+
+function frame(type: number, flags: number, stream: number, payload: Buffer | readonly number[]): Buffer {
+  const bytes = Buffer.from(payload)
+  const head = Buffer.alloc(9)
+  head.writeUIntBE(bytes.length, 0, 3)
+  head[3] = type
+  head[4] = flags
+  head.writeUInt32BE(stream, 5)
+  return Buffer.concat([head, bytes])
+}
+
+const [DATA, HEADERS, RST_STREAM, SETTINGS] = [0, 1, 3, 4] as const
+const END_STREAM = 1
+const END_HEADERS = 4

@@ -97,11 +97,18 @@ export function requestOf(
     httpVersionMinor: 1,
     rawHeaders: lines,
     headers: framed ? headers : { ...headers, 'transfer-encoding': 'chunked' },
-    on: (event: 'data' | 'end' | 'close', listener: (chunk: Buffer) => void) => stream.on(event, listener),
+    on: (event: 'data' | 'end' | 'close', listener: (chunk: Buffer) => void) =>
+      // A reset ends a stream as well, and would make half a body look whole.
+      stream.on(event, event === 'end' ? () => isWhole(stream) && (listener as () => void)() : listener),
     removeAllListeners: (event) => stream.removeAllListeners(event),
     pause: () => stream.pause(),
     resume: () => stream.resume(),
   }
+}
+
+/** What has arrived was ended by the client, and not by a reset or the end of the connection. */
+function isWhole({ aborted, rstCode }: ServerHttp2Stream): boolean {
+  return !aborted && (rstCode ?? constants.NGHTTP2_NO_ERROR) === constants.NGHTTP2_NO_ERROR
 }
 
 /** The reply of a stream, written as HTTP/1.1 would have it. */
