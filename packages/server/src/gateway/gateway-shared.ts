@@ -10,6 +10,8 @@ export type GatewayShared = {
   readonly viaName: string
   /** What nonces are made from when the trust file names no secret. */
   readonly nonceSecret: Secret
+  /** How often to look at what our issuer has revoked; the feed's own pace unless given. */
+  readonly revocationsEverySeconds?: number
   /** Which proofs were used. */
   readonly replays: ProofReplays
   /** How much of each limit is used. */

@@ -84,7 +84,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   const { clock = systemClock, log = silentLog } = options
   const limits = readLimits(options.limits)
   const upstreams = new Upstreams(limits, log, () => ticker, shared?.processes)
-  const keySets = new KeySets(clock, log)
+  const keySets = new KeySets(clock, log, shared?.revocationsEverySeconds)
   const proofs = createGatewayProofs(options.trust.gateway ?? {}, shared)
   const ticker = startTicker(tickMs(limits), (nowMs) => upstreams.sweep(nowMs))
 

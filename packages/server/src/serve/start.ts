@@ -154,7 +154,7 @@ export async function startServers(options: ServeOptions): Promise<RunningServer
     if (admin !== undefined)
       addresses.admin = await listen(admin.server, trust.issuer!.admin!.listen, 'issuer.admin.listen')
     // They fetch the issuer's keys, so it is there before them.
-    if (workers !== undefined) Object.assign(addresses, await workers.start(metrics))
+    if (workers !== undefined) Object.assign(addresses, await workers.start(metrics, issuer !== undefined))
     let closeOperations: (() => void) | undefined
     if (metrics !== undefined) {
       const text = async (): Promise<string> =>

@@ -35,6 +35,7 @@ export type OwnIssuer = {
 export class KeySets {
   readonly #clock: Clock
   readonly #log: Log
+  readonly #pace: { readonly everySeconds?: number }
   readonly #byMeaning = new Map<string, RemoteKeySet>()
   /** Ours, when it has to be fetched. */
   #own: RemoteKeySet | undefined
@@ -45,9 +46,11 @@ export class KeySets {
   /** What our issuer has revoked, when that has to be fetched. */
   readonly #revocations = new Map<string, Revocations>()
 
-  constructor(clock: Clock, log: Log) {
+  /** @param revocationsEverySeconds how often to look at what our issuer has revoked; the feed's own pace unless given */
+  constructor(clock: Clock, log: Log, revocationsEverySeconds?: number) {
     this.#clock = clock
     this.#log = log
+    this.#pace = revocationsEverySeconds === undefined ? {} : { everySeconds: revocationsEverySeconds }
   }
 
   /** What a service's verifier expects of each issuer whose tokens the service accepts. */
@@ -87,6 +90,7 @@ export class KeySets {
       keySet: own.keySet,
       allowPrivateAddresses: true,
       onEvent: (event) => this.#tellRevocations(event),
+      ...this.#pace,
       ...(staleAfterSeconds === undefined ? {} : { staleAfterSeconds }),
     })
     const revocations = createRevocations({ sources: [feed] })

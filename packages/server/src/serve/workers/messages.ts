@@ -11,6 +11,8 @@ export type ToWorker =
       readonly file: string
       readonly processes: number
       readonly viaName: string
+      /** Our issuer is in the primary: it may be asked as often as it would ask its store. */
+      readonly issuerAtHand: boolean
       /** Base64. */
       readonly nonceSecret: string
       /** How long to look for keys before it listens, milliseconds. */

@@ -46,6 +46,7 @@ function open(t: TestContext, text: string): WorkerProcess {
       file: 'test.yaml',
       processes: 1,
       viaName: 'v',
+      issuerAtHand: false,
       nonceSecret: Buffer.alloc(32, 1).toString('base64'),
       keysWithinMs: 0,
       needsKeys: false,

@@ -7,7 +7,7 @@ import { openTrust, openWorkers, workerPids } from '../../../../../test/gateway/
 test('signals are the primary’s: what a terminal sends to all ends no worker', async (t) => {
   const port = await freePort()
   const { workers, events } = openWorkers(t, { text: openTrust(port), count: 1 })
-  await workers.start(undefined)
+  await workers.start(undefined, false)
   const [pid] = workerPids()
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR2']) process.kill(pid!, signal)
   assert.equal((await fetch(`http://127.0.0.1:${port}/a/`)).status, 502)
@@ -18,7 +18,7 @@ test('signals are the primary’s: what a terminal sends to all ends no worker',
 test('a file that is told while it begins is not lost', async (t) => {
   const port = await freePort()
   const { workers } = openWorkers(t, { text: openTrust(port), count: 1 })
-  const started = workers.start(undefined)
+  const started = workers.start(undefined, false)
   // As soon as it is there, long before it listens.
   await until(() => workerPids().length === 1, 'it is forked')
   workers.replace(openTrust(port, 'routes: { GET /x: open }'))

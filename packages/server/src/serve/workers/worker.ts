@@ -82,7 +82,7 @@ async function open(
   start: Start,
   { log, read, drainMs, asking }: Required<WorkerOptions> & { readonly asking: Asking },
 ): Promise<Worker> {
-  const { file, processes, viaName, nonceSecret } = start
+  const { file, processes, viaName, nonceSecret, issuerAtHand } = start
   const trust = await readTrust(start.text, file, read)
   const metrics = createMetrics()
   const stopObserving = observeProcess(metrics)
@@ -99,6 +99,7 @@ async function open(
     shared: {
       processes,
       viaName,
+      ...(issuerAtHand ? { revocationsEverySeconds: 1 } : {}),
       nonceSecret: new Secret(Buffer.from(nonceSecret, 'base64')),
       replays: asking.replays,
       buckets: asking.buckets,

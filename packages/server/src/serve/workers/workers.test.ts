@@ -11,7 +11,7 @@ import { openTrust, openWorkers, workerPids } from '../../../../../test/gateway/
 test('two at one address: started, told of another file, replaced, ended', async (t) => {
   const port = await freePort()
   const { workers, events } = openWorkers(t, { text: openTrust(port) })
-  const { gateway } = await workers.start(undefined)
+  const { gateway } = await workers.start(undefined, false)
   assert.deepEqual(gateway, { host: '127.0.0.1', port })
   await until(() => workers.isReady(), 'one is ready')
   const before = workerPids()
@@ -44,7 +44,7 @@ test('two at one address: started, told of another file, replaced, ended', async
 test('one that ends is replaced, and what it has counted stays', async (t) => {
   const port = await freePort()
   const { workers, events } = openWorkers(t, { text: openTrust(port) })
-  await workers.start(undefined)
+  await workers.start(undefined, false)
   await until(() => workers.isReady(), 'one is ready')
   for (let count = 0; count < 10; count++) await fetch(`http://127.0.0.1:${port}/a/`)
   assert.equal(counted(await workers.readings()), 10)
@@ -65,7 +65,7 @@ test('where the first cannot listen, that is said once, and none is left', async
   t.after(() => taken.close())
   const { port } = taken.address() as AddressInfo
   const { workers } = openWorkers(t, { text: openTrust(port), count: 3 })
-  await assert.rejects(workers.start(undefined), {
+  await assert.rejects(workers.start(undefined, false), {
     code: 'worker-failed',
     message: `gateway.listen: 127.0.0.1:${port} is taken by another program`,
   })
@@ -75,7 +75,7 @@ test('where the first cannot listen, that is said once, and none is left', async
 test('a replacement that cannot begin changes nothing', async (t) => {
   const port = await freePort()
   const { workers, events } = openWorkers(t, { text: openTrust(port) })
-  await workers.start(undefined)
+  await workers.start(undefined, false)
   const before = workerPids()
   workers.replace('gateway: { listen: nowhere }')
   await workers.renew()

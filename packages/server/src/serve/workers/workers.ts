@@ -26,8 +26,12 @@ export type WorkersOptions = {
 
 /** The gateway, in several processes at one address. */
 export type GatewayWorkers = {
-  /** @returns where they listen. @throws Problem `worker-failed`, and none is left */
-  start(metrics: Metrics | undefined): Promise<GatewayAddresses>
+  /**
+   * @param issuerAtHand our issuer is in this process
+   * @returns where they listen
+   * @throws Problem `worker-failed`, and none is left
+   */
+  start(metrics: Metrics | undefined, issuerAtHand: boolean): Promise<GatewayAddresses>
   /** @throws Problem when the gateway cannot be put to work by this trust file */
   check(trust: Trust): void
   /** Tells all workers of another trust file, which has been checked. */
@@ -58,6 +62,7 @@ export function createWorkers({
   ...given
 }: WorkersOptions): GatewayWorkers {
   let { text } = given
+  let issuerAtHand = false
   const viaName = newViaName()
   const nonceSecret = randomBytes(32).toString('base64')
   const shared = createSharedAnswers()
@@ -87,6 +92,7 @@ export function createWorkers({
         file,
         processes: count,
         viaName,
+        issuerAtHand,
         nonceSecret,
         keysWithinMs: keys.withinMs,
         needsKeys: keys.needed,
@@ -162,7 +168,8 @@ export function createWorkers({
   }
 
   return {
-    async start(metrics) {
+    async start(metrics, hasIssuer) {
+      issuerAtHand = hasIssuer
       if (!cluster.isPrimary) {
         throw new Problem('worker-failed', 'this process is itself a worker of some other cluster', {
           next: 'start countersign by itself, or with --workers 1',
