@@ -5,7 +5,7 @@ import {
   generateSigningKey,
   verificationKey,
 } from '@countersign/sdk/jwt'
-import { claims } from './jwt.ts'
+import { claims } from './jwt-material.ts'
 
 /** A child process of the footprint: prints resident and heap memory after so many distinct tokens. */
 const key = generateSigningKey('HS256', { keyId: 'k1' })

@@ -7,8 +7,8 @@ import type { Jwk } from 'aws-jwt-verify/jwk'
 import { createSigner as createFastSigner, createVerifier as createFastVerifier } from 'fast-jwt'
 import * as jose from 'jose'
 import jsonwebtoken from 'jsonwebtoken'
-import { onFreshTexts, onFreshTextsAsync } from './jwt.ts'
-import type { Material } from './jwt.ts'
+import { onFreshTexts, onFreshTextsAsync } from './jwt-material.ts'
+import type { Material } from './jwt-material.ts'
 import type { Contestant } from './measure.ts'
 
 /** Each library in its documented fast form: keys imported once, issuer and audience checked, algorithm pinned. */

@@ -1,5 +1,5 @@
 import { constants, createHmac, sign, timingSafeEqual, verify } from 'node:crypto'
-import type { Material } from './jwt.ts'
+import type { Material } from './jwt-material.ts'
 import type { Contestant } from './measure.ts'
 
 /**

@@ -1,225 +1,132 @@
+import { fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
-import { createPrivateKey, createPublicKey, createSecretKey, randomBytes, randomUUID } from 'node:crypto'
-import type { KeyObject } from 'node:crypto'
+import { fileURLToPath } from 'node:url'
+import { Secret } from '@countersign/sdk/core'
 import {
-  createKeySet,
   createSigner,
-  createVerifier,
   generateSigningKey,
   privateJwk,
   publicJwk,
-  readPrivateJwk,
-  readSecretKey,
   readSecretSigningKey,
   supportedAlgorithms,
-  verificationKey,
 } from '@countersign/sdk/jwt'
 import type { Algorithm } from '@countersign/sdk/jwt'
-import { Secret } from '@countersign/sdk/core'
-import { machine, measure, table } from './measure.ts'
-import type { Contestant, Measured } from './measure.ts'
 import { footprint } from './jwt-footprint.ts'
-import { rawSigner, rawVerifier } from './jwt-raw.ts'
-import { peerSigners, peerVerifiers, peerHits, peerVersions } from './jwt-peers.ts'
+import { claims, keyId } from './jwt-material.ts'
+import type { MaterialSource } from './jwt-material.ts'
+import type { Batch, Section } from './jwt-contestant.ts'
+import { peerVersions } from './jwt-peers.ts'
+import { machine, measure, table } from './measure.ts'
+import type { Measured, Timed } from './measure.ts'
 
-/** What every contestant of one algorithm works on. */
-export type Material = {
-  readonly algorithm: Algorithm
-  readonly privateKey: KeyObject
-  readonly publicKey: KeyObject
-  readonly secret: Uint8Array | undefined
-  readonly keyId: string
-  readonly publicJwk: Record<string, unknown> | undefined
-  readonly privateJwk: Record<string, unknown> | undefined
-  readonly issuer: string
-  readonly audience: string
+const shown: readonly Algorithm[] = ['HS256', 'RS256', 'PS256', 'ES256', 'Ed25519', 'ML-DSA-44', 'ML-DSA-65']
+const names = [
+  'node:crypto',
+  'countersign',
+  'jose',
+  'fast-jwt',
+  'jsonwebtoken',
+  '@node-rs/jsonwebtoken',
+  'aws-jwt-verify',
+]
+const titles: Record<Section, string> = {
+  verify: 'Verify, nothing remembered',
+  hit: 'Verify a token seen before',
+  sign: 'Sign',
 }
 
-const issuer = 'https://issuer.acme.example'
-const audience = 'https://billing.acme.example'
-const shown: readonly Algorithm[] = ['HS256', 'RS256', 'PS256', 'ES256', 'Ed25519', 'ML-DSA-44', 'ML-DSA-65']
+type Results = Record<Section, Record<string, Measured[]>>
 
-/** Verify and sign per algorithm beside raw node:crypto and the libraries people use. */
+/**
+ * Verify and sign per algorithm beside raw node:crypto and the libraries people use: each in a process of its own, all of
+ * them by turns.
+ */
 export async function run(): Promise<void> {
-  const wanted = shown.filter((algorithm) => supportedAlgorithms().includes(algorithm))
-  const sections: { title: string; results: Record<string, Measured[]> }[] = [
-    { title: 'Verify, nothing remembered', results: {} },
-    { title: 'Verify a token seen before', results: {} },
-    { title: 'Sign', results: {} },
-  ]
-  for (const algorithm of wanted) {
-    const material = await makeMaterial(algorithm)
-    const tokens = Array.from({ length: 64 }, () => sign(material))
-    sections[0]!.results[algorithm] = await measure([
-      rawVerifier(material, tokens),
-      ourVerifier('countersign', material, tokens, false),
-      ...(await peerVerifiers(material, tokens)),
-    ])
-    sections[1]!.results[algorithm] = await measure([
-      ourVerifier('countersign', material, tokens.slice(0, 1), true),
-      ...(await peerHits(material, tokens.slice(0, 1))),
-    ])
-    sections[2]!.results[algorithm] = await measure([
-      rawSigner(material, claims()),
-      ourSigner(material),
-      ...(await peerSigners(material, claims())),
-    ])
+  const results: Results = { verify: {}, hit: {}, sign: {} }
+  for (const algorithm of shown.filter((one) => supportedAlgorithms().includes(one))) {
+    const source = makeMaterial(algorithm)
+    const running = await Promise.all(names.map((name) => start(name, source)))
+    for (const section of ['verify', 'hit', 'sign'] as const) {
+      const able = running.filter(({ sections }) => sections.includes(section))
+      results[section][algorithm] = await measure(able.map((one) => timed(one, section)))
+    }
+    for (const { child } of running) child.disconnect()
     process.stderr.write(`${algorithm} done\n`)
   }
   const text = [
     '# Tokens: CPU microseconds per operation',
     '',
     `${machine()}; ${await peerVersions()}.`,
-    'Median CPU time (user and system, all threads) of interleaved batches in one process; in brackets the ratio to the',
-    'raw node:crypto call with a cached key in its fastest form (median of the ratios within one round). Read ratios, not absolutes. Claims: RFC 9068,',
-    `${JSON.stringify(claims()).length} bytes of JSON. Each verified text is a fresh string, as it is in a server.`,
-    ...sections.flatMap(({ title, results }) => ['', `## ${title}`, '', toTable(results)]),
+    'Median CPU time (user and system, all threads) of interleaved batches, each library in a process of its own as in a service; in',
+    'brackets the ratio to the raw node:crypto call with a cached key in its fastest form (median of the ratios within one round). Read',
+    `ratios, not absolutes. Claims: RFC 9068, ${JSON.stringify(claims()).length} bytes of JSON. Each verified text is a fresh string, as it is in a server.`,
+    ...(['verify', 'hit', 'sign'] as const).flatMap((section) => [
+      '',
+      `## ${titles[section]}`,
+      '',
+      toTable(results[section]),
+    ]),
     '',
     await footprint(),
     '',
   ].join('\n')
   process.stdout.write(text)
   await writeFile(new URL('results/jwt.md', import.meta.url), text)
-  const json = { machine: machine(), at: new Date().toISOString().slice(0, 10), sections }
+  const json = { machine: machine(), at: new Date().toISOString().slice(0, 10), results }
   await writeFile(new URL('results/jwt.json', import.meta.url), `${JSON.stringify(json, null, 2)}\n`)
 }
 
-/** RFC 9068 claims of a realistic size. */
-export function claims(): Record<string, unknown> {
-  const now = Math.floor(Date.now() / 1000)
-  return {
-    iss: issuer,
-    aud: audience,
-    sub: 'orders',
-    client_id: 'orders',
-    iat: now,
-    exp: now + 3600,
-    jti: randomUUID(),
-    scope: 'invoices:read invoices:write',
-    roles: ['reader', 'admin'],
-    tenant: 'acme-production-eu-west-1',
-    act: { sub: 'gateway', iss: issuer },
-    txn: '97053963-771d-49cc-a4e3-20aad399c312',
-  }
-}
-
-async function makeMaterial(algorithm: Algorithm): Promise<Material> {
+function makeMaterial(algorithm: Algorithm): MaterialSource {
   if (algorithm.startsWith('HS')) {
     const secret = randomBytes(64)
-    const key = createSecretKey(secret)
-    return {
-      algorithm,
-      privateKey: key,
-      publicKey: key,
-      secret,
-      keyId: 'k1',
-      publicJwk: undefined,
-      privateJwk: undefined,
-      issuer,
-      audience,
-    }
+    const signer = createSigner({ key: readSecretSigningKey(new Secret(secret), { algorithm, keyId }) })
+    const tokens = Array.from({ length: 64 }, () => signer.sign(claims()))
+    return { algorithm, privateJwk: undefined, publicJwk: undefined, secret: secret.toString('hex'), tokens }
   }
-  const key = generateSigningKey(algorithm, { keyId: 'k1' })
-  const jwk = JSON.parse(privateJwk(key).revealText()) as Record<string, unknown>
-  const { alg: _alg, kid: _kid, ...bare } = jwk
-  const privateKey = createPrivateKey({ key: algorithm.startsWith('ML') ? jwk : bare, format: 'jwk' })
+  const key = generateSigningKey(algorithm, { keyId })
+  const signer = createSigner({ key })
   return {
     algorithm,
-    privateKey,
-    publicKey: createPublicKey(privateKey),
-    secret: undefined,
-    keyId: 'k1',
+    privateJwk: JSON.parse(privateJwk(key).revealText()) as Record<string, unknown>,
     publicJwk: { ...publicJwk(key) },
-    privateJwk: jwk,
-    issuer,
-    audience,
+    secret: undefined,
+    tokens: Array.from({ length: 64 }, () => signer.sign(claims())),
   }
 }
 
-function signingKey(material: Material) {
-  return material.secret === undefined
-    ? readPrivateJwk(material.privateJwk)
-    : readSecretSigningKey(new Secret(material.secret), {
-        algorithm: material.algorithm,
-        keyId: material.keyId,
-      })
+type Running = { readonly name: string; readonly child: ChildProcess; readonly sections: readonly string[] }
+
+async function start(name: string, source: MaterialSource): Promise<Running> {
+  const script = fileURLToPath(new URL('jwt-contestant.ts', import.meta.url))
+  const child = fork(script, [name], { execArgv: ['--conditions=source', '--no-warnings'] })
+  child.send(source)
+  const [sections] = (await once(child, 'message')) as [string[]]
+  return { name, child, sections }
 }
 
-function sign(material: Material): string {
-  return createSigner({ key: signingKey(material) }).sign(claims())
-}
-
-function ourVerifier(
-  name: string,
-  material: Material,
-  tokens: readonly string[],
-  cached: boolean,
-): Contestant {
-  const key =
-    material.secret === undefined
-      ? verificationKey(signingKey(material))
-      : readSecretKey(new Secret(material.secret), { algorithm: material.algorithm, keyId: material.keyId })
-  const verifier = createVerifier({
-    issuer,
-    audience,
-    keySet: createKeySet([key]),
-    ...(cached ? {} : { cache: false }),
-  })
-  return onFreshTexts(name, tokens, (token) => {
-    if (verifier.verifyNow(token)?.kind !== 'verified') throw new Error('refused')
-  })
-}
-
-function ourSigner(material: Material): Contestant {
-  const signer = createSigner({ key: signingKey(material) })
-  const payload = claims()
-  return {
-    name: 'countersign',
-    run: (times) => {
-      for (let index = 0; index < times; index++) signer.sign(payload)
-    },
-  }
-}
-
-/** Gives each call a string that nobody has hashed or looked up before, as a request's header is. */
-export function onFreshTexts(
-  name: string,
-  tokens: readonly string[],
-  check: (token: string) => void,
-): Contestant {
-  const bytes = tokens.map((token) => Buffer.from(`Bearer ${token}`, 'latin1'))
+function timed({ name, child }: Running, section: Section): Timed {
   return {
     name,
-    run: (times) => {
-      for (let index = 0; index < times; index++) {
-        check(bytes[index % bytes.length]!.toString('latin1').slice(7))
-      }
-    },
-  }
-}
-
-export function onFreshTextsAsync(
-  name: string,
-  tokens: readonly string[],
-  check: (token: string) => Promise<unknown>,
-): Contestant {
-  const bytes = tokens.map((token) => Buffer.from(`Bearer ${token}`, 'latin1'))
-  return {
-    name,
-    run: async (times) => {
-      for (let index = 0; index < times; index++) {
-        await check(bytes[index % bytes.length]!.toString('latin1').slice(7))
-      }
+    cpuMicros: async (times) => {
+      const batch: Batch = { section, times }
+      child.send(batch)
+      const [micros] = (await once(child, 'message')) as [number]
+      return micros
     },
   }
 }
 
 function toTable(results: Record<string, Measured[]>): string {
   const algorithms = Object.keys(results)
-  const names = [...new Set(algorithms.flatMap((algorithm) => results[algorithm]!.map(({ name }) => name)))]
+  const shownNames = names.filter((name) =>
+    algorithms.some((algorithm) => results[algorithm]!.some((one) => one.name === name)),
+  )
   return table(
     ['', ...algorithms],
-    names.map((name) => [
+    shownNames.map((name) => [
       name,
       ...algorithms.map((algorithm) => {
         const one = results[algorithm]!.find((measured) => measured.name === name)

@@ -6,6 +6,12 @@ export type Contestant = {
   run(times: number): void | Promise<void>
 }
 
+/** The same in a process of its own, which measures itself. */
+export type Timed = {
+  readonly name: string
+  cpuMicros(times: number): Promise<number>
+}
+
 export type Measured = {
   readonly name: string
   /** Median CPU microseconds (user and system, all threads of this process) per operation. */
@@ -20,12 +26,12 @@ export type Measured = {
  * @param batchMs about how long one batch of one contestant runs, milliseconds.
  */
 export async function measure(
-  contestants: readonly Contestant[],
+  contestants: readonly (Contestant | Timed)[],
   { rounds = 15, batchMs = 40 }: { rounds?: number; batchMs?: number } = {},
 ): Promise<Measured[]> {
   const sizes: number[] = []
   for (const contestant of contestants) {
-    await contestant.run(50)
+    await batch(contestant, 50)
     // Batches grow until one is long enough to time; that also lets the compiler finish.
     let size = 50
     for (;;) {
@@ -70,7 +76,12 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
   )
 }
 
-async function batch(contestant: Contestant, size: number): Promise<number> {
+function batch(contestant: Contestant | Timed, size: number): Promise<number> {
+  return 'run' in contestant ? cpuMicrosOf(contestant, size) : contestant.cpuMicros(size)
+}
+
+/** CPU microseconds (user and system, all threads of this process) of so many operations. */
+export async function cpuMicrosOf(contestant: Contestant, size: number): Promise<number> {
   const before = process.cpuUsage()
   const running = contestant.run(size)
   if (running !== undefined) await running
