@@ -11,6 +11,7 @@ import {
   openUpstream,
   RawClient,
   standIssuer,
+  until,
 } from '../../../../test/gateway/stand.ts'
 import type {
   RawReply,
@@ -292,6 +293,35 @@ test('a gateway in front of itself notices', async (t) => {
 })
 
 type Opened = { readonly stand: Stand; readonly upstream: ScriptedUpstream }
+
+test('a body above the limit is 413, and a service never gets more of it', async (t) => {
+  const seen: string[] = []
+  const { stand, upstream } = await open(
+    t,
+    (socket, text) => {
+      seen.push(text)
+      if (text.includes('Content-Length')) socket.write(okReply('ok'))
+      else socket.on('data', (piece: string) => seen.push(piece))
+    },
+    { service: { bodyLimitBytes: 1024 } },
+  )
+  const head = `POST /billing/echo HTTP/1.1\r\nHost: a\r\n${bearer(stand.token())}\r\n`
+  const told = (length: number): string => `${head}Content-Length: ${length}\r\n\r\n${'x'.repeat(length)}`
+  assert.equal((await ask(stand.port, told(1025))).status, 413)
+  assert.equal(seen.length, 0)
+  const client = new RawClient(stand.port)
+  assert.equal((await client.send(told(1024)).reply()).status, 200)
+  assert.equal((await client.send(told(2000)).reply()).status, 413)
+  assert.equal((await client.send(told(5)).reply()).status, 200, 'what was too long is read off')
+  const chunk = `200\r\n${'y'.repeat(512)}\r\n`
+  client.send(`${head}Transfer-Encoding: chunked\r\n\r\n${chunk}${chunk}`)
+  await until(() => seen.join('').split('y').length > 1024, 'what is allowed has arrived')
+  client.send(`1\r\nz\r\n0\r\n\r\n`)
+  assert.equal((await client.reply()).status, 413)
+  client.destroy()
+  await until(() => upstream.sockets.size <= 1, 'the broken one is gone')
+  assert.ok(!seen.join('').includes('\r\nz\r\n') && !seen.join('').includes('0\r\n\r\n'))
+})
 
 async function open(t: TestContext, script?: Script, options: StandOptions = {}): Promise<Opened> {
   const upstream = await openUpstream(script ?? ((socket) => socket.write(okReply('ok'))))

@@ -89,6 +89,10 @@ function walk(call: Call): void {
   const nowhere = locate(call, gateway.routing, gated.method, gated.host?.name)
   if (nowhere !== undefined) return refuse(call, nowhere)
   const service = call.service!
+  if (typeof gated.body === 'number' && gated.body > (service.bodyLimitBytes ?? Infinity)) {
+    call.failure = 'body-oversize'
+    return answer(call, plainAnswer(413, json(call)))
+  }
   if (call.route!.rules !== undefined) {
     const { address } = senderOf(gateway.proxies, client, request.rawHeaders)
     call.ruled = { method: gated.method, hostName: gated.host?.name, address }
@@ -191,6 +195,7 @@ function send(call: Call, gated: GatedRequest, service: ReadyService, { identity
     last,
     target,
     fields,
+    bodyLimitBytes: service.bodyLimitBytes,
     pool: service.upstream,
     dress: cors && corsReply(cors, request.rawHeaders),
     nextNonce: call.nextNonce,

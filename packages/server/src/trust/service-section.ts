@@ -4,6 +4,7 @@ import type { Reading, Spot } from './reading.ts'
 import { fields, list, located, named, oneOrMany, optional, required, text, onlyTrue } from './shape.ts'
 import type { Shape, Wrong } from './shape.ts'
 import { serviceBind } from './dpop-section.ts'
+import { byteSize } from './byte-size.ts'
 import { claimHeaders } from './claim-headers.ts'
 import { corsSection } from './cors-section.ts'
 import { rateLimit } from './rate-limit.ts'
@@ -54,6 +55,10 @@ export const servicesSection = named(
     limit: optional(
       rateLimit(),
       'How often one caller may use it, whatever the route: 100/s, 600/m or 5000/h.',
+    ),
+    bodyLimit: optional(
+      byteSize(),
+      'The longest body of a request: 64KiB, 10MiB or 1GiB; 413 above it, any length unless said.',
     ),
     cors: optional(corsSection(), 'Which web pages may call it; the service’s own matter unless given.'),
     token: optional(
@@ -112,6 +117,7 @@ export function resolveService(
     ...(value.transactions === undefined ? {} : { transactions: true }),
     ...(value.bind === undefined ? {} : { bind: value.bind.value }),
     ...(value.limit === undefined ? {} : { limit: value.limit }),
+    ...(value.bodyLimit === undefined ? {} : { bodyLimitBytes: value.bodyLimit }),
     ...(value.cors === undefined ? {} : { cors: value.cors }),
     // An exchange needs the clients, which are read later.
     ...(typeof value.token?.value === 'string' ? { token: value.token.value } : {}),

@@ -174,6 +174,8 @@ export type Service = {
   readonly bind?: TokenBinding | 'any'
   /** How often one caller may use it, whatever the route. */
   readonly limit?: RateLimit
+  /** The longest body of a request; undefined: any. */
+  readonly bodyLimitBytes?: number
   /** Pages of which origins may call it; undefined: the service says so itself. */
   readonly cors?: CorsSettings
   /** What becomes of the caller's token behind the gateway; undefined: it is passed on. */

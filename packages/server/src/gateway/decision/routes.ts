@@ -55,6 +55,8 @@ export type ReadyService = {
   /** Undefined where no bound token is taken. */
   readonly senderCheck: SenderCheck | undefined
   readonly facts: TokenFacts
+  /** Undefined: any length. */
+  readonly bodyLimitBytes: number | undefined
   readonly cors: CorsSettings | undefined
   /** Undefined: all the client sent is passed on that may be. */
   readonly passing: Passing | undefined
@@ -190,6 +192,7 @@ function compileService(
           }),
     senderCheck,
     facts: new TokenFacts(rolesOf, service.claimHeaders),
+    bodyLimitBytes: service.bodyLimitBytes,
     cors: service.cors,
     passing: compilePassing(service),
     exchange: compileExchange(service, tokenFrom, trust, parts.clock),

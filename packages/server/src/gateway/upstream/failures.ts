@@ -8,10 +8,11 @@ export function failureAnswer(failure: ExchangeFailure, wantsJson: boolean): Ans
   return plainAnswer(status, wantsJson, status === 503 ? { 'Retry-After': '1' } : {})
 }
 
-export type ExchangeFailure = UpstreamFailure | 'client-stalled' | 'upgrade-malformed'
+export type ExchangeFailure = UpstreamFailure | 'body-oversize' | 'client-stalled' | 'upgrade-malformed'
 
 /** 502: the service is not there or talks nonsense. 504: it is too slow. 503: we have no room for the request. */
-export const failureStatus: Readonly<Record<ExchangeFailure, 408 | 500 | 502 | 503 | 504>> = {
+export const failureStatus: Readonly<Record<ExchangeFailure, 408 | 413 | 500 | 502 | 503 | 504>> = {
+  'body-oversize': 413,
   'client-stalled': 408,
   defect: 500,
   unreachable: 502,

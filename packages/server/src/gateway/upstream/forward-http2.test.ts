@@ -2,14 +2,24 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:http2'
 import type { Http2Server, ServerHttp2Session, ServerHttp2Stream } from 'node:http2'
-import type { AddressInfo } from 'node:net'
+import { createServer as createTcpServer } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import * as grpc from '@grpc/grpc-js'
-import { ask, bearer, get, openStand, poolOf, RawClient, until } from '../../../../../test/gateway/stand.ts'
+import {
+  ask,
+  bearer,
+  get,
+  listenOn,
+  openStand,
+  poolOf,
+  RawClient,
+  until,
+} from '../../../../../test/gateway/stand.ts'
 import type { StandOptions } from '../../../../../test/gateway/stand.ts'
 import { askStream, openSession, openTlsStand } from '../../../../../test/gateway/tls-stand.ts'
-import type { Route } from '../../trust/trust.ts'
+import type { Route, Service } from '../../trust/trust.ts'
 
 test('gRPC: a call and its answer, with metadata both ways', async (t) => {
   const { client, metadata } = await openGrpc(t)
@@ -48,6 +58,26 @@ test('gRPC: large messages, whole', async (t) => {
   const text = 'x'.repeat(3_000_000)
   assert.equal((await unary(client, 'Echo', text, metadata)).reply?.length, text.length + ' of orders'.length)
 })
+
+test('a body above the limit is 413, and the service sees it broken off', async (t) => {
+  const { client, metadata, server } = await openGrpc(t, { bodyLimitBytes: 1_000_000 })
+  const { error } = await unary(client, 'Echo', 'x'.repeat(3_000_000), metadata)
+  assert.notEqual(error?.code ?? grpc.status.OK, grpc.status.OK)
+  assert.equal(server.calls(), 0)
+  assert.equal((await unary(client, 'Echo', 'hello', metadata)).reply, 'hello of orders')
+})
+
+for (const status of ['099', '000', '600', '999']) {
+  test(`a target that answers with ${status} is 502, and takes nobody else down`, async (t) => {
+    const target = createTcpServer((socket) => answerRaw(socket, status))
+    const url = `http://127.0.0.1:${await listenOn(target)}`
+    t.after(() => target.close())
+    const stand = await openTlsStand(t, url, { service: poolOf([url], { protocol: 'h2' }) })
+    const session = openSession(t, stand)
+    assert.equal((await askStream(session, { ':path': '/billing/health' })).status, 502)
+    assert.equal((await askStream(session, { ':path': '/nobody' })).status, 404)
+  })
+}
 
 test('gRPC: a client that gives up is known to the service', async (t) => {
   const { client, metadata, server } = await openGrpc(t)
@@ -173,7 +203,7 @@ const routes: readonly Route[] = [
 ]
 
 /** A real gRPC client, a gateway, and a real gRPC server that speaks HTTP/2 without TLS. */
-async function openGrpc(t: TestContext) {
+async function openGrpc(t: TestContext, changes: Partial<Service> = {}) {
   let calls = 0
   let cancelled = 0
   const server = new grpc.Server()
@@ -218,7 +248,7 @@ async function openGrpc(t: TestContext) {
   )
   const url = `http://127.0.0.1:${port}`
   const stand = await openTlsStand(t, url, {
-    service: { ...poolOf([url], { protocol: 'h2' }), at: '/', routes },
+    service: { ...poolOf([url], { protocol: 'h2' }), at: '/', routes, ...changes },
   })
   const client = new grpc.Client(
     `localhost:${stand.port}`,
@@ -299,3 +329,36 @@ async function openPlain(t: TestContext, answer: Answer, options: StandOptions =
   t.after(() => stand.close())
   return { stand: { ...stand, authority }, sessions }
 }
+
+/** HTTP/2 by hand: Node's own server would not send such a status. Answers the first request of a connection. */
+function answerRaw(socket: Socket, status: string): void {
+  socket.on('error', () => undefined)
+  let received = Buffer.alloc(0)
+  let at = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'.length
+  socket.write(frame(SETTINGS, 0, 0, Buffer.alloc(0)))
+  socket.on('data', (piece) => {
+    received = Buffer.concat([received, piece as Buffer])
+    while (received.length >= at + 9) {
+      const length = received.readUIntBE(at, 3)
+      if (received.length < at + 9 + length) return
+      const [type, flags] = [received[at + 3]!, received[at + 4]!]
+      if (type === SETTINGS && (flags & 1) === 0) socket.write(frame(SETTINGS, 1, 0, Buffer.alloc(0)))
+      // A literal without indexing (RFC 7541 §6.2.2), by the eighth name of the static table: `:status`.
+      const head = Buffer.concat([Buffer.from([0x08, status.length]), Buffer.from(status)])
+      if (type === HEADERS) socket.write(frame(HEADERS, 0x5, received.readUInt32BE(at + 5), head))
+      at += 9 + length
+    }
+  })
+}
+
+function frame(type: number, flags: number, stream: number, payload: Buffer): Buffer {
+  const head = Buffer.alloc(9)
+  head.writeUIntBE(payload.length, 0, 3)
+  head[3] = type
+  head[4] = flags
+  head.writeUInt32BE(stream, 5)
+  return Buffer.concat([head, payload])
+}
+
+const HEADERS = 1
+const SETTINGS = 4

@@ -48,14 +48,25 @@ class StreamExchange implements Turn {
       this.#requestComplete,
     )
     this.#stream = stream
-    stream.on('response', (_headers, flags, rawHeaders) => this.#onHead(flags, rawHeaders))
+    stream.on('response', (_headers, flags, rawHeaders) =>
+      this.#careful(() => this.#onHead(flags, rawHeaders)),
+    )
     stream.on('trailers', (_headers, _flags, rawHeaders) => this.#onTrailers(rawHeaders))
-    stream.on('data', (chunk: Buffer) => this.#onBody(chunk))
-    stream.on('end', () => this.#onEnd())
+    stream.on('data', (chunk: Buffer) => this.#careful(() => this.#onBody(chunk)))
+    stream.on('end', () => this.#careful(() => this.#onEnd()))
     stream.on('error', () => undefined)
     stream.on('close', () => this.#failed(http2.failureOf(stream)))
     if (this.#requestComplete) this.#awaitHead()
     else this.#upload(stream)
+  }
+
+  /** What goes wrong here is no reason to take everybody else's exchanges down as well. */
+  #careful(take: () => void): void {
+    try {
+      take()
+    } catch (defect) {
+      this.#failed('defect', defect)
+    }
   }
 
   /** The client is gone. */
@@ -66,11 +77,14 @@ class StreamExchange implements Turn {
   }
 
   #upload(stream: ClientHttp2Stream): void {
-    const { request, response, expectsContinue, limits } = this.#to
+    const { request, response, expectsContinue, limits, bodyLimitBytes = Infinity } = this.#to
+    let left = bodyLimitBytes
     stream.setTimeout(limits.clientStallMs, () => this.#failed('client-stalled'))
     if (expectsContinue) response.writeContinue()
     request.on('data', (chunk: Buffer) => {
       if (this.#over || stream.destroyed) return
+      left -= chunk.length
+      if (left < 0) return this.#failed('body-oversize')
       if (!stream.write(chunk)) request.pause()
     })
     stream.on('drain', () => request.resume())
@@ -90,11 +104,13 @@ class StreamExchange implements Turn {
   #onHead(flags: number, rawHeaders: readonly string[]): void {
     if (this.#over) return
     const { response } = this.#to
+    const head = headOf(rawHeaders)
+    // nghttp2 takes any three digits, and what is no status nobody can be told.
+    if (!(head.status >= 200 && head.status <= 599)) return this.#failed('status-malformed')
     this.#upstream.health.succeeded()
     clearTimeout(this.#timer)
     this.replying = true
     const { dress, nextNonce } = this.#to
-    const head = headOf(rawHeaders)
     const told = nextNonce === undefined ? head.headers : withNonce(head.headers, nextNonce)
     if (this.#to.client.retired) response.shouldKeepAlive = false
     if (response.trailing !== undefined) {
@@ -133,7 +149,7 @@ class StreamExchange implements Turn {
     client.end()
   }
 
-  #failed(failure: ExchangeFailure): void {
+  #failed(failure: ExchangeFailure, defect?: unknown): void {
     if (this.#over) return
     this.#over = true
     clearTimeout(this.#timer)
@@ -141,15 +157,23 @@ class StreamExchange implements Turn {
     if (this.#stream !== undefined && failure === 'reply-timeout') this.#upstream.http2.doubt(this.#stream)
     this.#stream?.close(constants.NGHTTP2_CANCEL)
     if (this.replying) {
-      cutShort(failure, this.#upstream)
+      cutShort(failure, this.#upstream, defect)
       client.cut()
     } else {
-      if (failure !== 'wait-full') this.#upstream.health.failed(this.#to.ticker.nowMs)
-      fail(failure, this.#upstream, !this.#requestComplete)
+      if (!ourOwnFailures.has(failure)) this.#upstream.health.failed(this.#to.ticker.nowMs)
+      fail(failure, this.#upstream, !this.#requestComplete, defect)
     }
     client.end()
   }
 }
+
+/** These say nothing about a target. */
+const ourOwnFailures: ReadonlySet<ExchangeFailure> = new Set([
+  'wait-full',
+  'body-oversize',
+  'client-stalled',
+  'defect',
+])
 
 /** The lines of a head as HTTP/2 has them. */
 function fieldsOf(lines: string): Record<string, string> {

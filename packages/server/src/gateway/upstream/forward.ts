@@ -18,6 +18,8 @@ export type Forwarding = {
   readonly method: string
   /** How the request's body is framed. */
   readonly body: number | 'chunked' | 'none'
+  /** The longest body that may come in chunks; undefined: any. */
+  readonly bodyLimitBytes?: number | undefined
   /** The client waits for "100 Continue" before it sends its body. */
   readonly expectsContinue: boolean
   /** The upstream connection must not carry another request afterwards. */
@@ -60,6 +62,7 @@ class Exchange implements UpstreamExchange, UpstreamWaiter, Turn {
   #unsentHead: string | undefined
   #requestComplete: boolean
   #uploading = false
+  #uploadLeft: number
   /** The upstream does not take the request's body at present. */
   #uploadPaused = false
   /** The client does not take the reply at present. */
@@ -74,6 +77,7 @@ class Exchange implements UpstreamExchange, UpstreamWaiter, Turn {
   constructor(forwarding: Forwarding) {
     this.#to = forwarding
     this.#requestComplete = forwarding.body === 'none' || forwarding.body === 0
+    this.#uploadLeft = forwarding.bodyLimitBytes ?? Infinity
     this.#progressMs = forwarding.ticker.nowMs
     // Of those that have not been tried there is always one.
     this.#upstream = forwarding.pool.pick(this.#repeatable())!
@@ -259,6 +263,12 @@ class Exchange implements UpstreamExchange, UpstreamWaiter, Turn {
     const connection = this.#connection
     if (this.#over || connection === undefined) return
     this.#progressMs = this.#to.ticker.nowMs
+    this.#uploadLeft -= chunk.length
+    if (this.#uploadLeft < 0) {
+      this.#connection = undefined
+      connection.abandon()
+      return this.#failed('body-oversize')
+    }
     const isChunked = this.#to.body === 'chunked'
     const before = (this.#unsentHead ?? '') + (isChunked ? `${chunk.length.toString(16)}\r\n` : '')
     this.#unsentHead = undefined
