@@ -4,6 +4,7 @@ import { canonicalPath, problemResponse } from '@countersign/sdk/policy'
 import type { CanonicalPath, RequestPeer } from '@countersign/sdk/policy'
 import { plainAnswer, sendAnswer, wantsJson } from './front/answer.ts'
 import type { Answer } from './front/answer.ts'
+import { isStillGood } from './decision/check.ts'
 import type { Outcome } from './decision/check.ts'
 import type { Client, ClientReply, ClientRequest } from './front/client-connection.ts'
 import { answerPreflight, corsReply, withCors } from './decision/cors.ts'
@@ -254,6 +255,8 @@ function tunnel(call: Call, service: ReadyService, target: string, fields: strin
     rule,
     lifeMs:
       token === undefined || rule.outlivesToken ? undefined : token.expiresAtSeconds * 1000 - gateway.clock(),
+    isStillGood:
+      token === undefined ? undefined : () => isStillGood(service, request.rawHeaders, gateway.clock()),
     limits: gateway.limits,
     fail: (failure, upstream) => {
       call.failure = failure

@@ -48,6 +48,23 @@ export type Outcome = {
   readonly dryRun?: { readonly reason: Denial['reason'] | 'keys-unavailable'; readonly detail: string }
 }
 
+/**
+ * Whether the token of something that goes on, such as a WebSocket, was not revoked meanwhile, nor its key. When it
+ * expires is for its owner to know.
+ *
+ * @throws Problem by rejecting, as {@link check}
+ */
+export async function isStillGood(
+  { verifier, tokenFrom }: Pick<ReadyService, 'verifier' | 'tokenFrom'>,
+  rawHeaders: readonly string[],
+  nowMs: number,
+): Promise<boolean> {
+  const text = extractToken(tokenFrom, rawHeaders)
+  if (typeof text !== 'string' || verifier === undefined) return false
+  const verification = verifier.verifyNow(text, nowMs) ?? (await verifier.verify(text))
+  return verification.kind === 'verified' || verification.denial.reason === 'token-expired'
+}
+
 /** Nobody asks for the token, but a service that looks at it all the same must not find two to choose from. */
 function checkOpen(service: ReadyService, rawHeaders: readonly string[]): Outcome {
   const token = extractToken(service.ownPlaces, rawHeaders)

@@ -30,6 +30,8 @@ export type GatewayLimits = {
   readonly upstreamWaiting: number
   /** How long a request waits for a connection. */
   readonly waitMs: number
+  /** How often the token of an open WebSocket is checked again. */
+  readonly tunnelCheckMs: number
   /** How many verified tokens are remembered, by all services together; a thousand each at least. */
   readonly rememberedTokens: number
   /** How long `close()` lets requests finish. */
@@ -67,6 +69,7 @@ const defaultLimits: GatewayLimits = {
   upstreamConnections: 512,
   upstreamWaiting: 4_096,
   waitMs: 5_000,
+  tunnelCheckMs: 5_000,
   rememberedTokens: 50_000,
   drainMs: 10_000,
 }

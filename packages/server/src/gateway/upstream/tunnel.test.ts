@@ -5,12 +5,14 @@ import type { Server } from 'node:http'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { WebSocket, WebSocketServer } from 'ws'
+import { createKeySet, createRevocations, generateSigningKey, verificationKey } from '@countersign/sdk/jwt'
 import {
   get,
   listenOn,
   openStand,
   openUpstream,
   RawClient,
+  standIssuer,
   until,
 } from '../../../../../test/gateway/stand.ts'
 import { openTlsStand } from '../../../../../test/gateway/tls-stand.ts'
@@ -174,6 +176,51 @@ test('it ends with its token, unless said otherwise', async (t) => {
   await client.end(4_000)
   assert.equal(other.closed, false)
   other.destroy()
+})
+
+test('it ends when its token is revoked, though it may outlive it', async (t) => {
+  const key = generateSigningKey('ES256', { keyId: 'test-1' })
+  const keySet = createKeySet([verificationKey(key)])
+  const revocations = createRevocations()
+  const ownIssuer = { issuer: standIssuer, keySet, revocationsFor: () => revocations }
+  const { stand, server } = await openEcho(
+    t,
+    { outlivesToken: true },
+    { key, gateway: { ownIssuer }, limits: { tunnelCheckMs: 20 } },
+  )
+  const client = await handshake(stand, stand.token({ jti: 'stolen' }))
+  const other = await handshake(stand)
+  revocations.revoke({ issuer: standIssuer, tokenId: 'stolen', untilSeconds: Infinity })
+  await client.end(2_000)
+  await until(() => server.open() === 1, 'the service is let go of')
+  assert.equal(other.closed, false)
+  other.destroy()
+})
+
+test('it ends when nobody can say any more whether its token is revoked', async (t) => {
+  const key = generateSigningKey('ES256', { keyId: 'test-1' })
+  const keySet = createKeySet([verificationKey(key)])
+  let hasNews = true
+  const read = async (): Promise<[]> => {
+    if (!hasNews) throw new Error('nobody there')
+    return []
+  }
+  const source = { name: standIssuer, read, everySeconds: 1, staleAfterSeconds: 2 }
+  const ownIssuer = {
+    issuer: standIssuer,
+    keySet,
+    revocationsFor: () => createRevocations({ sources: [source] }),
+  }
+  let nowMs = Date.now()
+  const { stand } = await openEcho(
+    t,
+    {},
+    { key, gateway: { ownIssuer, clock: () => nowMs }, limits: { tunnelCheckMs: 20 } },
+  )
+  const client = await handshake(stand)
+  hasNews = false
+  nowMs += 60_000
+  await client.end(3_000)
 })
 
 test('it ends when nobody says anything', async (t) => {

@@ -23,6 +23,8 @@ export type Tunnelling = {
   readonly rule: TunnelRule
   /** How long the token it was allowed by is still good, milliseconds; undefined: as long as it likes. */
   readonly lifeMs: number | undefined
+  /** Whether the token would still be let in; asked again and again. Undefined: there is none. */
+  readonly isStillGood: (() => Promise<boolean>) | undefined
   readonly limits: GatewayLimits
   fail(failure: ExchangeFailure, upstream: Upstream): void
 }
@@ -54,6 +56,7 @@ class Tunnel implements Turn {
   readonly #socket: Socket
   #head: Buffer = Buffer.alloc(0)
   #timer: NodeJS.Timeout
+  #checks: NodeJS.Timeout | undefined
   #over = false
 
   constructor(of: Tunnelling, upstream: Upstream) {
@@ -97,7 +100,7 @@ class Tunnel implements Turn {
   }
 
   #agreed(head: ResponseHead): void {
-    const { client, request, response, rule, lifeMs } = this.#of
+    const { client, request, response, rule, lifeMs, isStillGood, limits } = this.#of
     if (!isAnswerTo(request, head)) return this.#fail('upgrade-malformed')
     this.#upstream.health.succeeded()
     clearTimeout(this.#timer)
@@ -115,6 +118,14 @@ class Tunnel implements Turn {
     socket.setTimeout(rule.idleMs, () => this.#end())
     if (lifeMs !== undefined) this.#timer = setTimeout(() => this.#end(), Math.min(lifeMs, longestTimerMs))
     this.#timer.unref()
+    if (isStillGood !== undefined) {
+      this.#checks = setInterval(() => void this.#check(isStillGood), limits.tunnelCheckMs).unref()
+    }
+  }
+
+  /** What cannot be told is no: who came now would not be let in either. */
+  async #check(isStillGood: () => Promise<boolean>): Promise<void> {
+    if (!(await isStillGood().catch(() => false))) this.#end()
   }
 
   /** Another answer than yes is passed on, and the connection ends with it. */
@@ -143,6 +154,7 @@ class Tunnel implements Turn {
     if (this.#over) return
     this.#over = true
     clearTimeout(this.#timer)
+    clearInterval(this.#checks)
     const { client, pool } = this.#of
     pool.tunnels -= 1
     this.#socket.destroy()
