@@ -108,6 +108,35 @@ test('a proof that one worker has taken is refused by the other, and a limit is 
   assert.equal(limited.filter(({ status }) => status === 200).length, 10)
 })
 
+test('what is revoked is refused by all workers soon, as the issuer is beside them', async (t) => {
+  const stand = await openStand(t)
+  const post = (path: string, form: Record<string, string>): Promise<Response> =>
+    fetch(`${stand.issuer}${path}`, {
+      method: 'POST',
+      headers: { authorization: `Basic ${Buffer.from(`orders:${secret}`).toString('base64')}` },
+      body: new URLSearchParams(form),
+    })
+  const granted = await post('/token', {
+    grant_type: 'client_credentials',
+    resource: 'https://plain.example',
+  })
+  const { access_token: token } = (await granted.json()) as { access_token: string }
+  const statuses = async (): Promise<Set<number>> => {
+    const headers = { authorization: `Bearer ${token}`, connection: 'close' }
+    const url = `http://127.0.0.1:${stand.gateway}/plain/x`
+    const replies = await Promise.all(Array.from({ length: 16 }, () => fetch(url, { headers })))
+    return new Set(replies.map(({ status: code }) => code))
+  }
+  assert.deepEqual([...(await statuses())], [200])
+  assert.equal((await post('/revoke', { token })).status, 200)
+  const revokedMs = performance.now()
+  while ((await statuses()).has(200)) {
+    assert.ok(performance.now() - revokedMs < 5_000, 'some worker still takes it')
+    await pause(50)
+  }
+  assert.deepEqual([...(await statuses())], [401])
+})
+
 test('a mistaken file leaves all on the one before, also those that begin while it lies there', async (t) => {
   const stand = await openStand(t)
   stand.write(stand.text.replace('upstream:', 'upstraem:'))
@@ -187,8 +216,9 @@ services:
   open: { audience: https://open.example, at: /open, ${to}, routes: { 'GET /{**}': open } }
   limited: { audience: https://limited.example, at: /limited, ${to}, limit: 10/h, routes: { 'GET /{**}': open } }
   bound: { audience: https://bound.example, at: /bound, ${to}, bind: dpop, routes: { 'GET /{**}': authenticated } }
+  plain: { audience: https://plain.example, at: /plain, ${to}, routes: { 'GET /{**}': authenticated } }
 clients:
-  orders: { authenticate: { secret: { env: ORDERS_SECRET } }, may: { bound: {} } }
+  orders: { authenticate: { secret: { env: ORDERS_SECRET } }, may: { bound: {}, plain: {} } }
 `
   const write = (content: string): void => writeFileSync(join(folder, 'countersign.yaml'), content)
   write(text)
@@ -256,22 +286,24 @@ clients:
   }
 }
 
-/** Clients that keep their connections and ask again and again, after a little while each time. */
+/** Clients that keep their connections and ask again and again: half of them at once, half when they have been idle for a while. */
 function keepAsking(port: number, clients: number) {
   let stopped = false
   let answers = 0
   const failures: string[] = []
-  const ask = async (agent: Agent): Promise<void> => {
+  const ask = async (agent: Agent, idleMs: number): Promise<void> => {
     while (!stopped) {
       await status(port, '/open/x', agent).then(
         (code) => (code === 200 ? answers++ : failures.push(String(code))),
         (error: NodeJS.ErrnoException) => failures.push(error.code ?? error.message),
       )
-      await pause(Math.random() * 20)
+      await pause(Math.random() * idleMs)
     }
     agent.destroy()
   }
-  const all = Array.from({ length: clients }, () => ask(new Agent({ keepAlive: true, maxSockets: 1 })))
+  const all = Array.from({ length: clients }, (_, index) =>
+    ask(new Agent({ keepAlive: true, maxSockets: 1 }), index % 2 === 0 ? 20 : 600),
+  )
   return {
     async stop() {
       stopped = true
