@@ -46,6 +46,17 @@ test('a caller who asks too often is told when to come back; others are not', as
   assert.equal((await ask(stand.port, get(path, one))).status, 200)
 })
 
+test('a subject that is called as a client is another caller', async (t) => {
+  const { stand } = await openRules(t, { routes: [{ ...reader, limit: rate(1) }] })
+  const [subject, client] = [{ client_id: undefined, sub: 'orders' }, { client_id: 'orders' }].map((claims) =>
+    bearer(stand.token(claims)),
+  )
+  const statuses = []
+  for (const token of [subject, client, subject, client])
+    statuses.push((await ask(stand.port, get(path, token!))).status)
+  assert.deepEqual(statuses, [200, 200, 429, 429])
+})
+
 test('limits that are counted elsewhere: asked by name, waited for, and 503 when nobody answers', async (t) => {
   const asked: string[] = []
   const answers: (number | Problem)[] = [0, 0, 0, 1_500, new Problem('primary-silent', 'nobody answers')]
@@ -71,8 +82,8 @@ test('limits that are counted elsewhere: asked by name, waited for, and 503 when
   assert.deepEqual(statuses, [200, 429, 503])
   assert.equal(upstream.requests.length, 1)
   assert.deepEqual(asked.slice(0, 2), [
-    `callers billing GET /accounts/{id} 2 ${standIssuer} orders`,
-    `callers billing 9 ${standIssuer} orders`,
+    `callers billing GET /accounts/{id} 2 client ${standIssuer} orders`,
+    `callers billing 9 client ${standIssuer} orders`,
   ])
 })
 

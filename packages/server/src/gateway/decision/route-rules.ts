@@ -1,4 +1,5 @@
 import { isProblem, Problem } from '@countersign/sdk/core'
+import type { VerifiedToken } from '@countersign/sdk/jwt'
 import { addressKey } from '../../net/address.ts'
 import { createTokenBuckets } from '../../token-bucket.ts'
 import { compileCondition } from '../../trust/condition.ts'
@@ -121,13 +122,16 @@ function afterLimits(
 ): Outcome | Promise<Outcome> {
   const { token } = outcome
   const waits = limits.map(({ callers, addresses }) =>
-    token === undefined
-      ? addresses.take(addressKey(address), nowMs)
-      : callers.take(`${token.issuer} ${token.clientId ?? token.subject ?? ''}`, nowMs),
+    token === undefined ? addresses.take(addressKey(address), nowMs) : callers.take(callerKey(token), nowMs),
   )
   const isHere = (wait: number | Promise<number>): wait is number => typeof wait === 'number'
   if (waits.every(isHere)) return afterWaits(limits, waits, outcome)
   return Promise.all(waits).then((told) => afterWaits(limits, told, outcome))
+}
+
+/** A subject that is called as a client is must not use up what is that client's. */
+function callerKey({ issuer, clientId, subject = '' }: VerifiedToken): string {
+  return clientId === undefined ? `subject ${issuer} ${subject}` : `client ${issuer} ${clientId}`
 }
 
 function afterWaits(limits: readonly Limit[], waits: readonly number[], outcome: Outcome): Outcome {

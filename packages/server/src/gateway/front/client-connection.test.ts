@@ -49,7 +49,7 @@ test('a client that leaves ends the turn, and those waiting for theirs', async (
 
 test('a flood of requests behind an unanswered one is cut off', async (t) => {
   const { port, turns } = await open(t)
-  const client = new RawClient(port).send(get('/x').repeat(1_200))
+  const client = new RawClient(port).send(get('/x').repeat(120))
   await client.end()
   assert.equal(turns.length, 1)
 })

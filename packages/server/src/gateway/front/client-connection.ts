@@ -220,5 +220,5 @@ export type Turn = {
 
 /** Longer than a request needs over a network at hand. */
 const lastRequestMs = 100
-/** More requests than this behind one that is not answered is no client of ours. */
-const mostWaiting = 1_000
+/** More requests than this behind one that is not answered is no client of ours; each may hold a head of 32 KiB. */
+const mostWaiting = 100

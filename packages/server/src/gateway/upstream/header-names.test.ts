@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { headerFate, isHopByHop } from './header-names.ts'
+
+setFlagsFromString('--expose_gc')
+const collect = runInNewContext('gc') as () => void
 
 test('ordinary headers are passed on, in any case', () => {
   for (const name of ['Accept', 'accept', 'X-Request-Id', 'Cookie', 'Range', 'X-Tenant', 'Origin']) {
@@ -54,4 +59,13 @@ test('hop-by-hop headers are those of RFC 9110 §7.6.1', () => {
   assert.equal(isHopByHop('te'), true)
   assert.equal(isHopByHop('connection'), true)
   assert.equal(isHopByHop('cookie'), false)
+})
+
+test('names that clients invent cost no memory', () => {
+  collect()
+  const before = process.memoryUsage().heapUsed
+  for (let i = 0; i < 2_000; i++) assert.equal(headerFate('x'.repeat(20_000) + i), 'forward')
+  collect()
+  const more = process.memoryUsage().heapUsed - before
+  assert.ok(more < 5_000_000, `${Math.round(more / 1000)} kB more than before`)
 })

@@ -24,7 +24,7 @@ export function headerFate(name: string): HeaderFate {
   const known = fates.get(name)
   if (known !== undefined) return known
   const fate = judgeName(name)
-  if (fates.size < mostSpellings) fates.set(name, fate)
+  if (fates.size < mostSpellings && name.length <= longestRemembered) fates.set(name, fate)
   return fate
 }
 
@@ -109,3 +109,5 @@ const ourPrefixes: readonly string[] = ['countersign-', 'x-envoy-', 'x-forwarded
 
 const fates = new Map<string, HeaderFate>()
 const mostSpellings = 2_048
+/** Longer than any name in use: 2,048 of the longest a head may hold would be 64 MiB. */
+const longestRemembered = 64
