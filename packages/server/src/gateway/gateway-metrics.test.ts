@@ -80,7 +80,7 @@ test('pools and keys', () => {
   const metrics = createMetrics()
   countPools(
     metrics,
-    { states: () => [['http://a', { connections: 3, idle: 1, waiting: 2 }]] },
+    { states: () => [['http://a', { connections: 3, idle: 1, waiting: 2, out: true }]] },
     {
       ages: () => [['https://issuer.example', 12.5]],
       revocationAges: () => [['https://issuer.example', 1]],
@@ -95,6 +95,7 @@ test('pools and keys', () => {
       'countersign_gateway_upstream_connections{upstream="http://a",state="busy"} 2',
       'countersign_gateway_upstream_connections{upstream="http://a",state="idle"} 1',
       'countersign_gateway_upstream_connections{upstream="http://a",state="waiting"} 2',
+      'countersign_gateway_upstream_out{upstream="http://a"} 1',
       'countersign_gateway_key_set_age_seconds{issuer="https://issuer.example"} 12.5',
       'countersign_gateway_revocations_age_seconds{issuer="https://issuer.example"} 1',
     ],

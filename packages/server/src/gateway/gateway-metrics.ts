@@ -221,6 +221,13 @@ export function countPools(
     ['upstream', 'state'],
   )
   metrics.gauge(
+    'countersign_gateway_upstream_out',
+    '1 while a target is left alone because it fails, as far as there are others.',
+    () => upstreams.states().map(([upstream, { out }]) => [[upstream], out ? 1 : 0] as const),
+    ['upstream'],
+    'max',
+  )
+  metrics.gauge(
     'countersign_gateway_key_set_age_seconds',
     'How long ago the keys of each issuer last came.',
     () => keySets.ages().map(([issuer, seconds]) => [[issuer], seconds] as const),

@@ -14,7 +14,7 @@ test('an exchange uses the connection of the one before it', async (t) => {
   const { upstream, server } = await open(t)
   for (let i = 0; i < 3; i++) assert.equal(await new Probe(upstream).outcome, 'ok')
   assert.equal(server.sockets.size, 1)
-  assert.deepEqual(upstream.counts, { connections: 1, idle: 1, waiting: 0 })
+  assert.deepEqual(upstream.counts, { connections: 1, idle: 1, waiting: 0, out: false })
 })
 
 test('what must not be repeated gets a connection that was used just now, or a new one', async (t) => {
@@ -88,7 +88,7 @@ test('who has given up is not given a connection', async (t) => {
   upstream.cancel(leaver)
   first.connection?.abandon()
   assert.equal(leaver.connection, undefined)
-  assert.deepEqual(upstream.counts, { connections: 0, idle: 0, waiting: 0 })
+  assert.deepEqual(upstream.counts, { connections: 0, idle: 0, waiting: 0, out: false })
 })
 
 test('when a connection is lost the next one waiting gets a new one', async (t) => {

@@ -106,11 +106,12 @@ export class Upstream implements ConnectionOwner {
   }
 
   /** How many connections there are, and how many of them idle; for tests and metrics. */
-  get counts(): { readonly connections: number; readonly idle: number; readonly waiting: number } {
+  get counts(): TargetCounts {
     return {
       connections: this.#all.size + this.http2.connections,
       idle: this.#idle.length,
       waiting: this.#waiting.length,
+      out: this.health.out,
     }
   }
 
@@ -156,6 +157,15 @@ export class Upstream implements ConnectionOwner {
 /** An exchange that can be made to wait for a connection. */
 export type UpstreamWaiter = Pick<UpstreamExchange, 'onFailure'> & {
   onConnection(connection: UpstreamConnection): void
+}
+
+/** What a target does at the moment. */
+export type TargetCounts = {
+  readonly connections: number
+  readonly idle: number
+  readonly waiting: number
+  /** Left alone, as far as there are others. */
+  readonly out: boolean
 }
 
 /** What a target has beyond a place: all of it optional. */

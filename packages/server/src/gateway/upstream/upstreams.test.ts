@@ -43,6 +43,20 @@ test('what left the file is new when it comes back', () => {
   assert.notEqual(upstreams.poolFor(many()).targets[0], before.targets[0])
 })
 
+test('a place is counted once, whatever services say of it', () => {
+  const { upstreams } = open()
+  upstreams.poolFor(many())
+  const slower = upstreams.poolFor(many({ timeouts: { ...settings.timeouts, replySeconds: 4 } }))
+  for (let i = 0; i < 5; i++) slower.targets[1]!.health.failed(0)
+  assert.deepEqual(
+    upstreams.states().map(([upstream, { out }]) => [upstream, out]),
+    [
+      ['http://127.0.0.1:1', false],
+      ['http://127.0.0.1:2', true],
+    ],
+  )
+})
+
 test('a target that is put out, and one that is back, is told', () => {
   const lines: unknown[] = []
   const tell = (event: string, fields: unknown): void => void lines.push([event, fields])

@@ -6,6 +6,7 @@ import { shareOf } from '../share.ts'
 import type { Ticker } from '../front/ticker.ts'
 import type { Service, UpstreamSettings } from '../../trust/trust.ts'
 import { Upstream } from './upstream.ts'
+import type { TargetCounts } from './upstream.ts'
 import { readOrigin } from './upstream-origin.ts'
 import { UpstreamPool } from './upstream-pool.ts'
 
@@ -57,9 +58,19 @@ export class Upstreams {
     }
   }
 
-  /** Every target with what it does at the moment; for metrics. */
-  states(): (readonly [upstream: string, counts: Upstream['counts']])[] {
-    return [...this.#targets.values()].map((target) => [target.origin.key, target.counts])
+  /** Every place with what is done there at the moment, whatever services say of it; for metrics. */
+  states(): (readonly [upstream: string, counts: TargetCounts])[] {
+    const states = new Map<string, TargetCounts>()
+    for (const { origin, counts } of this.#targets.values()) {
+      const { connections = 0, idle = 0, waiting = 0, out = false } = states.get(origin.key) ?? {}
+      states.set(origin.key, {
+        connections: connections + counts.connections,
+        idle: idle + counts.idle,
+        waiting: waiting + counts.waiting,
+        out: out || counts.out,
+      })
+    }
+    return [...states]
   }
 
   /** Called once a tick. */
