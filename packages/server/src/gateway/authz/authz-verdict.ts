@@ -22,6 +22,8 @@ export type Verdict =
       readonly identity: ReadonlyMap<string, string>
       /** What must not reach the service from the client: identity headers that have no value of ours. */
       readonly absent: readonly string[]
+      /** What the client is to be told in `DPoP-Nonce`. */
+      readonly nextNonce?: string
     }
   | { readonly kind: 'refuse'; readonly answer: Answer }
 
@@ -44,13 +46,14 @@ export async function judge(gateway: GatewayState, original: Original | Denial):
     if (denial !== undefined) return refuse(gateway, asked, original, denial)
     const { method, target, host, address, rawHeaders } = original
     asked.ruled = { method, hostName: host.name, address }
-    const { token, result, reply, dryRun } = await decide(asked, rawHeaders, gateway.clock(), {
+    const { token, result, reply, dryRun, nextNonce } = await decide(asked, rawHeaders, gateway.clock(), {
       method,
       target,
     })
     if ('reason' in result) return refuse(gateway, asked, original, result, token, reply)
     record(gateway, asked, original, dryRun === undefined ? { token } : { token, ...dryRun, dryRun: true })
-    return allow(result.identity, asked.service!)
+    const verdict = allow(result.identity, asked.service!)
+    return nextNonce === undefined ? verdict : { ...verdict, nextNonce }
   } catch (error) {
     return cannotDecide(gateway, asked, original, error)
   }
@@ -66,7 +69,7 @@ function find(gateway: GatewayState, asked: Asked, original: Original): Denial |
   return locate(asked, gateway.routing, method, host.name)
 }
 
-function allow(lines: string, { passing }: ReadyService): Verdict {
+function allow(lines: string, { passing }: ReadyService): Verdict & { kind: 'allow' } {
   const identity = new Map<string, string>()
   for (const line of lines.split('\r\n')) {
     const colon = line.indexOf(': ')

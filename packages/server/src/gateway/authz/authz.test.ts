@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
+import { Secret } from '@countersign/sdk/core'
+import { createDpopKey, createDpopProof } from '@countersign/sdk/jwt'
 import { openAuthzStand } from '../../../../../test/gateway/authz-stand.ts'
 import type { AuthzStand } from '../../../../../test/gateway/authz-stand.ts'
-import { ask, bearer, get, RawClient } from '../../../../../test/gateway/stand.ts'
+import { ask, bearer, get, RawClient, standTrust } from '../../../../../test/gateway/stand.ts'
 import type { RawReply } from '../../../../../test/gateway/stand.ts'
 import type { AuthzProxy } from '../../trust/trust.ts'
 
@@ -139,6 +141,38 @@ test('the gateway itself has no such path, and the endpoint no proxy behind it',
   assert.equal((await ask(stand.port, get('/authz', 'X-Forwarded-Uri: /billing/health'))).status, 404)
   assert.equal((await ask(stand.authzPort, get('/billing/health'))).status, 404)
   assert.equal((await ask(stand.authzPort, get('/.well-known/countersign/readyz'))).status, 200)
+})
+
+test('with a yes comes the nonce of the next proof', async () => {
+  const key = createDpopKey()
+  const nonceSecret = Secret.fromText('a-secret-for-nonces-of-32-bytes-and-more')
+  const { gateway, ...rest } = standTrust('http://127.0.0.1:1', {
+    authz: [{ proxy: 'traefik', listen: { host: '127.0.0.1', port: 0 }, peers: [] }],
+  })
+  const url = 'https://api.acme.example'
+  const trust = { ...rest, gateway: { ...gateway!, url, dpop: { nonces: true, nonceSecret } } }
+  let nowMs = Date.now()
+  const stand = await openAuthzStand('traefik', { gateway: { trust, clock: () => nowMs } })
+  const accessToken = stand.token({ cnf: { jkt: key.thumbprint } })
+  const prove = (nonce: string): Promise<RawReply> => {
+    const at = `${url}/billing/invoices/7`
+    const proof = createDpopProof({ key, method: 'GET', url: at, accessToken, nowMs, nonce })
+    return inquire(
+      stand,
+      'GET',
+      '/billing/invoices/7',
+      `Authorization: DPoP ${accessToken}`,
+      `DPoP: ${proof}`,
+    )
+  }
+  const nonce = (await prove('none of ours')).headers['dpop-nonce']!
+  const first = await prove(nonce)
+  assert.deepEqual([first.status, first.headers['dpop-nonce']], [200, undefined])
+  nowMs += 61_000
+  const later = await prove(nonce)
+  assert.equal(later.status, 200)
+  assert.match(later.headers['dpop-nonce'] ?? '', /^[\w-]{24}$/)
+  await stand.close()
 })
 
 async function open(

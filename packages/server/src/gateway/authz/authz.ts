@@ -71,7 +71,9 @@ function probe({ draining }: GatewayState): Answer {
 
 function asItIs(verdict: Verdict): Answer {
   if (verdict.kind === 'refuse') return verdict.answer
-  return { ...plainAnswer(200), headers: { ...Object.fromEntries(verdict.identity), ...allowedHeaders } }
+  const { identity, nextNonce } = verdict
+  const nonce = nextNonce === undefined ? {} : { 'DPoP-Nonce': nextNonce }
+  return { ...plainAnswer(200), headers: { ...Object.fromEntries(identity), ...nonce, ...allowedHeaders } }
 }
 
 /**

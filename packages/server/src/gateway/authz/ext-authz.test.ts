@@ -54,6 +54,11 @@ test('the bytes of an answer, field by field', () => {
     // status {}; ok_response { headers { header { key, value }, append_action: 2 }, headers_to_remove: b }
     `0a00${'1a21'}${'121c'}${'0a18'}${'0a13'}${Buffer.from('countersign-subject').toString('hex')}${'120161'}${'1802'}${'2a0162'}`,
   )
+  assert.equal(
+    checkResponse({ kind: 'allow', identity: new Map(), absent: [], nextNonce: 'n' }).toString('hex'),
+    // ok_response { response_headers_to_add { header { dpop-nonce, n }, append_action: 2 } }
+    `0a00${'1a15'}${'3213'}${'0a0f'}${'0a0a'}${Buffer.from('dpop-nonce').toString('hex')}${'12016e'}${'1802'}`,
+  )
   const answer = { status: 401, headers: { A: 'b' }, body: 'no' }
   assert.equal(
     checkResponse({ kind: 'refuse', answer }).toString('hex'),

@@ -45,7 +45,10 @@ export function checkResponse(verdict: Verdict): Buffer {
   if (verdict.kind === 'allow') {
     const headers = [...verdict.identity].map(([name, value]) => bytesField(2, headerOption(name, value)))
     const gone = verdict.absent.map((name) => bytesField(5, name))
-    return Buffer.concat([status(OK), bytesField(3, Buffer.concat([...headers, ...gone]))])
+    const { nextNonce } = verdict
+    // For the client, not the service: response_headers_to_add.
+    const told = nextNonce === undefined ? [] : [bytesField(6, headerOption('dpop-nonce', nextNonce))]
+    return Buffer.concat([status(OK), bytesField(3, Buffer.concat([...headers, ...gone, ...told]))])
   }
   const { answer } = verdict
   const headers = Object.entries(answer.headers).map(([name, value]) =>

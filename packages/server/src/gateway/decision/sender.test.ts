@@ -3,6 +3,7 @@ import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, request as plainRequest } from 'node:http'
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import { connect as connectHttp2 } from 'node:http2'
 import { request as tlsRequest } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -21,6 +22,7 @@ import { createGatewayProofs, createSenderCheck, withNonce } from './sender.ts'
 import { certify } from '../../../../../test/gateway/certificate.ts'
 import type { Certified } from '../../../../../test/gateway/certificate.ts'
 import { openStand, standService, standTrust } from '../../../../../test/gateway/stand.ts'
+import { askStream } from '../../../../../test/gateway/tls-stand.ts'
 import type { Stand } from '../../../../../test/gateway/stand.ts'
 import type { GatewaySettings, Service } from '../../trust/trust.ts'
 
@@ -186,6 +188,30 @@ describe('tokens that are bound to a certificate', () => {
     stand.gateway.replace(trustOf({ url, clientCertificates }, {}, []))
     assert.equal((await ask509(stand, undefined, { 'X-Cert': header(client) })).status, 401)
   })
+})
+
+test('over HTTP/2 as over HTTP/1.1', async () => {
+  await using stand = await openTls({ url, clientCertificates: {} })
+  const askBy = async (headers: Record<string, string>, certificate: Partial<Certified> = {}) => {
+    const at = `https://127.0.0.1:${stand.port}`
+    const session = connectHttp2(at, { ...certificate, rejectUnauthorized: false })
+    const reply = await askStream(session, { ':path': '/billing/me', ...headers })
+    session.destroy()
+    return reply
+  }
+  const withKey = bound(stand)
+  const asked = await askBy(withKey)
+  assert.deepEqual([asked.status, asked.code], [200, 0], asked.body)
+  assert.equal((await askBy(withKey)).status, 401)
+  assert.equal(stand.decisions.at(-1)?.reason, 'proof-replayed')
+  assert.equal((await ask(stand, withKey)).status, 401, 'nor over HTTP/1.1')
+  const token = stand.token({ cnf: { 'x5t#S256': thumbprintOf(client) } })
+  const withCertificate = { authorization: `Bearer ${token}`, 'client-cert': 'invented' }
+  const told = await askBy(withCertificate, client)
+  assert.equal(told.status, 200, told.body)
+  assert.match((JSON.parse(told.body) as IncomingHttpHeaders)['client-cert'] as string, /^:M[\w+/]+=*:$/)
+  assert.equal((await askBy(withCertificate, other)).status, 401)
+  assert.equal((await askBy(withCertificate)).status, 401)
 })
 
 test('a service of transactions takes a transaction token from its header, and no access token', async () => {
