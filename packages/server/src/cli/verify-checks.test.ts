@@ -26,6 +26,20 @@ test('a good token passes every check; of revocations nobody here can say', () =
   assert.equal(checks.find(({ name }) => name === 'revocation')?.outcome, 'skipped')
 })
 
+test('of a token that is bound nobody here can say who sends it', () => {
+  const token = sign({ ...good, cnf: { jkt: 'x'.repeat(43) } })
+  assert.equal(checksOf(token).find(({ name }) => name === 'proof')?.outcome, 'fail')
+  const checks = checksOf(token, 'checked-by-caller')
+  assert.match(checks.find(({ name }) => name === 'proof')?.detail ?? '', /^bound to its client/)
+  assert.deepEqual(
+    checks.filter(({ outcome }) => outcome !== 'pass').map(({ name, outcome }) => [name, outcome]),
+    [
+      ['proof', 'skipped'],
+      ['revocation', 'skipped'],
+    ],
+  )
+})
+
 describe('one failed check, and nothing claimed of what was not looked at', () => {
   const cases: [what: string, token: string, fails: string, passed: string][] = [
     ['three words', 'a.b.c', 'form', ''],
@@ -119,8 +133,8 @@ test('control characters of a token do not reach the terminal', () => {
   assert.ok(!/[\u0000-\u001f\u007f-\u009f\u2028]/.test(checks.map(({ detail }) => detail).join('')))
 })
 
-function checksOf(token: string) {
-  const verification = createVerifier({ ...issuer, clock: () => nowMs }).verifyNow(token)
+function checksOf(token: string, confirmation: 'refused' | 'checked-by-caller' = 'refused') {
+  const verification = createVerifier({ ...issuer, confirmation, clock: () => nowMs }).verifyNow(token)
   assert.ok(verification)
   return verifyChecks(token, [issuer], verification, nowMs)
 }

@@ -37,11 +37,13 @@ export function verifyChecks(
 ): VerifyCheck[] {
   const found = describe(token, issuers, nowMs)
   if (verification.kind === 'verified') {
-    // Only servers follow a list of revocations: here nobody can say.
+    const isBound = verification.token.confirmation !== undefined
+    // Only servers follow a list of revocations, and only they see who sends a token: here nobody can say.
+    const skipped: readonly CheckName[] = isBound ? ['revocation', 'proof'] : ['revocation']
     return names.map((name) => ({
       name,
-      outcome: name === 'revocation' ? 'skipped' : 'pass',
-      detail: found[name],
+      outcome: skipped.includes(name) ? 'skipped' : 'pass',
+      detail: name === 'proof' && isBound ? boundToClient : found[name],
     }))
   }
   const { reason, detail } = verification.denial
@@ -80,6 +82,8 @@ function describe(
     revocation: 'no list to look in here',
   }
 }
+
+const boundToClient = 'bound to its client (cnf), which has to prove itself with each request'
 
 function shown(value: unknown): string {
   if (value === undefined) return '(none)'

@@ -33,6 +33,30 @@ test('a token whose actors cannot be read is refused', async () => {
   assert.equal(denied.kind === 'denied' && denied.denial.reason, 'claim-malformed')
 })
 
+test('a token that is bound counts where the gateway asks for proof, and nowhere else', async () => {
+  const url = 'https://api.acme.example'
+  const gateway = { listen: { host: '127.0.0.1', port: 1 }, realm: 'acme', url }
+  const [bound, foreign, plain] = [{ jkt: 'x'.repeat(43) }, { osc: 'x' }, undefined].map((cnf) =>
+    signer.sign(cnf === undefined ? claims : { ...claims, cnf }),
+  )
+  const asked = async (token: string, service: Service, known = true): Promise<unknown> => {
+    const found = await verifyForService(token, service, known ? { ...trust, gateway } : trust)
+    return found.kind === 'denied' ? found.denial.reason : found.isBound
+  }
+  const a = serviceOf('a')
+  assert.deepEqual(
+    [
+      await asked(bound!, a),
+      await asked(bound!, a, false),
+      await asked(foreign!, a),
+      await asked(plain!, a),
+      await asked(plain!, { ...a, bind: 'dpop' }),
+      await asked(bound!, { ...a, bind: 'certificate' }),
+    ],
+    [true, 'proof-required', 'proof-required', false, 'confirmation-missing', 'confirmation-missing'],
+  )
+})
+
 test('a service that accepts nobody', async () => {
   assert.deepEqual(expectedIssuers(serviceOf('open'), trust), [])
   const denied = await verifyForService(signer.sign(claims), serviceOf('open'), trust)

@@ -38,7 +38,7 @@ services:
       GET /drafts: { require: { roles: admin }, dangerouslyDryRun: true }
   other:
     audience: other
-    upstream: http://127.0.0.1:9102
+    upstream: [http://127.0.0.1:9102, http://127.0.0.1:9103]
     at: /other
     routes: { GET /: authenticated }
 clients:

@@ -61,6 +61,8 @@ type PlaceFacts = {
   readonly line: number | null
   readonly asks: Requirement | null
   readonly forwarded: string | null
+  /** Where it may go instead, when the service has several targets. */
+  readonly alternatives?: readonly string[]
   /** Decides, and lets everybody through. */
   readonly dryRun: boolean
 }
@@ -88,10 +90,18 @@ async function decide(
   const verified = await verifyForService(await readToken(token, context), service, trust)
   if (verified.kind === 'denied') return denied(verified.denial)
   const { principal } = verified
+  const answer = answered(withCondition(explainRoute(route, principal), place, asked, principal))
   return {
-    ...answered(withCondition(explainRoute(route, principal), place, asked, principal)),
+    ...(verified.isBound ? withSender(answer) : answer),
     caller: principal.clientId ?? principal.subject ?? 'somebody without a name',
   }
+}
+
+/** Whether it comes from the client it is bound to only a request can show. */
+function withSender(said: Said): Said {
+  const text = 'sent by the client that the token is bound to, with a DPoP proof or its certificate'
+  const checks: readonly Explanation[] = [{ text, verdict: 'unknown', parts: [] }, ...said.checks]
+  return { ...said, checks, decision: said.decision === 'allow' ? 'depends' : said.decision }
 }
 
 type Asked = { readonly verb: string; readonly target: string; readonly host: string | undefined }
@@ -156,12 +166,14 @@ function placeFacts(place: Place): PlaceFacts {
   }
   const { service, route, forwardedPath } = place
   const { method, template, requirement, line, dryRun = false } = route
+  const others = service.upstreamSettings?.targets.slice(1) ?? []
   return {
     service: service.name,
     route: `${method} ${template}`,
     line,
     asks: requirement,
     forwarded: service.upstream === undefined ? null : `${service.upstream}${forwardedPath}`,
+    ...(others.length === 0 ? {} : { alternatives: others.map((url) => `${url}${forwardedPath}`) }),
     dryRun,
   }
 }
@@ -174,6 +186,7 @@ function printExplained(found: Explained, terminal: Terminal): void {
   if (found.route !== null) row('route', `${found.route} (${found.file}:${found.line})`)
   if (found.asks !== null) row('asks for', requirementText(found.asks))
   if (found.forwarded !== null) row('goes to', found.forwarded)
+  for (const url of found.alternatives ?? []) row('or to', url)
   if (found.caller !== null) row('caller', found.caller)
   for (const check of found.checks) printCheck(check, terminal, 0)
   for (const { client, outcome, checks } of found.clients) {

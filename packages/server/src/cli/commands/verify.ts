@@ -25,9 +25,9 @@ type Options = {
  */
 export async function run(context: Context, options: Options, given?: string): Promise<number> {
   const { terminal, json } = context
-  const issuers = await chooseIssuers(context, options)
+  const { issuers, confirmation } = await chooseIssuers(context, options)
   const token = await readToken(given, context)
-  const verification = await createVerifier({ issuers, cache: false }).verify(token)
+  const verification = await createVerifier({ issuers, cache: false, confirmation }).verify(token)
   const checks = verifyChecks(token, issuers, verification, systemClock())
   const verified = verification.kind === 'verified'
   if (json) {
@@ -42,7 +42,7 @@ export async function run(context: Context, options: Options, given?: string): P
   return verified ? exitCodes.ok : exitCodes.denied
 }
 
-async function chooseIssuers(context: Context, options: Options): Promise<readonly TrustedIssuerOptions[]> {
+async function chooseIssuers(context: Context, options: Options): Promise<Chosen> {
   const { service, issuer, audience, jwks, type } = options
   if (issuer !== undefined) {
     if (service !== undefined) throw new Problem('usage', '--service and --issuer exclude each other')
@@ -56,7 +56,8 @@ async function chooseIssuers(context: Context, options: Options): Promise<readon
       allowPrivateAddresses: true,
       ...(jwks === undefined ? {} : { jwksUri: jwks }),
     })
-    return [{ issuer: url, audience, keySet, types: [type ?? 'at+jwt'] }]
+    const issuers = [{ issuer: url, audience, keySet, types: [type ?? 'at+jwt'] }]
+    return { issuers, confirmation: 'checked-by-caller' }
   }
   for (const [name, value] of Object.entries({ audience, jwks, type })) {
     if (value !== undefined)
@@ -69,8 +70,16 @@ async function chooseIssuers(context: Context, options: Options): Promise<readon
     service === undefined ? onlyService(trust, file.name) : serviceNamed(trust, service, file.name),
     trust,
   )
-  if (issuers.length > 0) return issuers
+  // Without its own URL the gateway can check no proof, and takes no bound token.
+  const confirmation = trust.gateway?.url === undefined ? 'refused' : 'checked-by-caller'
+  if (issuers.length > 0) return { issuers, confirmation }
   throw new Problem('usage', 'this service accepts nobody’s tokens: all its routes are open')
+}
+
+type Chosen = {
+  readonly issuers: readonly TrustedIssuerOptions[]
+  /** Whether a bound token is good, as far as can be told without its sender. */
+  readonly confirmation: 'refused' | 'checked-by-caller'
 }
 
 const marks = { pass: 'pass', fail: 'FAIL', skipped: '  - ' } as const
