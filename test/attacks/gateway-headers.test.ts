@@ -47,7 +47,7 @@ test('spoofed identity headers in every spelling are gone, on open routes as wel
   }
 })
 
-test('a claim that is absent leaves no header, not the client’s own (Caddy CVE-2026-30851)', async () => {
+test('a claim that is absent leaves no header, not the client’s own (Caddy CVE-2026-30851, APISIX CVE-2026-31908, CVE-2026-39998)', async () => {
   const token = stand.token({ sub: undefined, roles: ['reader'], jti: undefined })
   const seen = await seenFor(
     get(

@@ -40,7 +40,7 @@ const attacks: Readonly<Record<string, readonly string[]>> = {
     '/pub/..%2fadm',
     '/pub/..%5cadm',
   ],
-  'doubled slashes and escaped ones (Istio CVE-2021-31920, Envoy CVE-2021-29492)': [
+  'doubled slashes and escaped ones (Istio CVE-2021-31920, Envoy CVE-2021-29492, APISIX CVE-2021-43557)': [
     '//adm',
     '/pub//adm',
     '//adm/x',
@@ -110,6 +110,18 @@ const attacks: Readonly<Record<string, readonly string[]>> = {
     '/pub/%zz',
     '/pub/%2',
     '/pub/%',
+  ],
+  'the vectors by which Envoy’s own path normalisation is tested': [
+    '/pub/b/../c',
+    'pub/b/../c',
+    '/pub/b/../../../../c',
+    '/pub/..\\c',
+    '/pub/b/%2E%2E/c',
+    '/pub/%2F%2f/c',
+    '/pub/%c0%af',
+    '/xyz/.%00../abc',
+    '//pub/b?x=//',
+    '/pub/%2e%2e%2fc',
   ],
   'the query or a header picks the rule (oauth2-proxy CVE-2026-40575, GHSA-7rh7-c77v-6434, GHSA-5hvv-m4w4-gf6v)':
     ['/adm?x=/pub', '/adm?/pub/x', '/adm/?/pub'],

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
-import { get, openStand, openUpstream, RawClient, until } from './stand.ts'
+import { gzipSync } from 'node:zlib'
+import { ask, get, openStand, openUpstream, RawClient, until } from './stand.ts'
 import type { Script } from './stand.ts'
 
 test('server-sent events arrive one by one, as they are sent', async (t) => {
@@ -17,6 +18,24 @@ test('server-sent events arrive one by one, as they are sent', async (t) => {
     await until(() => client.received.includes(`data: ${i}\n\n`), 'the event')
   }
   client.destroy()
+})
+
+test('what is compressed passes as it is, both ways', async (t) => {
+  const packed = gzipSync('x'.repeat(10_000))
+  const head = ['HTTP/1.1 200 OK', 'Content-Encoding: gzip', 'ETag: "a"', `Content-Length: ${packed.length}`]
+  const upstream = await openUpstream((socket) =>
+    socket.write(Buffer.concat([Buffer.from(head.join('\r\n') + '\r\n\r\n'), packed])),
+  )
+  const stand = await openStand(upstream.url)
+  t.after(() => Promise.all([stand.close(), upstream.close()]))
+  const reply = await ask(stand.port, get('/billing/health', 'Accept-Encoding: gzip, br'))
+  assert.deepEqual([reply.headers['content-encoding'], reply.headers['etag']], ['gzip', '"a"'])
+  assert.ok(Buffer.from(reply.body, 'latin1').equals(packed))
+  assert.match(upstream.requests[0]!, /^Accept-Encoding: gzip, br\r$/m)
+  const post = get('/billing/open', 'Content-Encoding: gzip', `Content-Length: ${packed.length}`)
+  await ask(stand.port, post.replace('GET', 'POST') + packed.toString('latin1'))
+  assert.match(upstream.requests[1]!, /^Content-Encoding: gzip\r$/m)
+  assert.ok(upstream.requests[1]!.endsWith(packed.toString('latin1')))
 })
 
 test('trailers are dropped, of replies and of requests', async (t) => {
