@@ -14,6 +14,8 @@ export type GatewayState = {
   routing: Routing
   /** No new connections; each reply says that its connection closes. */
   draining: boolean
+  /** Draining, and nobody goes on in our place: whoever sends us requests is to know. */
+  leaving: boolean
   realm: string
   /** What we call ourselves in Via headers; unlike any other gateway's. */
   readonly viaName: string

@@ -88,7 +88,6 @@ export function createGateway(options: GatewayOptions): Gateway {
   const proofs = createGatewayProofs(options.trust.gateway ?? {}, shared)
   const ticker = startTicker(tickMs(limits), (nowMs) => upstreams.sweep(nowMs))
 
-  let leaving = false
   const compile = (trust: Trust): Routing =>
     compileRoutes(trust, {
       realm: trust.gateway?.realm ?? defaultRealm,
@@ -104,6 +103,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   const state: GatewayState = {
     routing: compile(options.trust),
     draining: false,
+    leaving: false,
     realm: options.trust.gateway?.realm ?? defaultRealm,
     viaName: shared?.viaName ?? newViaName(),
     clock,
@@ -123,7 +123,7 @@ export function createGateway(options: GatewayOptions): Gateway {
           }),
     proxies: proxiesOf(options.trust),
     certificateHeader: options.trust.gateway?.clientCertificates?.header?.name.toLowerCase(),
-    isReady: () => !leaving && keySets.ready(),
+    isReady: () => !state.leaving && keySets.ready(),
   }
   const front = createFrontServer(limits, createServe(state), tlsOf(options.trust, log))
   state.observer?.watch(front.server)
@@ -132,7 +132,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   let closing: Promise<void> | undefined
 
   const close = async (announceMs: number, unnoticed: boolean): Promise<void> => {
-    leaving = !unnoticed
+    state.leaving = !unnoticed
     state.draining = true
     if (announceMs > 0) await wait(announceMs)
     await Promise.all([front, ...authz].map((part) => part.close(unnoticed)))

@@ -64,7 +64,7 @@ const check: Call = async (gateway, stream, message) => {
   reply(stream, checkResponse(await judge(gateway, original)))
 }
 
-const health: Call = async ({ draining }, stream) => reply(stream, numberField(1, draining ? 2 : 1))
+const health: Call = async ({ leaving }, stream) => reply(stream, numberField(1, leaving ? 2 : 1))
 
 /** One message and its end (the length-prefixed message of gRPC over HTTP/2). */
 function receive(stream: ServerHttp2Stream, take: (message: Buffer) => void): void {

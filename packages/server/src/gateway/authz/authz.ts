@@ -65,8 +65,8 @@ function isProbe({ target, method }: GatedRequest): boolean {
   return target === '/.well-known/countersign/readyz' && method === 'GET'
 }
 
-function probe({ draining }: GatewayState): Answer {
-  return draining ? plainAnswer(503, false, { 'Retry-After': '1' }) : plainAnswer(200)
+function probe({ leaving }: GatewayState): Answer {
+  return leaving ? plainAnswer(503, false, { 'Retry-After': '1' }) : plainAnswer(200)
 }
 
 function asItIs(verdict: Verdict): Answer {

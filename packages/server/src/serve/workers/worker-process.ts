@@ -71,7 +71,7 @@ export class WorkerProcess {
   }
 
   get isReady(): boolean {
-    return this.#isReady && !this.leaving
+    return this.#isReady && !this.leaving && this.#silentLooks < 5
   }
 
   /**
