@@ -82,7 +82,7 @@ test('tokens that differ in one character share nothing (fast-jwt GHSA-rp9m-7r4c
   }
 })
 
-test('the token does not choose how it is checked (APISIX CVE-2026-39999, Hono CVE-2026-22817)', async () => {
+test('the token does not choose how it is checked (APISIX CVE-2026-39999, Hono CVE-2026-22817, CVE-2026-22818)', async () => {
   const claims = {
     iss: standIssuer,
     aud: 'https://billing.acme.example',

@@ -18,7 +18,8 @@ declare module 'fastify' {
 
 for (const [name, options] of [
   ['fastify', {}],
-  // A router that overlooks what it can: the guard stands behind it, so it sees what the router chose.
+  // A router that overlooks what it can: the guard stands behind it, so it sees what the router chose (Fastify
+  // CVE-2026-3635, middie CVE-2026-2880 and CVE-2026-14198, @fastify/express CVE-2026-33808).
   [
     'fastify, forgiving',
     {

@@ -121,6 +121,7 @@ const failures: Readonly<Partial<Record<DenialReason, Failure>>> = {
   'audience-mismatch': { fails: 'audience', passed: beforeClaims },
   'claim-malformed': { fails: 'claims', passed: beforeClaims },
   'claim-missing': { fails: 'claims', passed: [...beforeClaims, 'audience'] },
+  'claims-mismatch': { fails: 'claims', passed: [...beforeClaims, 'audience'] },
   'token-expired': { fails: 'time', passed: [...beforeClaims, 'audience'] },
   'token-premature': { fails: 'time', passed: [...beforeClaims, 'audience'] },
   'token-lifetime': { fails: 'time', passed: [...beforeClaims, 'audience'] },
