@@ -1,5 +1,6 @@
 import { CommanderError } from 'commander'
 import { exitCodes } from './exit-codes.ts'
+import { idsAsWords } from './id-arguments.ts'
 import { createProgram } from './program.ts'
 import type { Globals } from './program.ts'
 import { processTerminal } from './terminal.ts'
@@ -15,7 +16,7 @@ export async function main(args: readonly string[]): Promise<number> {
   let code: number = exitCodes.ok
   const program = createProgram(terminal, (result) => (code = result))
   try {
-    await program.parseAsync(args, { from: 'user' })
+    await program.parseAsync(idsAsWords(args), { from: 'user' })
     return code
   } catch (error) {
     // Help and version were asked for and are fine; everything else commander stops at was typed wrong, and is said.
