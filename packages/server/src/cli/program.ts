@@ -160,9 +160,9 @@ export function createProgram(terminal: Terminal, end: (code: number) => void): 
   command(
     store,
     'copy <from> <to>',
-    'copy a whole store to an empty one: sqlite:path, postgres://user@host/database, env:NAME or file:PATH',
+    'copy everything in one store to another, empty one',
     () => import('./commands/store-copy.ts'),
-  )
+  ).addHelpText('after', '\nA store is sqlite:path, postgres://user@host/database, env:NAME or file:PATH.')
   return program
 }
 
