@@ -26,6 +26,7 @@ export async function run(context: Context, options: Options): Promise<number> {
   const place = workerPlace(env)
   if (place !== undefined) return runPlace(context, options, place)
   const announceMs = readSeconds(announce) * 1000
+  const asked = readCount(options.workers)
   const secretsFor: SecretsFor = only ?? 'all'
   const loaded = await loadTrust(context, secretsFor)
   const { trust, file, warnings } = loaded
@@ -36,7 +37,7 @@ export async function run(context: Context, options: Options): Promise<number> {
     import('../../serve/watch-trust.ts'),
   ])
   let { text } = loaded
-  const count = only === 'issuer' ? 1 : (readCount(options.workers) ?? trust.gateway?.workers ?? 1)
+  const count = only === 'issuer' ? 1 : (asked ?? trust.gateway?.workers ?? 1)
   const workers =
     count === 1 || trust.gateway === undefined
       ? {}
@@ -55,7 +56,7 @@ export async function run(context: Context, options: Options): Promise<number> {
       onlyOnSignal: !watch,
       log,
       read: () => readTrustText((text = trustText(file)), file.path, env, secretsFor),
-      take: (next, asked) => servers.replace(next, { text, renew: asked }),
+      take: (next, renew) => servers.replace(next, { text, renew }),
     })
     process.on('SIGUSR2', () => servers.renewWorkers())
     terminal.say(`serving ${file.name}; Ctrl-C stops`)
