@@ -43,7 +43,11 @@ describe('the real nginx', { skip: nginx === undefined ? 'nginx is not installed
   test('answers as the gateway does, and forwards what the gateway would', async (t) => {
     const upstream = await openUpstream((socket) => socket.end(okReply('ok', 'Connection: close')))
     const claimHeaders = new Map([['X-Tenant', 'tenant']])
-    const service = standService(`${upstream.url}/v2`, { claimHeaders, token: 'remove' })
+    const service = standService(`${upstream.url}/v2`, {
+      claimHeaders,
+      token: 'remove',
+      bodyLimitBytes: 1024,
+    })
     const hosted = standService(upstream.url, {
       name: 'hosted',
       audience: 'https://hosted.acme.example',
@@ -86,6 +90,8 @@ describe('the real nginx', { skip: nginx === undefined ? 'nginx is not installed
     ] as const) {
       assert.equal((await ask(server.port, get(target))).status, status, target)
     }
+    const long = get('/billing/open', 'Content-Length: 1025').replace('GET', 'POST') + 'x'.repeat(1025)
+    assert.equal((await ask(server.port, long)).status, 413)
     assert.equal(upstream.requests.length, 4)
   })
 })

@@ -76,7 +76,7 @@ function locationBlocks(service: Service): string[] {
 }
 
 function location(where: string, service: Service, path: string): string {
-  const { name, token, tokenFrom, claimHeaders } = service
+  const { name, token, tokenFrom, claimHeaders, bodyLimitBytes } = service
   const filled = [...identityNames, ...(claimHeaders?.keys() ?? [])]
   const lines = [
     'auth_request /_countersign;',
@@ -88,6 +88,7 @@ function location(where: string, service: Service, path: string): string {
   if (typeof token === 'object')
     lines.push('auth_request_set $countersign_exchanged $upstream_http_authorization;')
   lines.push('error_page 403 = @countersign_refused;')
+  if (bodyLimitBytes !== undefined) lines.push(`client_max_body_size ${bodyLimitBytes};`)
   // An empty value takes the header out, whatever the client sent.
   for (const header of filled) lines.push(`proxy_set_header ${header} ${variable(header)};`)
   lines.push('proxy_set_header X-HTTP-Method-Override "";')
