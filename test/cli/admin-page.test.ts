@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { globSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { readTrust } from '../../packages/server/src/trust/read.ts'
 import { openBash } from '../e2e/bash-session.ts'
@@ -33,4 +33,19 @@ test('the trust files of docs/admin.md have no mistake', () => {
     const read = readTrust(text, { file: 'admin.md', env, readFile: () => '' })
     assert.deepEqual(read.kind === 'mistakes' ? read.mistakes : read.warnings, [])
   }
+})
+
+test('docs/admin.md names every code of a refusal, and no other', () => {
+  const room = new URL('../../packages/server/src/admin/', import.meta.url)
+  const made = globSync('*.ts', { cwd: room })
+    .filter((name) => !name.endsWith('.test.ts'))
+    .map((name) => readFileSync(new URL(name, room), 'utf8'))
+    .flatMap((text) => [...text.matchAll(/problem\(\s*(\d{3}),\s*'([a-z-]+)'/g)])
+    .map(([, status, code]) => `${status} ${code}`)
+  // These are Problems, which are told as they are.
+  made.push('404 ring-key-unknown', '409 ring-key-refused')
+  const named = [...page.matchAll(/^\| (\d{3}) +\| `([a-z-]+)`/gm)].map(
+    ([, status, code]) => `${status} ${code}`,
+  )
+  assert.deepEqual(named.sort(), [...new Set(made)].sort())
 })
