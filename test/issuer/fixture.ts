@@ -34,8 +34,10 @@ export type Answer = {
 }
 
 /** @param at the path of the issuer's URL, such as `/tenant`. */
-export async function startIssuer(options: Partial<IssuerOptions> & { at?: string } = {}): Promise<Fixture> {
-  const { at = '', ...rest } = options
+export async function startIssuer(
+  options: Partial<IssuerOptions> & { at?: string; keys?: Partial<IssuerSettings['keys']> } = {},
+): Promise<Fixture> {
+  const { at = '', keys, ...rest } = options
   const clock = { nowMs: Date.now() }
   const logged: string[] = []
   const line = (event: string, fields?: object): void =>
@@ -46,7 +48,7 @@ export async function startIssuer(options: Partial<IssuerOptions> & { at?: strin
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const issuer = await createIssuer({
-    settings: settings(origin + at),
+    settings: withKeys(settings(origin + at), keys),
     trust: trust(),
     store: createMemoryStore(),
     clock: () => clock.nowMs,
@@ -87,6 +89,10 @@ export async function startIssuer(options: Partial<IssuerOptions> & { at?: strin
       await issuer.close()
     },
   }
+}
+
+function withKeys(base: IssuerSettings, keys: Partial<IssuerSettings['keys']> | undefined): IssuerSettings {
+  return { ...base, keys: { ...base.keys, ...keys } }
 }
 
 export function settings(url: string, fields: Partial<IssuerSettings> = {}): IssuerSettings {

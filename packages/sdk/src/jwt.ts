@@ -36,7 +36,7 @@ export type { RemoteKeySet, RemoteKeySetEvent, RemoteKeySetOptions } from './jwt
 export { createRevocations } from './jwt/revocations.ts'
 export { createRevocationFeed } from './jwt/revocation-feed.ts'
 export type { RevocationFeedOptions } from './jwt/revocation-feed.ts'
-export { revocationListType, signRevocationList } from './jwt/revocation-list.ts'
+export { revocationListInput, revocationListType, signRevocationList } from './jwt/revocation-list.ts'
 export type { RevocationList } from './jwt/revocation-list.ts'
 export type { Revocation, Revocations, RevocationsOptions } from './jwt/revocations.ts'
 export type { RevocationEvent, RevocationSource } from './jwt/revocation-source.ts'

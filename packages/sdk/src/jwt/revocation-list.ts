@@ -1,3 +1,4 @@
+import type { Algorithm } from './algorithms.ts'
 import { isNumericDate } from './claims.ts'
 import { decodeBase64url, encodeBase64url } from '../core/base64url.ts'
 import { checkType, readHeader, secondDot } from './compact.ts'
@@ -40,6 +41,19 @@ export const maxRevocationListLength = 8 * 1024 * 1024
  * signRevocationList({ issuer, issuedAtSeconds, expiresAtSeconds, sequence: 7, revocations: [] }, key)
  */
 export function signRevocationList(list: RevocationList, key: SigningKey): string {
+  const input = revocationListInput(list, key)
+  return `${input}.${key.signs(input)}`
+}
+
+/**
+ * What is signed of a list, for a key that lives elsewhere: a dot and the signature (base64url) make the list of it.
+ *
+ * @param key the key's `alg` and `kid`, for the header.
+ */
+export function revocationListInput(
+  list: RevocationList,
+  { algorithm, keyId }: { readonly algorithm: Algorithm; readonly keyId: string },
+): string {
   const { issuer, issuedAtSeconds, expiresAtSeconds, sequence, revocations } = list
   const claims: Record<Kind, unknown[]> & Record<string, unknown> = {
     iss: issuer,
@@ -61,9 +75,8 @@ export function signRevocationList(list: RevocationList, key: SigningKey): strin
       claims.subjects.push([revocation.subjectDigest, revocation.issuedBeforeSeconds, until])
     } else claims.clients.push([revocation.clientId, revocation.issuedBeforeSeconds, until])
   }
-  const head = headerSegment(key.algorithm, key.keyId, revocationListType)
-  const input = head + encodeBase64url(Buffer.from(JSON.stringify(claims), 'utf8'))
-  return `${input}.${key.signs(input)}`
+  const head = headerSegment(algorithm, keyId, revocationListType)
+  return head + encodeBase64url(Buffer.from(JSON.stringify(claims), 'utf8'))
 }
 
 /**

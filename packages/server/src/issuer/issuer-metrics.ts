@@ -6,6 +6,7 @@ import type { Metrics } from '../metrics/registry.ts'
 import { readTraceContext } from '../tracing/trace-context.ts'
 import type { TracedRequest, Tracing } from '../tracing/tracing.ts'
 import { issuerPaths } from './http/discovery.ts'
+import { signatureOutcomes } from './keys/external-keys.ts'
 import type { KeyRing } from './keys/key-ring.ts'
 import type { TokenErrorCode } from './http/refusal.ts'
 import { aboutReply } from './http/reply.ts'
@@ -15,7 +16,7 @@ import { tokenAuths, tokenGrants } from './token/token-kind.ts'
 export type IssuerMetricsOptions = {
   /** The `iss` claim. */
   readonly issuer: string
-  readonly keyRing: Pick<KeyRing, 'describe'>
+  readonly keyRing: Pick<KeyRing, 'describe'> & Partial<Pick<KeyRing, 'external'>>
   readonly clock: Clock
   readonly metrics: Metrics
   readonly accessLog?: AccessLog | undefined
@@ -68,6 +69,7 @@ export function observeIssuer(
   let active = 0
   metrics.gauge('countersign_issuer_active_requests', 'Requests being answered.', () => active)
   observeRing(options)
+  observeSigner(options)
   observeRevocations(options)
 
   const answered = (
@@ -156,6 +158,22 @@ function observeRing({ metrics, keyRing, clock }: IssuerMetricsOptions): void {
       return (untilMs - clock()) / 1000
     },
   )
+}
+
+/** The numbers are there, at nothing, also where all keys are here: an alert on them may be written before it is needed. */
+function observeSigner({ metrics, keyRing: { external } }: IssuerMetricsOptions): void {
+  const durations = metrics.histogram(
+    'countersign_issuer_signer_duration_seconds',
+    'How long the external signer took for a signature, by what came of it.',
+    ['outcome'],
+  )
+  metrics.gauge('countersign_issuer_signer_up', 'Whether the external signer’s program runs.', () => {
+    if (external === undefined) throw new Error('there is none')
+    return external.isUp() ? 1 : 0
+  })
+  if (external === undefined) return
+  const series = new Map(signatureOutcomes.map((name) => [name, durations.series(name)]))
+  external.observe((outcome, seconds) => durations.observe(series.get(outcome)!, seconds))
 }
 
 /** The version is the same at every replica that has read the same list, so that one that has not stands out. */

@@ -6,6 +6,7 @@ import { fields, located, onlyTrue, optional, required } from './shape.ts'
 import type { Shape } from './shape.ts'
 import { rateLimit } from './rate-limit.ts'
 import { dpopSection, resolveDpop } from './dpop-section.ts'
+import { externalKeysSection, resolveExternalKeys } from './external-keys-section.ts'
 import { duration, listenAddress, word } from './scalars.ts'
 import {
   clientCertificatesSection,
@@ -38,6 +39,10 @@ export const issuerSection = located(
           'Key-encryption secret: private keys are sealed with it in the store.',
         ),
         dangerouslyUnsealed: optional(onlyTrue(), 'Keep private keys in the store as they are.'),
+        external: optional(
+          externalKeysSection,
+          'Private keys that another program holds, in a key service or an HSM; they never come here.',
+        ),
       }),
       'The issuer’s own keys.',
     ),
@@ -114,6 +119,7 @@ export function resolveIssuer(
       rotateEverySeconds: keys?.rotateEvery ?? 30 * 24 * 60 * 60,
       seal,
       dangerouslyUnsealed: keys?.dangerouslyUnsealed ?? false,
+      ...resolveExternalKeys(keys?.external, reading),
     },
     tokens: { lifetimeSeconds: tokens?.lifetime ?? 5 * 60 },
     ...resolveDpop(dpop, loads(reading), reading),

@@ -36,6 +36,8 @@ export type IssuerSettings = {
     /** How private keys are sealed at rest; undefined only with a memory store or the spelled-out danger. */
     readonly seal: Secret | undefined
     readonly dangerouslyUnsealed: boolean
+    /** Undefined: the issuer makes and keeps its keys itself. */
+    readonly external?: ExternalKeySettings
   }
   readonly tokens: { readonly lifetimeSeconds: number }
   readonly dpop?: DpopSettings
@@ -91,6 +93,16 @@ export type StoreSettings =
   | { readonly kind: 'memory' }
   | { readonly kind: 'sqlite'; readonly path: string }
   | { readonly kind: 'postgres'; readonly url: Secret }
+
+/** A program that holds the issuer's keys. */
+export type ExternalKeySettings = {
+  /** The program and its arguments. */
+  readonly command: readonly string[]
+  /** How long one of its answers may take. */
+  readonly timeoutMs: number
+  /** New keys are the issuer's own again; those elsewhere sign until the next one may. */
+  readonly leave: boolean
+}
 
 export type GatewaySettings = {
   readonly listen: ListenAddress

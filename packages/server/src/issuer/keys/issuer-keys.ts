@@ -3,12 +3,14 @@ import type { Clock } from '@countersign/sdk/core'
 import type { Log } from '../../log.ts'
 import type { Store } from '../../store/store.ts'
 import type { IssuerSettings } from '../../trust/trust.ts'
+import { createExternalKeys } from './external-keys.ts'
 import { openKeyRing } from './key-ring.ts'
-import type { KeyRing } from './key-ring.ts'
+import type { KeyRing, KeyRingOptions } from './key-ring.ts'
 import { createKeySeal, dangerouslyUnsealed } from './key-seal.ts'
 import type { KeySeal } from './key-seal.ts'
 import { rotationTiming } from './rotation-timing.ts'
 import type { RotationTiming } from './rotation-timing.ts'
+import { startSignerProcess } from './signer-process.ts'
 
 export type IssuerKeysOptions = {
   readonly settings: IssuerSettings
@@ -32,7 +34,20 @@ export async function openIssuerKeys(options: IssuerKeysOptions): Promise<KeyRin
   const { settings, store, clock, log, cacheSeconds } = options
   const timing = issuerTiming(settings, cacheSeconds)
   const { algorithm } = settings.keys
-  return openKeyRing({ store, seal: chooseSeal(settings, store), timing, algorithm, clock, log })
+  const seal = chooseSeal(settings, store)
+  const external = startExternal(settings, log)
+  try {
+    return await openKeyRing({ store, seal, timing, algorithm, clock, log, external })
+  } catch (error) {
+    await external?.keys.close()
+    throw error
+  }
+}
+
+function startExternal({ keys: { external } }: IssuerSettings, log: Log): KeyRingOptions['external'] {
+  if (external === undefined) return undefined
+  const { command, timeoutMs, leave } = external
+  return { keys: createExternalKeys(startSignerProcess({ command, timeoutMs, log })), leave }
 }
 
 /** The numbers an issuer's keys rotate by. @throws Problem `rotation-unsafe` */

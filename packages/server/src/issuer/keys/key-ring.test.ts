@@ -309,7 +309,7 @@ function claims(nowMs: number): Record<string, unknown> {
 async function verify(
   ring: KeyRing,
   nowMs: number,
-  token = ring.signerAt(nowMs).sign(claims(nowMs)),
+  token: string | Promise<string> = ring.signerAt(nowMs).sign(claims(nowMs)),
 ): Promise<string> {
   const verifier = createVerifier({
     issuer: 'https://issuer.example',
@@ -317,7 +317,7 @@ async function verify(
     keySet: ring.keySet,
     clock: () => nowMs,
   })
-  const outcome = await verifier.verify(token)
+  const outcome = await verifier.verify(await token)
   return outcome.kind === 'verified' ? 'verified' : outcome.denial.reason
 }
 

@@ -1,27 +1,33 @@
 import { isProblem, Problem } from '@countersign/sdk/core'
-import type { Clock } from '@countersign/sdk/core'
 import { createKeySet, supportedAlgorithms } from '@countersign/sdk/jwt'
-import type { Algorithm, Jwk, KeySet, Signer, SigningKey } from '@countersign/sdk/jwt'
-import type { Log } from '../../log.ts'
-import type { AuditEntry, KeyRecord, Store } from '../../store/store.ts'
-import { auditEntry } from '../audit.ts'
+import type { Algorithm, ExternalSigner, Jwk, KeySet, Signer, SigningKey } from '@countersign/sdk/jwt'
+import type { KeyRecord } from '../../store/store.ts'
 import type { AuditActor } from '../audit.ts'
+import { prove } from './external-keys.ts'
+import type { ExternalKey, ExternalKeys } from './external-keys.ts'
 import type { KeySeal } from './key-seal.ts'
 import { OpenKeys } from './open-keys.ts'
-import { applyPlan, planRing, removeKey, viewRing } from './rotate.ts'
-import type { Announcement, FreshKey, KeyState, RingView } from './rotate.ts'
-import type { RotationTiming } from './rotation-timing.ts'
+import { importIntoRing, removeFromRing, turnRing } from './ring-changes.ts'
+import type { KnownRing, RingParts } from './ring-changes.ts'
+import { viewRing } from './rotate.ts'
+import type { KeyState, RingView } from './rotate.ts'
 
 /** The issuer's own keys, turning by themselves. Nothing on the token path waits for the store. */
 export type KeyRing = {
-  /** What signs at this moment. @throws Problem `ring-stale` */
-  signerAt(nowMs: number): Signer
-  /** The same key, for what is no access token. @throws Problem `ring-stale` */
-  signingKeyAt(nowMs: number): SigningKey
+  /**
+   * What signs at this moment: at once, or later where the key is elsewhere.
+   *
+   * @throws Problem `ring-stale`, `signer-missing`, or `signer-unavailable` when it is known that nobody would answer
+   */
+  signerAt(nowMs: number): Signer | ExternalSigner
+  /** The same key, for what is no access token. @throws Problem as `signerAt` */
+  signingKeyAt(nowMs: number): SigningKey | ExternalKey
   /** The public keys at this moment, the signing one first. @throws Problem `ring-stale` */
   publishedAt(nowMs: number): readonly Jwk[]
   /** The same keys for verifying in this process. */
   readonly keySet: KeySet
+  /** Where keys are that are not here. */
+  readonly external: ExternalKeys | undefined
   /** Every key on record with its state and times, oldest first. */
   describe(nowMs: number): readonly KeyDescription[]
   /** Reads the ring from the store and does what is due. Called by itself every `refreshSeconds`. */
@@ -59,28 +65,24 @@ export type KeyDescription = {
   readonly retired: KeyRecord['retired']
 }
 
-export type KeyRingOptions = {
-  readonly store: Store
-  readonly seal: KeySeal
-  readonly timing: RotationTiming
-  readonly algorithm: Algorithm
-  readonly clock: Clock
-  readonly log: Log
-}
+export type KeyRingOptions = RingParts & { readonly seal: KeySeal }
 
 /**
  * Opens the ring that is in the store, or makes its first key.
  *
  * Every key is opened before the first write, so that with a wrong seal secret nothing is changed.
  *
- * @throws Problem `seal-broken`, `seal-missing`, `algorithm-unpublishable`, `store-unavailable`
+ * @throws Problem `seal-broken`, `seal-missing`, `algorithm-unpublishable`, `store-unavailable`, `signer-missing`, and for a first
+ * key `signer-exhausted`, `signer-unavailable` or `signer-wrong`
  */
 export async function openKeyRing(options: KeyRingOptions): Promise<KeyRing> {
   const { timing, clock, log } = options
   refuseAlgorithm(options.algorithm)
-  const keys = new OpenKeys(options.seal)
+  const external = options.external?.keys
+  const keys = new OpenKeys(options.seal, external)
   let known = await turnRing(options, keys, { asked: false })
   let view = viewRing(known.records, known.readAtMs, timing)
+  if (external === undefined) refuseWithoutSigner(view, keys)
   let viewedAtMs = known.readAtMs
   let published = keys.publish(view)
   const keySet = createKeySet(published.verification)
@@ -100,10 +102,26 @@ export async function openKeyRing(options: KeyRingOptions): Promise<KeyRing> {
   const look = (nowMs: number): RingView =>
     nowMs >= viewedAtMs && nowMs < view.changesAtMs ? view : see(nowMs)
 
+  let closed = false
   const adopt = (ring: KnownRing): void => {
     known = ring
     see(clock())
     keys.forgetExcept(ring.records)
+    proveExternal()
+  }
+  /** Another replica may have announced a key that this one's signer does not have: found out long before it signs. */
+  const proveExternal = (): void => {
+    for (const { record, state } of view.keys) {
+      if (external === undefined || (state !== 'announced' && state !== 'active')) continue
+      const key = keys.unproven(record)
+      if (key === undefined) continue
+      prove(key).then(
+        () => keys.proven(record),
+        (error: unknown) => {
+          if (!closed) log.error('signer.unproven', { keyId: record.keyId, ...describeFailure(error) })
+        },
+      )
+    }
   }
 
   // One at a time: a slow store must not pile up readers, and a later answer must not be undone by an earlier one.
@@ -115,7 +133,6 @@ export async function openKeyRing(options: KeyRingOptions): Promise<KeyRing> {
   }
   const refresh = (): Promise<void> => inTurn(() => turnRing(options, keys, { asked: false }))
 
-  let closed = false
   let refreshing = false
   const refreshSoon = (): void => {
     if (closed || refreshing) return
@@ -160,6 +177,7 @@ export async function openKeyRing(options: KeyRingOptions): Promise<KeyRing> {
       return published.jwks
     },
     keySet,
+    external,
     describe(nowMs) {
       return viewRing(known.records, nowMs, timing).keys.map(({ record, state, untilMs }) => ({
         keyId: record.keyId,
@@ -178,147 +196,18 @@ export async function openKeyRing(options: KeyRingOptions): Promise<KeyRing> {
     async close() {
       closed = true
       clearInterval(timer)
+      await external?.close()
       await queue
     },
   }
 }
 
-type KnownRing = {
-  readonly records: readonly KeyRecord[]
-  /** When the reading began, milliseconds since the epoch: what was written later may be missing. */
-  readonly readAtMs: number
-}
-
-/** Reads, plans, writes; and begins anew when another replica wrote in between. */
-async function turnRing(
-  options: KeyRingOptions,
-  keys: OpenKeys,
-  wish: { readonly asked: boolean; readonly by?: AuditActor | undefined },
-): Promise<KnownRing> {
-  const { timing, algorithm, log } = options
-  return writeRing(options, keys, (records, nowMs) => {
-    const plan = planRing(records, { nowMs, timing, algorithm, asked: wish.asked })
-    if (plan === undefined) return undefined
-    const fresh = plan.announce === undefined ? undefined : keys.fresh(algorithm)
-    return {
-      next: applyPlan(records, plan, { nowMs, timing, ...(fresh === undefined ? {} : { fresh }) }),
-      audit: [
-        ...plan.retire.map((subject) => auditEntry({ nowMs, action: 'key.retired', subject })),
-        ...(plan.announce === undefined || fresh === undefined
-          ? []
-          : [announcedEntry('key.announced', { nowMs, by: wish.by, fresh, announcement: plan.announce })]),
-      ],
-      report() {
-        for (const keyId of plan.retire) log.info('keys.retired', { keyId })
-        if (plan.announce === undefined) return
-        const { activeFromMs, because } = plan.announce
-        const activeFrom = new Date(activeFromMs).toISOString()
-        log.info('keys.announced', { keyId: fresh?.keyId, algorithm, because, activeFrom })
-      },
-    }
+/** Said at the start, and not when the first token is asked for. */
+function refuseWithoutSigner({ keys: views }: RingView, keys: OpenKeys): void {
+  const lost = views.find(({ record, state }) => {
+    return (state === 'active' || state === 'announced') && keys.isExternal(record)
   })
-}
-
-async function importIntoRing(
-  options: KeyRingOptions,
-  keys: OpenKeys,
-  key: SigningKey,
-  by: AuditActor | undefined,
-): Promise<KnownRing> {
-  const { timing, algorithm, log } = options
-  const { keyId } = key
-  if (key.algorithm !== algorithm) {
-    throw new Problem(
-      'ring-key-refused',
-      `the ring signs with ${algorithm}, and this key is for ${key.algorithm}`,
-      {
-        next: 'set issuer.keys.algorithm first, or bring a key for it',
-      },
-    )
-  }
-  return writeRing(options, keys, (records, nowMs) => {
-    if (records.some((record) => record.keyId === keyId)) {
-      throw new Problem('ring-key-refused', `the ring has or had a key ${keyId}: none comes back`)
-    }
-    const plan = planRing(records, { nowMs, timing, algorithm, asked: true })
-    if (plan?.announce === undefined) {
-      throw new Problem('ring-key-refused', 'another key is announced already', {
-        next: 'wait until it signs, or remove it: countersign keys',
-      })
-    }
-    const announcement = plan.announce
-    const fresh = keys.seal(key)
-    return {
-      next: applyPlan(records, plan, { nowMs, timing, fresh }),
-      audit: [announcedEntry('key.imported', { nowMs, by, fresh, announcement })],
-      report() {
-        const activeFrom = new Date(announcement.activeFromMs).toISOString()
-        log.info('keys.announced', { keyId, algorithm, because: 'imported', activeFrom })
-      },
-    }
-  })
-}
-
-function announcedEntry(
-  action: 'key.announced' | 'key.imported',
-  about: { nowMs: number; by: AuditActor | undefined; fresh: FreshKey; announcement: Announcement },
-): AuditEntry {
-  const { nowMs, by, fresh, announcement } = about
-  const activeFrom = new Date(announcement.activeFromMs).toISOString()
-  const detail = { algorithm: fresh.algorithm, because: announcement.because, activeFrom }
-  return auditEntry({ nowMs, actor: by, action, subject: fresh.keyId, detail })
-}
-
-async function removeFromRing(
-  options: KeyRingOptions,
-  keys: OpenKeys,
-  keyId: string,
-  by: AuditActor | undefined,
-): Promise<KnownRing> {
-  const { timing, algorithm, log } = options
-  return writeRing(options, keys, (records, nowMs) => {
-    const record = records.find((candidate) => candidate.keyId === keyId)
-    if (record === undefined) {
-      throw new Problem('ring-key-unknown', `the key ring holds no key ${keyId}`, {
-        next: 'list them: countersign keys',
-      })
-    }
-    if (record.retired !== undefined) return undefined
-    return {
-      next: removeKey(records, keyId, { nowMs, timing, fresh: keys.fresh(algorithm) }),
-      audit: [auditEntry({ nowMs, actor: by, action: 'key.removed', subject: keyId })],
-      report: () => log.warn('keys.removed', { keyId }),
-    }
-  })
-}
-
-type RingChange = {
-  readonly next: readonly KeyRecord[]
-  /** Written together with it. */
-  readonly audit: readonly AuditEntry[]
-  report(): void
-}
-
-async function writeRing(
-  { store, clock }: KeyRingOptions,
-  keys: OpenKeys,
-  change: (records: readonly KeyRecord[], nowMs: number) => RingChange | undefined,
-): Promise<KnownRing> {
-  for (let attempt = 1; attempt <= 20; attempt++) {
-    const readAtMs = clock()
-    const { version, keys: records } = await store.readRing()
-    keys.open(records)
-    const changed = change(records, clock())
-    if (changed === undefined) return { records, readAtMs }
-    if (await store.replaceRing(version, changed.next, changed.audit)) {
-      keys.open(changed.next)
-      changed.report()
-      return { records: changed.next, readAtMs }
-    }
-  }
-  throw new Problem('store-unavailable', 'the key ring is being written by other replicas without a pause', {
-    retryAfterSeconds: 1,
-  })
+  if (lost !== undefined) keys.signer(lost.record)
 }
 
 function refuseAlgorithm(algorithm: Algorithm): void {

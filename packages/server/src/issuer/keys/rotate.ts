@@ -1,3 +1,4 @@
+import { Problem } from '@countersign/sdk/core'
 import type { KeyRecord } from '../../store/store.ts'
 import { overlapSeconds } from './rotation-timing.ts'
 import type { RotationTiming } from './rotation-timing.ts'
@@ -71,7 +72,7 @@ export type RingPlan = {
 
 export type Announcement = {
   readonly activeFromMs: number
-  readonly because: 'first' | 'age' | 'algorithm' | 'asked'
+  readonly because: 'first' | 'age' | 'algorithm' | 'signer' | 'asked'
 }
 
 /**
@@ -79,15 +80,16 @@ export type Announcement = {
  * the same plan one carries it out.
  *
  * @param asked a person wants a new key announced before its time.
+ * @param misplaced the signing key is here and new ones are made elsewhere, or the other way round.
  */
 export function planRing(
   records: readonly KeyRecord[],
-  { nowMs, timing, algorithm, asked = false }: PlanContext,
+  { nowMs, timing, algorithm, asked = false, misplaced = false }: PlanContext,
 ): RingPlan | undefined {
   const view = viewRing(records, nowMs, timing)
   const live = view.keys.filter(({ record }) => record.retired === undefined)
   const plan: RingPlan = {
-    announce: planAnnouncement(view, { nowMs, timing, algorithm, asked }),
+    announce: planAnnouncement(view, { nowMs, timing, algorithm, asked, misplaced }),
     retire: live.filter(({ state }) => state === 'retired').map(({ record }) => record.keyId),
     forget: records
       .filter(({ retired }) => retired !== undefined && retired.atMs + forgetAfterMs < nowMs)
@@ -98,9 +100,12 @@ export function planRing(
         record.longestCacheSeconds < timing.cacheSeconds,
     ),
   }
-  const steady =
-    plan.announce === undefined && plan.retire.length === 0 && plan.forget.length === 0 && !plan.promise
-  return steady ? undefined : plan
+  return isSteady(plan) ? undefined : plan
+}
+
+/** Whether there is nothing to do. */
+export function isSteady({ announce, retire, forget, promise }: RingPlan): boolean {
+  return announce === undefined && retire.length === 0 && forget.length === 0 && !promise
 }
 
 export type PlanContext = {
@@ -108,6 +113,7 @@ export type PlanContext = {
   readonly timing: RotationTiming
   readonly algorithm: string
   readonly asked?: boolean
+  readonly misplaced?: boolean
 }
 
 /** The records after a plan was carried out. `fresh` is the key the plan's announcement is about. */
@@ -142,7 +148,7 @@ export function removeKey(
     nowMs,
     timing,
     fresh,
-  }: { readonly nowMs: number; readonly timing: RotationTiming; readonly fresh: FreshKey },
+  }: { readonly nowMs: number; readonly timing: RotationTiming; readonly fresh: FreshKey | undefined },
 ): readonly KeyRecord[] {
   const { signing, keys } = viewRing(records, nowMs, timing)
   const without = records.map((record) =>
@@ -150,8 +156,22 @@ export function removeKey(
   )
   if (signing?.keyId !== keyId) return without
   const heir = keys.find(({ state }) => state === 'announced')?.record
-  if (heir === undefined) return [...without, announced(fresh, { nowMs, activeFromMs: nowMs, timing })]
+  if (heir === undefined) {
+    if (fresh === undefined) throw new Problem('ring-empty', `without ${keyId} there is no key to sign with`)
+    return [...without, announced(fresh, { nowMs, activeFromMs: nowMs, timing })]
+  }
   return without.map((record) => (record === heir ? { ...record, activeFromMs: nowMs } : record))
+}
+
+/** Whether a key signs and has no successor, so that taking it out needs another one at once. */
+export function isHeirless(
+  records: readonly KeyRecord[],
+  keyId: string,
+  nowMs: number,
+  timing: RotationTiming,
+): boolean {
+  const { signing, keys } = viewRing(records, nowMs, timing)
+  return signing?.keyId === keyId && !keys.some(({ state }) => state === 'announced')
 }
 
 /** Keys that are not retired, in the order in which they sign; of two with the same moment the later record. */
@@ -182,7 +202,7 @@ function viewKey(
 
 function planAnnouncement(
   view: RingView,
-  { nowMs, timing, algorithm, asked }: Required<PlanContext>,
+  { nowMs, timing, algorithm, asked, misplaced }: Required<PlanContext>,
 ): Announcement | undefined {
   const { signing } = view
   if (signing === undefined) return { activeFromMs: nowMs, because: 'first' }
@@ -197,6 +217,7 @@ function planAnnouncement(
   const leadMs = 1000 * (timing.leadSeconds + longestCacheSeconds - timing.cacheSeconds)
   const takeoverMs = signing.activeFromMs + 1000 * timing.rotateEverySeconds
   if (signing.algorithm !== algorithm) return { activeFromMs: nowMs + leadMs, because: 'algorithm' }
+  if (misplaced) return { activeFromMs: nowMs + leadMs, because: 'signer' }
   if (asked) return { activeFromMs: nowMs + leadMs, because: 'asked' }
   if (nowMs < takeoverMs - leadMs) return undefined
   return { activeFromMs: Math.max(takeoverMs, nowMs + leadMs), because: 'age' }

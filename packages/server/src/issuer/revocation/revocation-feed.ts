@@ -1,9 +1,10 @@
 import { hash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Clock } from '@countersign/sdk/core'
-import { revocationListType, signRevocationList } from '@countersign/sdk/jwt'
+import { revocationListInput, revocationListType } from '@countersign/sdk/jwt'
 import { conditional } from '../http/discovery.ts'
 import type { Document } from '../http/discovery.ts'
+import { signText } from '../keys/external-keys.ts'
 import type { KeyRing } from '../keys/key-ring.ts'
 import type { Reply } from '../http/reply.ts'
 import { asRevocation } from './revocation-list.ts'
@@ -21,6 +22,8 @@ export type RevocationFeed = (request: IncomingMessage) => Promise<Reply>
  */
 export function createRevocationFeed({ issuer, list, ring, clock }: RevocationFeedOptions): RevocationFeed {
   let served: { readonly etag: string; readonly document: Document } | undefined
+  // A signature from elsewhere takes its time; all who ask meanwhile get the same one.
+  let signing: { readonly etag: string; readonly document: Promise<Document> } | undefined
 
   return async (request) => {
     const { version, revocations } = await list.current()
@@ -38,7 +41,14 @@ export function createRevocationFeed({ issuer, list, ring, clock }: RevocationFe
         sequence: version,
         revocations: current.map((record) => asRevocation(record, issuer)),
       }
-      served = { etag, document: publish(signRevocationList(content, key), etag) }
+      if (signing?.etag !== etag) {
+        const input = revocationListInput(content, key)
+        const document = (async () => publish(`${input}.${await signText(key, input)}`, etag))()
+        const begun = (signing = { etag, document })
+        // Whoever asks after a failure asks for another signature.
+        document.catch(() => signing === begun && (signing = undefined))
+      }
+      served = { etag, document: await signing.document }
     }
     return conditional(request, served.document)
   }

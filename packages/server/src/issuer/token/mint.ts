@@ -1,8 +1,10 @@
 import { randomFillSync } from 'node:crypto'
-import { createSigner } from '@countersign/sdk/jwt'
-import type { Signer, SigningKey } from '@countersign/sdk/jwt'
+import { createExternalSigner, createSigner } from '@countersign/sdk/jwt'
+import type { ExternalSigner, Signer, SigningKey } from '@countersign/sdk/jwt'
 import type { ConfirmationClaim } from './binding.ts'
 import type { Granted } from '../grants/rights.ts'
+import { isExternal } from '../keys/external-keys.ts'
+import type { ExternalKey } from '../keys/external-keys.ts'
 
 /** What is minted: the token and what the records of issuer, gateway and guard are joined by. */
 export type Minted = {
@@ -20,6 +22,8 @@ export type Minted = {
  * @example
  * mint({ signer, issuer: 'https://issuer.example', clientId: 'orders', granted, nowMs, lifetimeSeconds: 300 })
  */
+export function mint(request: MintRequest & { readonly signer: Signer }): Minted
+export function mint(request: MintRequest): Minted | Promise<Minted>
 export function mint({
   signer,
   issuer,
@@ -28,7 +32,7 @@ export function mint({
   nowMs,
   lifetimeSeconds,
   confirmation,
-}: MintRequest): Minted {
+}: MintRequest): Minted | Promise<Minted> {
   const iat = Math.floor(nowMs / 1000)
   const jti = randomTokenId()
   const { delegation } = granted
@@ -47,7 +51,7 @@ export function mint({
     ...delegation?.claims,
     ...(confirmation === undefined ? undefined : { cnf: confirmation }),
   })
-  return { token, tokenId: jti, lifetimeSeconds: exp - iat }
+  return minted(token, jti, exp - iat)
 }
 
 /**
@@ -57,14 +61,16 @@ export function mint({
  * @example
  * mintTransaction({ key: ring.signingKeyAt(nowMs), issuer: 'https://issuer.example', granted, nowMs, lifetimeSeconds: 60 })
  */
-export function mintTransaction(request: TransactionRequest): Minted {
+export function mintTransaction(request: TransactionRequest & { readonly key: SigningKey }): Minted
+export function mintTransaction(request: TransactionRequest): Minted | Promise<Minted>
+export function mintTransaction(request: TransactionRequest): Minted | Promise<Minted> {
   const { key, issuer, granted, nowMs, lifetimeSeconds } = request
   const iat = Math.floor(nowMs / 1000)
   const jti = randomTokenId()
   const { delegation, transaction, audience, scopes } = granted
   const exp = Math.min(iat + lifetimeSeconds, delegation?.expiresAtSeconds ?? Infinity)
   const { lineage, sub_id } = delegation?.claims ?? {}
-  const token = createSigner({ key, type: 'txntoken+jwt' }).sign({
+  const token = transactionSigner(key).sign({
     iss: issuer,
     aud: audience,
     sub: delegation?.subject,
@@ -76,11 +82,29 @@ export function mintTransaction(request: TransactionRequest): Minted {
     ...(sub_id === undefined ? undefined : { sub_id }),
     ...(lineage === undefined ? undefined : { lineage }),
   })
-  return { token, tokenId: jti, lifetimeSeconds: exp - iat }
+  return minted(token, jti, exp - iat)
+}
+
+/** At once, unless the key is elsewhere: whoever signs here waits for nothing, not even for a microtask. */
+function minted(
+  token: string | Promise<string>,
+  tokenId: string,
+  lifetimeSeconds: number,
+): Minted | Promise<Minted> {
+  return typeof token === 'string'
+    ? { token, tokenId, lifetimeSeconds }
+    : token.then((signed) => ({ token: signed, tokenId, lifetimeSeconds }))
+}
+
+function transactionSigner(key: SigningKey | ExternalKey): Signer | ExternalSigner {
+  const type = 'txntoken+jwt'
+  if (!isExternal(key)) return createSigner({ key, type })
+  const { algorithm, keyId } = key
+  return createExternalSigner({ algorithm, keyId, sign: (input) => key.sign(input), type })
 }
 
 export type TransactionRequest = {
-  readonly key: SigningKey
+  readonly key: SigningKey | ExternalKey
   /** The `iss` claim. */
   readonly issuer: string
   readonly granted: Granted
@@ -89,7 +113,7 @@ export type TransactionRequest = {
 }
 
 export type MintRequest = {
-  readonly signer: Signer
+  readonly signer: Signer | ExternalSigner
   /** The `iss` claim. */
   readonly issuer: string
   readonly clientId: string

@@ -148,7 +148,12 @@ export function createTokenEndpoint({
     return issue(clientId, granted, used ?? bound, nowMs)
   }
 
-  function issue(clientId: string, granted: Granted, bound: Bound | Refusal, nowMs: number): Reply {
+  function issue(
+    clientId: string,
+    granted: Granted,
+    bound: Bound | Refusal,
+    nowMs: number,
+  ): Reply | Promise<Reply> {
     if (isRefusal(bound)) return refused(bound, clientId)
     const signer = ring.signerAt(nowMs)
     const confirmation = bound.claim
@@ -156,11 +161,17 @@ export function createTokenEndpoint({
       granted.transaction === undefined
         ? mint({ signer, issuer, clientId, granted, nowMs, lifetimeSeconds, confirmation })
         : mintTransaction({ key: ring.signingKeyAt(nowMs), issuer, granted, nowMs, lifetimeSeconds })
+    return minted instanceof Promise
+      ? minted.then((signed) => tell(clientId, granted, bound, signed, signer.keyId))
+      : tell(clientId, granted, bound, minted, signer.keyId)
+  }
+
+  function tell(clientId: string, granted: Granted, bound: Bound, minted: Minted, keyId: string): Reply {
     log.info('token.issued', {
       client: clientId,
       service: granted.service,
       tokenId: minted.tokenId,
-      keyId: signer.keyId,
+      keyId,
       // Joins the records of a chain; absent for a client that acts for itself.
       parentId: granted.delegation?.claims.lineage?.[0]?.jti,
     })
