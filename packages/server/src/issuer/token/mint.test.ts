@@ -6,9 +6,12 @@ import {
   createVerifier,
   generateSigningKey,
   inspectToken,
+  publicJwk,
   verificationKey,
 } from '@countersign/sdk/jwt'
-import { mint } from './mint.ts'
+import type { Jwk } from '@countersign/sdk/jwt'
+import type { ExternalKey } from '../keys/external-keys.ts'
+import { mint, mintTransaction } from './mint.ts'
 
 const key = generateSigningKey('ES256')
 const signer = createSigner({ key })
@@ -72,3 +75,24 @@ test('the sdk verifies what is minted', async () => {
 
 // Real signatures would take most of the time of the test about ids, and say nothing about them.
 const fastSigner = { ...signer, sign: () => '' }
+
+test('a transaction token is signed at once by a key that is here, and later by one that is elsewhere', async () => {
+  const verification = verificationKey(key)
+  const elsewhere: ExternalKey = {
+    keyId: key.keyId,
+    algorithm: 'ES256',
+    jwk: publicJwk(key) as Jwk,
+    verification,
+    sign: async (input) => Buffer.from(key.signs(input), 'base64url'),
+  }
+  const here = mintTransaction({ ...request, key })
+  const later = mintTransaction({ ...request, key: elsewhere })
+  assert.ok(later instanceof Promise)
+  for (const { token, tokenId } of [here, await later]) {
+    const { header, claims } = inspectToken(token)
+    assert.deepEqual(header, { alg: 'ES256', typ: 'txntoken+jwt', kid: key.keyId })
+    assert.equal(claims?.['jti'], tokenId)
+    const end = token.lastIndexOf('.')
+    assert.ok(verification.verifies(token.slice(0, end), token.slice(end + 1)))
+  }
+})
