@@ -54,12 +54,12 @@ test('nonces: asked for, given, taken, and renewed before they end', async () =>
   assert.deepEqual([first.status, first.json['error']], [400, 'use_dpop_nonce'])
   const nonce = first.headers['dpop-nonce'] as string
   assert.equal((await issuer.ask(grant, proven(issuer, key, nonce))).status, 200)
-  issuer.clock.nowMs += 61_000
+  issuer.clock.nowMs += 60_000
   const later = await issuer.ask(grant, proven(issuer, key, nonce))
   assert.equal(later.status, 200)
   const next = later.headers['dpop-nonce'] as string
   assert.ok(next !== undefined && next !== nonce)
-  issuer.clock.nowMs += 61_000
+  issuer.clock.nowMs += 60_000
   const old = await issuer.ask(grant, proven(issuer, key, nonce))
   assert.equal(old.json['error'], 'use_dpop_nonce')
   const broken = await issuer.ask(grant, { DPoP: 'x' })
