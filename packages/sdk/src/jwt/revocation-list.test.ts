@@ -20,10 +20,10 @@ const list: RevocationList = {
   expiresAtSeconds: nowSeconds + 300,
   sequence: 7,
   revocations: [
-    { issuer, tokenId: 't1', untilSeconds: nowSeconds + 10 },
     { issuer, keyId: 'k1', untilSeconds: nowSeconds + 20 },
-    { issuer, subject: 'ünïcode', issuedBeforeSeconds: nowSeconds, untilSeconds: nowSeconds + 30 },
     { issuer, clientId: 'orders', issuedBeforeSeconds: nowSeconds - 1, untilSeconds: nowSeconds + 40 },
+    { issuer, subject: 'ünïcode', issuedBeforeSeconds: nowSeconds, untilSeconds: nowSeconds + 30 },
+    { issuer, tokenId: 't1', untilSeconds: nowSeconds + 10 },
   ],
 }
 const expected = { issuer, keySet, nowMs, refusedKeyIds: new Set<string>() }
@@ -62,6 +62,13 @@ test('what is signed is what is read', async () => {
   const read = await verifyRevocationList(signRevocationList(list, key), expected)
   assert.deepEqual(read, { ...list, revocations: published })
   assert.deepEqual(await verifyRevocationList(signRevocationList(read, key), expected), read)
+})
+
+test('what revokes the most comes first, whatever the order in which it was given', async () => {
+  const reversed = { ...list, revocations: [...list.revocations].reverse() }
+  const { revocations } = await verifyRevocationList(signRevocationList(reversed, key), expected)
+  const kinds = revocations.map((one) => Object.keys(one).find((name) => name !== 'issuer'))
+  assert.deepEqual(kinds, ['keyId', 'clientId', 'subjectDigest', 'tokenId'])
 })
 
 test('nobody can read from the list which people are on it', () => {

@@ -142,16 +142,17 @@ function readList(claims: StrictJson, issuer: string, nowMs: number): Revocation
   if (iat * 1000 - toleranceMs > nowMs) throw refused(issuer, 'its iat lies ahead')
   if (!Number.isSafeInteger(sequence) || (sequence as number) < 0) throw refused(issuer, 'it has no sequence')
   const revocations = [
-    ...entriesOf(claims, 'tokens', issuer, 2, (tokenId) => ({ tokenId })),
+    // What revokes the most comes first: whoever has no room for all of it then lacks the least.
     ...entriesOf(claims, 'keys', issuer, 2, (keyId) => ({ keyId })),
-    ...entriesOf(claims, 'subjects', issuer, 3, (subjectDigest, issuedBeforeSeconds) => ({
-      subjectDigest,
-      issuedBeforeSeconds,
-    })),
     ...entriesOf(claims, 'clients', issuer, 3, (clientId, issuedBeforeSeconds) => ({
       clientId,
       issuedBeforeSeconds,
     })),
+    ...entriesOf(claims, 'subjects', issuer, 3, (subjectDigest, issuedBeforeSeconds) => ({
+      subjectDigest,
+      issuedBeforeSeconds,
+    })),
+    ...entriesOf(claims, 'tokens', issuer, 2, (tokenId) => ({ tokenId })),
   ]
   return { issuer, issuedAtSeconds: iat, expiresAtSeconds: exp, sequence: sequence as number, revocations }
 }
