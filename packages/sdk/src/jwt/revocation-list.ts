@@ -1,3 +1,4 @@
+import { isAlgorithm } from './algorithms.ts'
 import type { Algorithm } from './algorithms.ts'
 import { isNumericDate } from './claims.ts'
 import { decodeBase64url, encodeBase64url } from '../core/base64url.ts'
@@ -5,7 +6,8 @@ import { checkType, readHeader, secondDot } from './compact.ts'
 import type { ProtectedHeader } from './compact.ts'
 import { parseStrictJsonBytes } from '../core/json.ts'
 import type { StrictJson } from '../core/json.ts'
-import type { SigningKey, VerificationKey } from './key.ts'
+import { SigningKey } from './key.ts'
+import type { VerificationKey } from './key.ts'
 import type { KeySet } from './key-set.ts'
 import { Problem } from '../core/problem.ts'
 import { subjectDigest } from './revocations.ts'
@@ -42,6 +44,7 @@ export const maxRevocationListLength = 8 * 1024 * 1024
  */
 export function signRevocationList(list: RevocationList, key: SigningKey): string {
   const input = revocationListInput(list, key)
+  if (!(key instanceof SigningKey)) throw new Problem('option-invalid', 'key must be a signing key')
   return `${input}.${key.signs(input)}`
 }
 
@@ -49,11 +52,14 @@ export function signRevocationList(list: RevocationList, key: SigningKey): strin
  * What is signed of a list, for a key that lives elsewhere: a dot and the signature (base64url) make the list of it.
  *
  * @param key the key's `alg` and `kid`, for the header.
+ * @throws Problem `option-invalid` for what is no list or no key.
  */
 export function revocationListInput(
   list: RevocationList,
-  { algorithm, keyId }: { readonly algorithm: Algorithm; readonly keyId: string },
+  key: { readonly algorithm: Algorithm; readonly keyId: string },
 ): string {
+  checkArguments(list, key)
+  const { algorithm, keyId } = key
   const { issuer, issuedAtSeconds, expiresAtSeconds, sequence, revocations } = list
   const claims: Record<Kind, unknown[]> & Record<string, unknown> = {
     iss: issuer,
@@ -77,6 +83,16 @@ export function revocationListInput(
   }
   const head = headerSegment(algorithm, keyId, revocationListType)
   return head + encodeBase64url(Buffer.from(JSON.stringify(claims), 'utf8'))
+}
+
+function checkArguments(list: RevocationList, key: { readonly algorithm: Algorithm }): void {
+  const { revocations } = (list ?? {}) as Partial<RevocationList>
+  if (Array.isArray(revocations) && revocations.every(isEntry) && isAlgorithm((key ?? {}).algorithm)) return
+  throw new Problem('option-invalid', 'a list of revocations needs its entries, and the key that signs it')
+}
+
+function isEntry(entry: unknown): boolean {
+  return typeof entry === 'object' && entry !== null
 }
 
 /**
