@@ -6,7 +6,7 @@ import { mediaType } from './compact.ts'
 import type { KeySet } from './key-set.ts'
 import { refuseUnknownOptions } from '../core/options.ts'
 import { Problem } from '../core/problem.ts'
-import { Revocations } from './revocations.ts'
+import type { Revocations } from './revocations.ts'
 
 /** Accepts a token for anybody: one stolen from any other service of the issuer then opens this one too. */
 export const dangerouslyAnyAudience: unique symbol = Symbol('dangerouslyAnyAudience')
@@ -78,9 +78,7 @@ export function compileOptions(options: VerifierOptions): {
   if (maxLifetimeSeconds !== undefined && !(maxLifetimeSeconds > 0 && Number.isFinite(maxLifetimeSeconds))) {
     throw invalid('maxLifetimeSeconds must be a positive number of seconds')
   }
-  if (revocations !== undefined && !(revocations instanceof Revocations)) {
-    throw invalid('revocations must come from createRevocations')
-  }
+  if (revocations !== undefined) checkRevocations(revocations)
   if (clock !== undefined && typeof clock !== 'function') throw invalid('clock must be a function')
   const { confirmation = 'refused' } = options
   if (confirmation !== 'refused' && confirmation !== 'checked-by-caller') {
@@ -111,6 +109,13 @@ export function compileOptions(options: VerifierOptions): {
     })
   }
   return { issuers, cacheEntries, confirmation }
+}
+
+/** By what is asked of it, not by its class: a service without revocations then need not have that class in its bundle. */
+function checkRevocations(revocations: Partial<Revocations> | null): void {
+  const has = (name: 'refuses' | 'usable' | 'load'): boolean => typeof revocations?.[name] === 'function'
+  if (typeof revocations?.generation === 'number' && has('refuses') && has('usable') && has('load')) return
+  throw invalid('revocations must come from createRevocations')
 }
 
 function readCache(cache: SharedVerifierOptions['cache']): number {
