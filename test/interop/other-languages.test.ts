@@ -22,10 +22,15 @@ const keyed: Client = {
   secrets: [],
   assertion: { kind: 'own', keys: { kind: 'keys', keys: [readJwk(jwk)] }, legacyAudience: true },
 }
+// First: fetching packages may take a minute, and the issuer's clock stands still.
+const python = preparePython()
+const go = prepareGo()
 const fixture = await startIssuer({ trust: trust([orders, keyed]) })
 test.after(() => fixture.close())
+test.beforeEach(() => {
+  fixture.clock.nowMs = Date.now()
+})
 
-const python = preparePython()
 test('Python: Authlib gets tokens three ways, PyJWT takes them', { skip: python.missing }, async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'countersign-python-'))
   t.after(() => rmSync(folder, { recursive: true }))
@@ -47,7 +52,6 @@ test('Python: Authlib gets tokens three ways, PyJWT takes them', { skip: python.
   })
 })
 
-const go = prepareGo()
 test('Go: x/oauth2 gets tokens, golang-jwt takes them', { skip: go.missing }, async () => {
   const report = await runClient(go.command, [fixture.url, 'orders', ordersSecret, audience])
   assert.deepEqual(report, { detected: 'orders', header: 'orders', params: 'orders' })
