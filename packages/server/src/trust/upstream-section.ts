@@ -110,8 +110,8 @@ export function resolveUpstream(
   const { timeouts, eject, probe, retries } = details ?? {}
   return {
     targets: targets.map(({ value }) => value),
-    balance: details?.balance ?? 'least-pending',
-    protocol: details?.protocol ?? 'http/1.1',
+    balance: details?.balance ?? usualUpstream.balance,
+    protocol: details?.protocol ?? usualUpstream.protocol,
     timeouts: {
       connectSeconds: timeouts?.connect,
       replySeconds: timeouts?.reply,
@@ -120,9 +120,15 @@ export function resolveUpstream(
     },
     connections: details?.connections,
     waiting: details?.waiting,
-    eject: { after: eject?.after ?? 5, forSeconds: eject?.for ?? 10 },
+    eject: {
+      after: eject?.after ?? usualUpstream.eject.after,
+      forSeconds: eject?.for ?? usualUpstream.eject.forSeconds,
+    },
     probe: probe?.path === undefined ? undefined : resolveProbe({ ...probe, path: probe.path }),
-    retries: { most: retries?.most ?? 1, percent: retries?.percent ?? 20 },
+    retries: {
+      most: retries?.most ?? usualUpstream.retries.most,
+      percent: retries?.percent ?? usualUpstream.retries.percent,
+    },
     tls: resolveTls(details?.tls, targets, spot, reading),
   }
 }
@@ -163,3 +169,21 @@ function refuseRepeats(targets: readonly Located<string>[], reading: Reading): v
     seen.add(target.value)
   }
 }
+
+/** What a URL alone means, and what holds where nothing else is said. */
+export const usualUpstream: Omit<UpstreamSettings, 'targets'> = Object.freeze({
+  balance: 'least-pending',
+  protocol: 'http/1.1',
+  timeouts: {
+    connectSeconds: undefined,
+    replySeconds: undefined,
+    stallSeconds: undefined,
+    idleSeconds: undefined,
+  },
+  connections: undefined,
+  waiting: undefined,
+  eject: { after: 5, forSeconds: 10 },
+  probe: undefined,
+  retries: { most: 1, percent: 20 },
+  tls: undefined,
+})

@@ -9,6 +9,7 @@ import { Upstream } from './upstream.ts'
 import type { TargetCounts } from './upstream.ts'
 import { readOrigin } from './upstream-origin.ts'
 import { UpstreamPool } from './upstream-pool.ts'
+import { usualUpstream } from '../../trust/upstream-section.ts'
 
 /**
  * The pools of all services and the targets in them. What a new trust file says in the same words stays: its connections,
@@ -34,7 +35,7 @@ export class Upstreams {
 
   /** @throws Problem `upstream-invalid`, `tls-files-unusable`, `trust-unusable` */
   poolFor({ name, upstream, upstreamSettings }: Service): UpstreamPool {
-    const settings = upstreamSettings ?? { ...usual, targets: [upstream!] }
+    const settings = upstreamSettings ?? { ...usualUpstream, targets: [upstream!] }
     const key = JSON.stringify(settings)
     const known = this.#pools.get(key)
     if (known !== undefined) return known
@@ -144,22 +145,4 @@ function limitsOf(settings: UpstreamSettings, limits: GatewayLimits): GatewayLim
     upstreamConnections: connections ?? limits.upstreamConnections,
     upstreamWaiting: waiting ?? limits.upstreamWaiting,
   }
-}
-
-/** What one URL means. */
-const usual: Omit<UpstreamSettings, 'targets'> = {
-  balance: 'least-pending',
-  protocol: 'http/1.1',
-  timeouts: {
-    connectSeconds: undefined,
-    replySeconds: undefined,
-    stallSeconds: undefined,
-    idleSeconds: undefined,
-  },
-  connections: undefined,
-  waiting: undefined,
-  eject: { after: 5, forSeconds: 10 },
-  probe: undefined,
-  retries: { most: 1, percent: 20 },
-  tls: undefined,
 }
