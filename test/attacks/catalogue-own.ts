@@ -107,6 +107,11 @@ export const ownCatalogue: readonly Attack[] = [
         'a worthless token makes claims of honest ones vanish: V8 reads an escaped name as one it met before',
       expected: 'an escaped name is read as what it is; token-malformed for names that need an escape',
     },
+    {
+      row: 86,
+      title: 'a worthless token of quotes that never end, which costs a quarter of a second to read',
+      expected: 'token-malformed, as fast as any other text of its length',
+    },
   ]),
   ...inFile('sender-constraint.test.ts', [
     {

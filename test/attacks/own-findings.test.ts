@@ -266,3 +266,32 @@ attack(
     }
   },
 )
+
+attack(
+  86,
+  'a worthless token of quotes that never end, which costs a quarter of a second to read',
+  async () => {
+    const { own, verifier, honest } = scene()
+    await accepts(verifier, honest)
+    const theirs = pair('ES256', 'attacker')
+    const header = { alg: 'ES256', typ: 'at+jwt', kid: own.kid }
+    const costOf = (payload: string): number => {
+      const token = forge(header, payload, signedBy(theirs, 'ES256'))
+      const times = Array.from({ length: 5 }, () => {
+        const startMs = performance.now()
+        assert.equal(verifier.verifyNow(token)?.kind, 'denied')
+        return performance.now() - startMs
+      })
+      return Math.min(...times)
+    }
+    const usualMs = costOf(JSON.stringify(claims({ text: 'x'.repeat(11_000) })))
+    // An escaped name first, so that the names are looked at before the text is known to be JSON.
+    for (const tail of [
+      '"' + '\\"'.repeat(5_500),
+      '"' + '\\"'.repeat(5_500) + '\\',
+      '"' + ' '.repeat(11_000),
+    ]) {
+      assert.ok(costOf(`{"\\u0061":1,${tail}`) < 100 * Math.max(usualMs, 0.1))
+    }
+  },
+)

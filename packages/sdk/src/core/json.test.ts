@@ -133,6 +133,13 @@ test('an escaped name is read as what it is, whatever was read before it', () =>
   }
 })
 
+test('a string that does not end is not JSON, behind escaped names as well', () => {
+  for (const tail of ['"', '"x', '"\\"', '"\\', '"\\"\\']) {
+    assert.equal(parseStrictJson(`{"\\u0061":1,${tail}`), 'not JSON')
+  }
+  assert.deepEqual(parseStrictJson('{"\\u0061":"\\"","b" : "\\\\"}'), { a: '"', b: '\\' })
+})
+
 test('a member written twice anywhere is found', () => {
   fc.assert(
     fc.property(

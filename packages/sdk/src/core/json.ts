@@ -120,8 +120,9 @@ function withPlainNames(text: string, walk: Walk): string {
   })
 }
 
-// Matches every string of a text from left to right, so that it never begins inside one.
-const stringMaybeName = /("(?:[^"\\]|\\[^])*")(\s*:)?/g
+// Matches every string of a text from left to right, so that it never begins inside one: also one that does not end,
+// or each quote in it would be tried as a beginning, in quadratic time.
+const stringMaybeName = /("[^"\\]*(?:\\[^]?[^"\\]*)*(?:"|$))(\s*:)?/g
 // Without NUL, which is a fault of its own in every string.
 const oddInName = /["\\\u0001-\u001f]/
 
