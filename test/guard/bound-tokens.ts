@@ -4,11 +4,10 @@ import { before, describe, test } from 'node:test'
 import type { Guard } from '@countersign/sdk/guard'
 import { createDpopKey, createDpopNonces, createDpopProof } from '@countersign/sdk/jwt'
 import { createTestIssuer } from '@countersign/sdk/testing'
-import { ask } from './raw-request.ts'
-import type { RawRequest } from './raw-request.ts'
+import type { RawRequest, Wire } from './raw-request.ts'
 
 /** @param start starts the contract's service behind a guard, and gives its port. */
-export function testBoundTokens(start: (guard: Guard) => Promise<number>): void {
+export function testBoundTokens(ask: Wire['ask'], start: (guard: Guard) => Promise<number>): void {
   describe('tokens that are bound to a key', () => {
     const key = createDpopKey()
     const nonces = createDpopNonces()

@@ -1,9 +1,12 @@
 import { createServer } from 'node:http'
+import type { RequestListener } from 'node:http'
+import { createServer as createHttp2Server } from 'node:http2'
 import { readRoutes } from '@countersign/sdk/guard'
 import { guardNode } from '@countersign/sdk/node'
-import { listen } from './listen.ts'
+import { http2 } from './http2-request.ts'
+import { listen, listenHttp2 } from './listen.ts'
 import { maxHeaderBytes, requirements, testAdapter, who } from './adapter-contract.ts'
-import type { ContractRoute } from './adapter-contract.ts'
+import type { ContractRoute, ContractService } from './adapter-contract.ts'
 
 const routes: Readonly<Record<string, ContractRoute>> = {
   'GET /open': 'open',
@@ -16,18 +19,26 @@ const routes: Readonly<Record<string, ContractRoute>> = {
 
 testAdapter({
   name: 'node:http',
-  start: ({ guard, reached }) => {
-    const table = readRoutes(
-      Object.fromEntries(Object.entries(routes).map(([key, name]) => [key, requirements[name]])),
-    )
-    const listener = guardNode(guard, table, (request, response, auth, { route, params }) => {
-      const method = request.method === 'HEAD' ? 'GET' : request.method
-      const name = routes[`${method} ${route}`]!
-      reached(name)
-      if (name === 'open') response.end('open')
-      else if (name === 'echo') request.pipe(response)
-      else response.end(JSON.stringify(who(auth, params['id'])))
-    })
-    return listen(createServer({ maxHeaderSize: maxHeaderBytes }, listener))
-  },
+  start: (service) => listen(createServer({ maxHeaderSize: maxHeaderBytes }, listenerOf(service))),
 })
+
+testAdapter({
+  name: 'node:http2',
+  wire: http2,
+  // Its requests and responses are made to look like those of node:http.
+  start: (service) => listenHttp2(createHttp2Server(listenerOf(service) as never)),
+})
+
+function listenerOf({ guard, reached }: ContractService): RequestListener {
+  const table = readRoutes(
+    Object.fromEntries(Object.entries(routes).map(([key, name]) => [key, requirements[name]])),
+  )
+  return guardNode(guard, table, (request, response, auth, { route, params }) => {
+    const method = request.method === 'HEAD' ? 'GET' : request.method
+    const name = routes[`${method} ${route}`]!
+    reached(name)
+    if (name === 'open') response.end('open')
+    else if (name === 'echo') request.pipe(response)
+    else response.end(JSON.stringify(who(auth, params['id'])))
+  })
+}

@@ -1,4 +1,5 @@
 /** Test support: one request as exact bytes on a socket of its own, since clients repair what they send. */
+import type { EventEmitter } from 'node:events'
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 
@@ -16,6 +17,18 @@ export type RawReply = {
   /** By lower-case name; one that came twice is joined by a comma. */
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
+}
+
+/** How requests get to a service: by one version of HTTP or by the other. */
+export type Wire = {
+  readonly name: string
+  ask(port: number, request?: RawRequest): Promise<RawReply>
+  /** Several requests on one connection. */
+  askInTurn(port: number, requests: readonly RawRequest[]): Promise<RawReply[]>
+  /** Sends a request; whoever does not wait for the reply destroys what this gives. */
+  send(port: number, request: RawRequest): EventEmitter & { destroy(): unknown }
+  /** Whether there is such a request in this version. One that is none gets no reply that could be relied on. */
+  carries(request: RawRequest): boolean
 }
 
 /** Sends one request and reads the reply to the end of the connection. */
@@ -40,6 +53,9 @@ export function send(port: number, request: RawRequest): Socket {
   socket.on('error', () => {}).write(textOf(request, true))
   return socket
 }
+
+/** HTTP/1.1, byte by byte. */
+export const http1: Wire = { name: 'HTTP/1.1', ask, askInTurn, send, carries: () => true }
 
 function textOf(
   { method = 'GET', target = '/', headers = [], body = '' }: RawRequest,

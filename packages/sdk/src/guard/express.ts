@@ -4,7 +4,7 @@ import type { Principal } from '../policy/principal.ts'
 import { proceed, rememberAuth } from './auth-of.ts'
 import type { Guard, GuardTerms, RequirementOf } from './guard.ts'
 import { nodeGuardRequest } from './guard-request.ts'
-import { answer } from './node.ts'
+import { answer, isGone } from './node.ts'
 import { checkOneRequirement, outcomeOf, responseHeadersOf } from './outcome.ts'
 import type { Outcome } from './outcome.ts'
 
@@ -43,7 +43,7 @@ export function guardExpress<Terms extends GuardTerms>(
     function act(settled: Outcome): void {
       if (settled.kind === 'refused') return answer(request, response, settled.challenge)
       // Whoever asked may have left while the keys were on their way.
-      if (response.destroyed) return
+      if (isGone(response)) return
       rememberAuth(request, settled.principal, guard)
       if (settled.principal !== undefined) (request as { auth?: Principal }).auth = settled.principal
       for (const [name, value] of responseHeadersOf(settled)) response.setHeader(name, value)

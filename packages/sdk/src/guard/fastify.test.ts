@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import fastify from 'fastify'
 import type { FastifyInstance, FastifyRequest, FastifyServerOptions } from 'fastify'
 import { createTestIssuer } from '@countersign/sdk/testing'
+import { http2 } from '../../../../test/guard/http2-request.ts'
 import { maxHeaderBytes, requirements, testAdapter, who } from '../../../../test/guard/adapter-contract.ts'
 import type { ContractService } from '../../../../test/guard/adapter-contract.ts'
 import { ask } from '../../../../test/guard/raw-request.ts'
@@ -42,6 +43,16 @@ for (const [name, options] of [
     },
   })
 }
+
+testAdapter({
+  name: 'fastify',
+  wire: http2,
+  start: async (service) => {
+    const app = await appOf(service, { http2: true } as FastifyServerOptions)
+    await app.listen({ port: 0, host: '127.0.0.1', listenTextResolver: () => '' })
+    return { port: portOf(app), close: () => app.close() }
+  },
+})
 
 /** The guard always stands before the handlers of all routes, so there is nothing more to put in front. */
 async function appOf(service: ContractService, options: FastifyServerOptions): Promise<FastifyInstance> {

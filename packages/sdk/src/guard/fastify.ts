@@ -6,6 +6,7 @@ import { proceed, rememberAuth } from './auth-of.ts'
 import type { AuthOf } from './auth-of.ts'
 import type { Guard, GuardTerms, RequirementOf } from './guard.ts'
 import { nodeGuardRequest } from './guard-request.ts'
+import { isGone } from './node.ts'
 import { checkOneRequirement, outcomeOf, responseHeadersOf } from './outcome.ts'
 import type { Outcome } from './outcome.ts'
 
@@ -75,7 +76,7 @@ export function guardFastify<Terms extends GuardTerms>(
           return
         }
         // Whoever asked may have left while the keys were on their way.
-        if (reply.raw.destroyed) return
+        if (isGone(reply.raw)) return
         rememberAuth(request, settled.principal, guard)
         if (settled.principal !== undefined) request.auth = settled.principal
         for (const [name, value] of responseHeadersOf(settled)) reply.header(name, value)

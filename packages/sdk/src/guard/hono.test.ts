@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
+import { createServer as createHttp2Server } from 'node:http2'
 import { test } from 'node:test'
 import { getRequestListener } from '@hono/node-server'
 import { Hono } from 'hono'
 import { createTestIssuer } from '@countersign/sdk/testing'
-import { listen } from '../../../../test/guard/listen.ts'
+import { http2 } from '../../../../test/guard/http2-request.ts'
+import { listen, listenHttp2 } from '../../../../test/guard/listen.ts'
 import { maxHeaderBytes, requirements, testAdapter, who } from '../../../../test/guard/adapter-contract.ts'
 import type { ContractService } from '../../../../test/guard/adapter-contract.ts'
 import { authOf } from './auth-of.ts'
@@ -15,6 +17,12 @@ testAdapter({
   name: 'hono',
   start: (service) =>
     listen(createServer({ maxHeaderSize: maxHeaderBytes }, getRequestListener(appOf(service).fetch))),
+})
+
+testAdapter({
+  name: 'hono',
+  wire: http2,
+  start: (service) => listenHttp2(createHttp2Server(getRequestListener(appOf(service).fetch) as never)),
 })
 
 function appOf({ guard, isFronted, reached }: ContractService): Hono<{ Variables: Authenticated }> {

@@ -4,6 +4,7 @@ import { proceed, rememberAuth } from './auth-of.ts'
 import { refusalResponse } from './fetch.ts'
 import type { Guard, GuardRequest, GuardTerms, RequirementOf } from './guard.ts'
 import { fetchGuardRequest, nodeGuardRequest } from './guard-request.ts'
+import { isGone } from './node.ts'
 import { checkOneRequirement, outcomeOf, responseHeadersOf } from './outcome.ts'
 
 /** What a Hono context has that a guard needs. */
@@ -41,7 +42,7 @@ export function guardHono<Terms extends GuardTerms>(
     const outcome = await outcomeOf(guard, requestOf(context), requirement)
     if (outcome.kind === 'refused') return refusalResponse(context.req.raw, outcome.challenge)
     // Whoever asked may have left while the keys were on their way, and nobody will read this.
-    if (nodeBindings(context).outgoing?.destroyed === true) return new Response(null, { status: 503 })
+    if (isLeft(context)) return new Response(null, { status: 503 })
     rememberAuth(context, outcome.principal, guard)
     if (outcome.principal !== undefined) context.set('auth', outcome.principal)
     for (const [name, value] of responseHeadersOf(outcome)) context.header(name, value)
@@ -53,6 +54,11 @@ export function guardHono<Terms extends GuardTerms>(
 function requestOf(context: HonoContext): GuardRequest {
   const { incoming } = nodeBindings(context)
   return incoming?.rawHeaders === undefined ? fetchGuardRequest(context.req.raw) : nodeGuardRequest(incoming)
+}
+
+function isLeft(context: HonoContext): boolean {
+  const { outgoing } = nodeBindings(context)
+  return outgoing !== undefined && isGone(outgoing)
 }
 
 /** @hono/node-server gives the request and the response of node:http along. */

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
+import { createServer as createHttp2Server } from 'node:http2'
 import { test } from 'node:test'
 import Koa from 'koa'
 import { createTestIssuer } from '@countersign/sdk/testing'
-import { listen } from '../../../../test/guard/listen.ts'
+import { http2 } from '../../../../test/guard/http2-request.ts'
+import { listen, listenHttp2 } from '../../../../test/guard/listen.ts'
 import { maxHeaderBytes, requirements, testAdapter, who } from '../../../../test/guard/adapter-contract.ts'
 import type { ContractRoute, ContractService } from '../../../../test/guard/adapter-contract.ts'
 import { ask } from '../../../../test/guard/raw-request.ts'
@@ -14,6 +16,12 @@ import { guardKoa } from './koa.ts'
 testAdapter({
   name: 'koa',
   start: (service) => listen(createServer({ maxHeaderSize: maxHeaderBytes }, appOf(service).callback())),
+})
+
+testAdapter({
+  name: 'koa',
+  wire: http2,
+  start: (service) => listenHttp2(createHttp2Server(appOf(service).callback() as never)),
 })
 
 /** Koa has no router of its own; this one is as forgiving as its users' are. */

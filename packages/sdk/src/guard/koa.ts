@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { proceed, rememberAuth } from './auth-of.ts'
 import type { Guard, GuardTerms, RequirementOf } from './guard.ts'
 import { nodeGuardRequest } from './guard-request.ts'
-import { answer } from './node.ts'
+import { answer, isGone } from './node.ts'
 import { checkOneRequirement, outcomeOf, responseHeadersOf } from './outcome.ts'
 
 /** What a Koa context has that a guard needs. */
@@ -43,7 +43,7 @@ export function guardKoa<Terms extends GuardTerms>(
       return answer(req, res, outcome.challenge)
     }
     // Whoever asked may have left while the keys were on their way.
-    if (res.destroyed) return
+    if (isGone(res)) return
     rememberAuth(context, outcome.principal, guard)
     if (outcome.principal !== undefined) Object.assign(state, { auth: outcome.principal })
     for (const [name, value] of responseHeadersOf(outcome)) res.setHeader(name, value)

@@ -6,6 +6,7 @@ import type { Principal } from '../policy/principal.ts'
 import { authOf, proceed, rememberAuth } from './auth-of.ts'
 import type { Guard, GuardTerms } from './guard.ts'
 import { nodeGuardRequest } from './guard-request.ts'
+import { isGone } from './node.ts'
 import { checkOneRequirement, outcomeOf, responseHeadersOf } from './outcome.ts'
 import type { Outcome } from './outcome.ts'
 
@@ -60,7 +61,7 @@ export function guardNest<Terms extends GuardTerms>(
           throw new HttpException(JSON.parse(settled.challenge.body) as object, settled.challenge.status)
         }
         // Whoever asked may have left while the keys were on their way.
-        if ((response.raw ?? response).destroyed) return false
+        if (isGone(response.raw ?? response)) return false
         rememberAuth(request, settled.principal, guard)
         if (settled.principal !== undefined) request.auth = settled.principal
         return true

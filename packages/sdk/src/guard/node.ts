@@ -82,7 +82,7 @@ export function guardNode(
       return
     }
     // Whoever asked may have left while the keys were on their way.
-    if (!response.destroyed) act(decision, request, response)
+    if (!isGone(response)) act(decision, request, response)
   }
 
   function act(decision: Decision, request: IncomingMessage, response: ServerResponse): void {
@@ -108,7 +108,7 @@ export function answer(
   response: ServerResponse,
   { status, headers, body }: Challenge,
 ): void {
-  if (response.headersSent || response.destroyed) return
+  if (response.headersSent || isGone(response)) return
   const sent = { ...headers, 'Content-Length': Buffer.byteLength(body) }
   if (!isLongUpload(request)) {
     // Node reads what little is left of the request, and the connection serves the next one.
@@ -119,6 +119,14 @@ export function answer(
   // to the end would let anybody feed us for nothing. So: answer, read on for a moment, close.
   response.writeHead(status, { ...sent, Connection: 'close' }).write(body)
   linger(request, response)
+}
+
+/** Whether nobody is left to read this. In HTTP/2 it is the stream that knows, and the response does not say. */
+export function isGone(response: {
+  readonly destroyed: boolean
+  readonly stream?: { readonly destroyed: boolean }
+}): boolean {
+  return response.destroyed || response.stream?.destroyed === true
 }
 
 /** HTTP/2 can end one request and keep the connection, so there every refusal is simply an answer. */
