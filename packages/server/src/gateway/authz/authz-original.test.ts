@@ -69,13 +69,17 @@ test('what is missing, empty or there twice is no', () => {
 })
 
 test('decisions are asked for at their own path', () => {
-  for (const target of ['/', '/authz/', '/authz?x', '/billing/invoices/7']) {
+  for (const target of ['/', '/authz/', '/authzilla', '/billing/invoices/7']) {
     assert.match(read('nginx', nginx, { target }) as string, /under \/authz/, target)
   }
   for (const target of ['/authz', '/billing', '/authzilla/x']) {
     assert.match(read('envoy', [], { target }) as string, /under \/authz/, target)
   }
   assert.match(read('envoy', [], { target: '/authz/x', host: undefined }) as string, /no Host/)
+})
+
+test('a query behind the path is nobody’s word on anything', () => {
+  assert.deepEqual(read('caddy', forwarded, { target: '/authz?x-forwarded-uri=/billing/health' }), said)
 })
 
 test('without the client’s address there is the proxy’s', () => {

@@ -41,7 +41,8 @@ export const authzPath = '/authz'
 /** Method, target and host in headers; the inquiry itself goes to `/authz`. */
 function byHeaders(names: HeaderNames): (inquiry: Inquiry) => Original | Denial {
   return ({ target, rawHeaders, address }) => {
-    if (target !== authzPath) return notAuthz
+    // Caddy leaves the original query behind the path it asks at. It counts for nothing here.
+    if (target !== authzPath && !target.startsWith(`${authzPath}?`)) return notAuthz
     const method = only(rawHeaders, names.method)
     const original = only(rawHeaders, names.target)
     const host = only(rawHeaders, names.host)
