@@ -1,4 +1,3 @@
-import { pino } from 'pino'
 import type { Log, LogFields } from '../log.ts'
 import { looksSecret } from './looks-secret.ts'
 import { prettyLine } from './pretty-line.ts'
@@ -33,20 +32,16 @@ export function createLog({
   worker,
   write,
 }: LogOptions): Log {
-  const logger = pino(
-    {
-      level,
-      base: worker === undefined ? null : { worker },
-      timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }) },
-    },
-    { write: pretty ? (line) => write(prettyLine(line, colour)) : write },
-  )
-  const at =
-    (name: LogLevel) =>
-    (event: string, fields: LogFields = {}): void => {
-      if (logger.isLevelEnabled(name)) logger[name]({ event, ...listedOnly(fields) })
+  const lowest = levels.indexOf(level)
+  const process = worker === undefined ? {} : { worker }
+  const at = (name: LogLevel) => {
+    if (levels.indexOf(name) < lowest) return () => {}
+    return (event: string, fields: LogFields = {}): void => {
+      const time = new Date().toISOString()
+      const line = JSON.stringify({ level: name, time, ...process, event, ...listedOnly(fields) }) + '\n'
+      write(pretty ? prettyLine(line, colour) : line)
     }
+  }
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
 }
 
@@ -72,6 +67,7 @@ function safeText(text: string): string {
   return text.length > maxTextLength ? `${text.slice(0, maxTextLength)}…` : text
 }
 
+const levels: readonly LogLevel[] = ['debug', 'info', 'warn', 'error']
 const maxTextLength = 2000
 
 /** Every field that may be logged. Names, ids, counts, addresses and reasons; nothing that opens anything. */
