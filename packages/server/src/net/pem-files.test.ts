@@ -3,8 +3,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { PemFiles } from './pem-files.ts'
+import { PemFiles, readCertificates } from './pem-files.ts'
 import { silentLog } from '../log.ts'
+import { certificateAuthority, certify } from '../../../../test/gateway/certificate.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'countersign-pem-'))
 after(() => rmSync(folder, { recursive: true }))
@@ -37,6 +38,20 @@ test('files that are no good at the start', () => {
   writeFileSync(path, 'bad one')
   const options = { paths: [path], load, where: 'issuer.tls', log: silentLog }
   assert.throws(() => new PemFiles(options), { code: 'tls-files-unusable', message: 'issuer.tls: no good' })
+})
+
+test('every certificate of a file', () => {
+  const authority = certificateAuthority()
+  const server = certify({ subject: [['CN', 'one']] })
+  writeFileSync(path, `# ours\n${authority.cert}\n# theirs\n${server.cert}`)
+  assert.deepEqual(
+    readCertificates(path).map(({ subject }) => subject),
+    ['CN=countersign test authority', 'CN=one'],
+  )
+  writeFileSync(path, '')
+  assert.throws(() => readCertificates(path))
+  writeFileSync(path, authority.cert.replace('MII', 'ZZZ'))
+  assert.throws(() => readCertificates(path))
 })
 
 function load(): string {

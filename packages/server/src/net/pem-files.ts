@@ -1,4 +1,5 @@
-import { statSync } from 'node:fs'
+import { X509Certificate } from 'node:crypto'
+import { readFileSync, statSync } from 'node:fs'
 import { Problem } from '@countersign/sdk/core'
 import type { Log } from '../log.ts'
 
@@ -58,6 +59,13 @@ export class PemFiles<T> {
     }
     return this.#value
   }
+}
+
+/** The certificates of a PEM file, all of them. @throws when one cannot be read, or there is none. */
+export function readCertificates(path: string): readonly X509Certificate[] {
+  const parts = readFileSync(path, 'utf8').split('-----END CERTIFICATE-----').slice(0, -1)
+  if (parts.length === 0) throw new Error('there is no certificate in it')
+  return parts.map((part) => new X509Certificate(`${part}-----END CERTIFICATE-----\n`))
 }
 
 /** Changes when a file does; the links that Kubernetes mounts files by are followed. */

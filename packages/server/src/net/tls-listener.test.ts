@@ -8,7 +8,7 @@ import { after, test } from 'node:test'
 import { connect, createServer } from 'node:tls'
 import type { TLSSocket } from 'node:tls'
 import { silentLog } from '../log.ts'
-import { createTlsListener, readCertificates } from './tls-listener.ts'
+import { createTlsListener } from './tls-listener.ts'
 import { certificateAuthority, certify } from '../../../../test/gateway/certificate.ts'
 import type { Certified } from '../../../../test/gateway/certificate.ts'
 
@@ -58,18 +58,6 @@ test('files that are no good: nothing is started', () => {
   assert.throws(() => open(), { code: 'tls-files-unusable' })
   rmSync(keyFile)
   assert.throws(() => open(), { code: 'tls-files-unusable' })
-})
-
-test('every certificate of a file', () => {
-  writeFileSync(authoritiesFile, `# ours\n${authority.cert}\n# theirs\n${server.cert}`)
-  assert.deepEqual(
-    readCertificates(authoritiesFile).map(({ subject }) => subject),
-    ['CN=countersign test authority', 'CN=one'],
-  )
-  writeFileSync(authoritiesFile, '')
-  assert.throws(() => readCertificates(authoritiesFile))
-  writeFileSync(authoritiesFile, authority.cert.replace('MII', 'ZZZ'))
-  assert.throws(() => readCertificates(authoritiesFile))
 })
 
 function put({ cert, key }: Certified): void {

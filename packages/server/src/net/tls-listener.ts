@@ -93,10 +93,3 @@ const ciphers = [
   'ECDHE-ECDSA-CHACHA20-POLY1305',
   'ECDHE-RSA-CHACHA20-POLY1305',
 ].join(':')
-
-/** The certificates of a PEM file, all of them. @throws when one cannot be read, or there is none. */
-export function readCertificates(path: string): readonly X509Certificate[] {
-  const parts = readFileSync(path, 'utf8').split('-----END CERTIFICATE-----').slice(0, -1)
-  if (parts.length === 0) throw new Error('there is no certificate in it')
-  return parts.map((part) => new X509Certificate(`${part}-----END CERTIFICATE-----\n`))
-}

@@ -1,27 +1,36 @@
 import { createServer } from '../net/node-http.ts'
 import type { RequestListener, Server } from 'node:http'
-import { createServer as createTlsServer } from 'node:https'
 import { issuerServerOptions, protectServer } from '../issuer/http/server-options.ts'
 import type { Log } from '../log.ts'
-import { createTlsListener } from '../net/tls-listener.ts'
-import type { IssuerSettings } from '../trust/trust.ts'
+import type { ClientCertificateSettings, TlsSettings } from '../trust/trust.ts'
+
+export type IssuerListenerOptions = {
+  readonly tls?: TlsSettings | undefined
+  readonly clientCertificates?: ClientCertificateSettings | undefined
+  /** The section of the trust file, for messages. */
+  readonly where: 'issuer.tls' | 'issuer.admin.tls'
+  readonly log: Log
+}
 
 /**
- * The issuer's server, not listening yet: with TLS where the trust file has a certificate for it.
+ * A server for the issuer or its admin API, not listening yet: with TLS where the trust file has a certificate for it.
  *
  * @throws Problem `tls-files-unusable`
  */
-export function createIssuerListener(
-  { tls: files, clientCertificates }: Pick<IssuerSettings, 'tls' | 'clientCertificates'>,
-  log: Log,
+export async function createIssuerListener(
+  { tls: files, clientCertificates, where, log }: IssuerListenerOptions,
   listener: RequestListener,
-): Server {
+): Promise<Server> {
   if (files === undefined) {
     const server = createServer(issuerServerOptions, listener)
     protectServer(server)
     return server
   }
-  const tls = createTlsListener({ tls: files, clientCertificates, where: 'issuer.tls', log })
+  const [{ createServer: createTlsServer }, { createTlsListener }] = await Promise.all([
+    import('node:https'),
+    import('../net/tls-listener.ts'),
+  ])
+  const tls = createTlsListener({ tls: files, clientCertificates, where, log })
   const server = createTlsServer({ ...issuerServerOptions, ...tls.options }, listener)
   protectServer(server)
   tls.follow(server)

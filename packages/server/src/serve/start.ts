@@ -2,14 +2,11 @@ import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'n
 import { Problem, refuseUnknownOptions, systemClock } from '@countersign/sdk/core'
 import type { Clock } from '@countersign/sdk/core'
 import { createAccessLog } from '../tracing/access-log.ts'
-import { observeAdmin } from '../admin/admin-metrics.ts'
-import { createGateway } from '../gateway/gateway.ts'
 import type { Gateway } from '../gateway/gateway.ts'
 import type { OwnIssuer } from '../gateway/decision/key-sets.ts'
 import { observeIssuer } from '../issuer/issuer-metrics.ts'
 import { createIssuer } from '../issuer/issuer.ts'
 import type { Issuer } from '../issuer/issuer.ts'
-import { observeProcess } from '../metrics/process-metrics.ts'
 import { mergeReadings } from '../metrics/merge.ts'
 import { createMetrics, metricsText } from '../metrics/registry.ts'
 import { silentLog } from '../log.ts'
@@ -18,14 +15,12 @@ import { measuredStore } from '../store/measured.ts'
 import { openStore } from '../store/open.ts'
 import type { Store } from '../store/store.ts'
 import type { AuthzProxy, ListenAddress, Trust } from '../trust/trust.ts'
-import { openAdminServer } from './admin-server.ts'
 import type { AdminServer } from './admin-server.ts'
 import { logDecision } from './decision-log.ts'
 import { createIssuerListener } from './issuer-listener.ts'
 import { addressText, drain, listen } from './listen.ts'
 import { frozenChanges, renewable } from './frozen-changes.ts'
 import { listenGateway, tracingIfAny } from './gateway-listeners.ts'
-import { createOperationsServer } from './operations.ts'
 import type { GatewayWorkers } from './workers/workers.ts'
 
 export type ServerPart = 'issuer' | 'gateway'
@@ -111,13 +106,19 @@ export async function startServers(options: ServeOptions): Promise<RunningServer
               tracing,
               revocations: created.revocations,
             })
-      const listener = (answer: RequestListener): Server => createIssuerListener(trust.issuer!, log, answer)
-      const server = issuerServer(created, store, { beforeIssuer, drainMs, observe, listener })
+      const { tls, clientCertificates } = trust.issuer
+      const listener = (answer: RequestListener): Promise<Server> =>
+        createIssuerListener({ tls, clientCertificates, where: 'issuer.tls', log }, answer)
+      const server = await issuerServer(created, store, { beforeIssuer, drainMs, observe, listener })
       undo.push(() => server.close(0))
       issuer = server
       if (trust.issuer.admin !== undefined) {
         const { url: issuerUrl, admin: settings } = trust.issuer
         const { codeFile } = settings
+        const [{ openAdminServer }, { observeAdmin }] = await Promise.all([
+          import('./admin-server.ts'),
+          import('../admin/admin-metrics.ts'),
+        ])
         const opened = await openAdminServer(
           { issuerUrl, issuer: created, store, trust, codeFile, log, clock: clock ?? systemClock },
           observeAdmin({ metrics, accessLog, addressOf: created.addressOf }),
@@ -133,6 +134,7 @@ export async function startServers(options: ServeOptions): Promise<RunningServer
     } else if (trust.gateway !== undefined && only !== 'issuer') {
       const own =
         issuer === undefined || trust.issuer === undefined ? undefined : ownIssuer(trust.issuer.url, issuer)
+      const { createGateway } = await import('../gateway/gateway.ts')
       gateway = createGateway({
         trust,
         ...(own === undefined ? {} : { ownIssuer: own }),
@@ -161,6 +163,10 @@ export async function startServers(options: ServeOptions): Promise<RunningServer
         workers === undefined
           ? metrics.text()
           : metricsText(mergeReadings([metrics.read(), await workers.readings()]))
+      const [{ createOperationsServer }, { observeProcess }] = await Promise.all([
+        import('./operations.ts'),
+        import('../metrics/process-metrics.ts'),
+      ])
       const server = createOperationsServer(
         { text },
         () => (issuer?.isReady() ?? true) && ((gateway ?? workers)?.isReady() ?? true),
@@ -269,7 +275,7 @@ type IssuerServer = {
   close(announceMs: number): Promise<void>
 }
 
-function issuerServer(
+async function issuerServer(
   issuer: Issuer,
   store: Store,
   {
@@ -281,11 +287,11 @@ function issuerServer(
     readonly beforeIssuer: ServeOptions['beforeIssuer']
     readonly drainMs: number
     readonly observe: ReturnType<typeof observeIssuer> | undefined
-    readonly listener: (answer: RequestListener) => Server
+    readonly listener: (answer: RequestListener) => Promise<Server>
   },
-): IssuerServer {
+): Promise<IssuerServer> {
   let stopping = false
-  const server = listener((request, response) => {
+  const server = await listener((request, response) => {
     observe?.(request, response)
     if (stopping) {
       response.shouldKeepAlive = false

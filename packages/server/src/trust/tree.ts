@@ -1,5 +1,6 @@
-import { isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml'
-import type { ErrorCode, Node, Pair, YAMLMap, YAMLSeq } from 'yaml'
+import { createRequire } from 'node:module'
+import type * as Yaml from 'yaml'
+import type { ErrorCode, LineCounter, Node, Pair, YAMLMap, YAMLSeq } from 'yaml'
 import { pathText } from './mistake.ts'
 import type { Mistake, PathStep } from './mistake.ts'
 
@@ -34,7 +35,8 @@ const maxSyntaxMistakes = 5
  * mistake repeats a piece of the text other than a key.
  */
 export function readTree(text: string): TreeResult {
-  const builder: Builder = { mistakes: [], lines: new LineCounter() }
+  const yaml = loadYaml()
+  const builder: Builder = { yaml, mistakes: [], lines: new yaml.LineCounter() }
   if (text.length > maxTextLength) {
     wrong(builder, [], start, `the file is longer than ${maxTextLength} characters`)
     return { kind: 'mistakes', mistakes: builder.mistakes }
@@ -49,7 +51,11 @@ function parse(builder: Builder, text: string): Tree | undefined {
   let document
   try {
     // uniqueKeys compares every key with every other one; build() does the same in one walk.
-    document = parseDocument(text, { lineCounter: builder.lines, prettyErrors: false, uniqueKeys: false })
+    document = builder.yaml.parseDocument(text, {
+      lineCounter: builder.lines,
+      prettyErrors: false,
+      uniqueKeys: false,
+    })
   } catch {
     // The library promises errors as values; a promise is not proof, and this reader never throws.
     wrong(builder, [], start, 'not readable as YAML')
@@ -79,7 +85,11 @@ function parse(builder: Builder, text: string): Tree | undefined {
   return build(builder, document.contents, [], start)
 }
 
-type Builder = { readonly mistakes: Mistake[]; readonly lines: LineCounter }
+type Builder = {
+  readonly yaml: typeof Yaml
+  readonly mistakes: Mistake[]
+  readonly lines: LineCounter
+}
 
 function build(
   builder: Builder,
@@ -95,6 +105,7 @@ function build(
     wrong(builder, path, place, 'an anchor (&) has no place here', 'write the value out where it is used')
   }
   if (node.tag !== undefined) return wrong(builder, path, place, 'a tag (!) has no place here', 'take it out')
+  const { isMap, isSeq, isScalar } = builder.yaml
   if (isMap(node)) return { ...at, kind: 'map', entries: buildMap(builder, node, path) }
   if (isSeq(node)) return { ...at, kind: 'list', items: buildList(builder, node, path) }
   if (isScalar(node)) return buildScalar(builder, node.value, path, at)
@@ -105,7 +116,7 @@ function buildMap(builder: Builder, map: YAMLMap, path: readonly PathStep[]): Ma
   const entries = new Map<string, Tree>()
   for (const pair of map.items as Pair<Node | null, Node | null>[]) {
     const keyPlace = pair.key?.range ? placeOf(builder, pair.key.range[0]) : start
-    if (!isScalar(pair.key) || typeof pair.key.value !== 'string') {
+    if (!builder.yaml.isScalar(pair.key) || typeof pair.key.value !== 'string') {
       wrong(builder, path, keyPlace, 'every key must be a text', 'put the key in quotes')
       continue
     }
@@ -179,6 +190,11 @@ function wrong(
 ): undefined {
   const mistake = { path: pathText(path), line: place.line, column: place.column, message }
   builder.mistakes.push(next === undefined ? mistake : { ...mistake, next })
+}
+
+/** Required and not imported: to be a module of the other kind takes it longer than all that it does for us. */
+function loadYaml(): typeof Yaml {
+  return createRequire(import.meta.url)('yaml') as typeof Yaml
 }
 
 const start: Place = { line: 1, column: 1 }

@@ -2,8 +2,7 @@ import type { X509Certificate } from 'node:crypto'
 import { createCertificateReader } from '@countersign/sdk/policy'
 import type { CertificateReader } from '@countersign/sdk/policy'
 import type { Log } from '../../log.ts'
-import { PemFiles } from '../../net/pem-files.ts'
-import { readCertificates } from '../../net/tls-listener.ts'
+import { PemFiles, readCertificates } from '../../net/pem-files.ts'
 import type { IssuerSettings, Trust } from '../../trust/trust.ts'
 
 /** How the issuer learns of client certificates. */
