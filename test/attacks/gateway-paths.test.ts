@@ -72,6 +72,12 @@ const attacks: Readonly<Record<string, readonly string[]>> = {
     '/pub/..%3b/adm',
     '/;/adm',
   ],
+  'path parameters behind a proxy that decodes them: another rule was asked than serves': [
+    '/adm%3Bx',
+    '/adm%3b',
+    '/pub/%3B/adm',
+    '/pub/x%3by',
+  ],
   'both cases of hex digits and an encoded question mark (Heimdall CVE-2026-42272, CVE-2026-32811)': [
     '/pub/%2f..%2fadm',
     '/pub/%2F..%2Fadm',

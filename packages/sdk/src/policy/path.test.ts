@@ -40,7 +40,19 @@ for (const target of [
   ...['//', '//a', '/a//b', '/a//', '/.', '/..', '/a/.', '/a/..', '/./a', '/../a', '/a/../b', '/..?x'],
   ...['/%2e', '/%2E%2e', '/.%2e/a', '/a/%2e./b', '/%2e%2E/%61', '/a/%2e?b', '/x%61//y', '/%61//'],
   // parameters, also behind dots
-  ...['/a;b', '/..;/a', '/..;', '/;', '/.;x=y/a', '/..%3b/a', '/.%3Bx', '/%2e%2e%3b'],
+  ...[
+    '/a;b',
+    '/..;/a',
+    '/..;',
+    '/;',
+    '/.;x=y/a',
+    '/..%3b/a',
+    '/.%3Bx',
+    '/%2e%2e%3b',
+    '/a%3bb',
+    '/a%3B/b',
+    '/%3b',
+  ],
   // separators in disguise
   ...['/a%2fb', '/a%2Fb', '/a%5cb', '/a%5Cb', '/a\\b', '/..\\a', '/a%c0%af', '/%e0%80%af', '/%c0%ae%c0%ae/a'],
   // characters that cut or hide
@@ -161,12 +173,12 @@ test('property: what is accepted reads the same to everybody behind us', () => {
 function naive(target: string): ReturnType<typeof canonicalPath> | undefined {
   const [, rawPath, query] = /^([^?]*)(.*)$/s.exec(target)!
   if (/[^!-~]|#/.test(target) || /[\\;"<>^`{}]/.test(rawPath!)) return undefined
-  if (/%(?![0-9a-f]{2})|%2f|%5c|%[01]|%7f|\/\//i.test(rawPath!)) return undefined
+  if (/%(?![0-9a-f]{2})|%2f|%5c|%3b|%[01]|%7f|\/\//i.test(rawPath!)) return undefined
   const path = rawPath!.replaceAll(/%(..)/g, (whole, hex: string) => {
     const character = String.fromCharCode(parseInt(hex, 16))
     return /[A-Za-z0-9._~-]/.test(character) ? character : whole.toUpperCase()
   })
-  if (/%25[0-9a-f]{2}/i.test(path) || /\/\.\.?(%3B|\/|$)/.test(path)) return undefined
+  if (/%25[0-9a-f]{2}/i.test(path) || /\/\.\.?(\/|$)/.test(path)) return undefined
   try {
     return { path, segments: path.slice(1).split('/').map(decodeURIComponent), query: query! }
   } catch {
