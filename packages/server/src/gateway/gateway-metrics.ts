@@ -5,7 +5,7 @@ import { denialWire } from '@countersign/sdk/policy'
 import type { AccessLog } from '../tracing/access-log.ts'
 import { createGrid, statusClass, statusClasses } from '../metrics/grid.ts'
 import type { Grid } from '../metrics/grid.ts'
-import type { Metrics } from '../metrics/registry.ts'
+import type { Counter, Metrics } from '../metrics/registry.ts'
 import type { ClientReply, ClientRequest } from './front/client-connection.ts'
 import { failureStatus } from './upstream/failures.ts'
 import type { ExchangeFailure } from './upstream/failures.ts'
@@ -22,6 +22,8 @@ export type GatewayObserver = {
   /** A request begins. What becomes of it stands in `call` by the time its response is closed. */
   begin(call: ObservedCall): void
   upstreamFailed(service: string, failure: ExchangeFailure): void
+  /** A WebSocket that both sides would have kept open. */
+  tunnelClosed(service: string, reason: string): void
   /** A decision for another proxy. @param status what that one is told */
   judged(
     asked: { readonly service: ReadyService | undefined; readonly route: ReadyRoute | undefined },
@@ -71,6 +73,12 @@ export function observeGateway({ metrics, accessLog, tracing, proxies }: Observe
   const decisionsOf = byRoute((service, route) =>
     createGrid(decisions, [statusClasses, reasons], [service, route]),
   )
+  const closed = metrics.counter(
+    'countersign_gateway_websockets_closed_total',
+    'WebSockets that the gateway closed, since their token was good no more or nobody said anything.',
+    ['service', 'reason'],
+  )
+  const closings = new Map<string, Grid>()
   let active = 0
   metrics.gauge('countersign_gateway_active_requests', 'Requests under way.', () => active)
 
@@ -109,17 +117,25 @@ export function observeGateway({ metrics, accessLog, tracing, proxies }: Observe
       call.response.on('close', () => ended(call, startedMs))
     },
     upstreamFailed(service, failure) {
-      let grid = failures.get(service)
-      if (grid === undefined) {
-        grid = createGrid(failed, [Object.keys(failureStatus)], [service])
-        failures.set(service, grid)
-      }
-      grid.add(failure)
+      gridOf(failures, failed, Object.keys(failureStatus), service).add(failure)
+    },
+    tunnelClosed(service, reason) {
+      gridOf(closings, closed, [...reasons, 'idle'], service).add(reason)
     },
     judged: ({ service, route }, status, reason) =>
       decisionsOf(service, route).add(statusClass(status), reason),
     watch: (server) => countConnections(server, metrics),
   }
+}
+
+/** One of each service, made when it is first needed. */
+function gridOf(made: Map<string, Grid>, counter: Counter, words: readonly string[], service: string): Grid {
+  let grid = made.get(service)
+  if (grid === undefined) {
+    grid = createGrid(counter, [words], [service])
+    made.set(service, grid)
+  }
+  return grid
 }
 
 export type ObserveOptions = {

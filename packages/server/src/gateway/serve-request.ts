@@ -1,10 +1,10 @@
 import { deny, isProblem, Problem } from '@countersign/sdk/core'
 import type { Denial } from '@countersign/sdk/core'
 import { canonicalPath, problemResponse } from '@countersign/sdk/policy'
-import type { CanonicalPath, RequestPeer } from '@countersign/sdk/policy'
+import type { CanonicalPath } from '@countersign/sdk/policy'
 import { plainAnswer, sendAnswer, wantsJson } from './front/answer.ts'
 import type { Answer } from './front/answer.ts'
-import { isStillGood } from './decision/check.ts'
+import { tokenWithdrawn } from './decision/check.ts'
 import type { Outcome } from './decision/check.ts'
 import type { Client, ClientReply, ClientRequest } from './front/client-connection.ts'
 import { answerPreflight, corsReply, withCors } from './decision/cors.ts'
@@ -16,20 +16,19 @@ import { failureAnswer, failureStatus } from './upstream/failures.ts'
 import type { ExchangeFailure } from './upstream/failures.ts'
 import { forward } from './upstream/forward.ts'
 import { forwardHttp2 } from './upstream/forward-http2.ts'
-import { forwardedLines, senderOf } from './upstream/forwarded.ts'
+import { senderOf } from './upstream/forwarded.ts'
 import type { GatewayState } from './gateway-state.ts'
-import { upstreamFields } from './upstream/headers.ts'
 import type { Serve } from './front/listen.ts'
+import { outgoingFields, tokenSender } from './outgoing.ts'
 import { refusalAnswer } from './decision/refusal.ts'
 import { gateRequest } from './front/request-gate.ts'
 import type { GatedRequest, GateRefusal } from './front/request-gate.ts'
 import { publishedAt } from './decision/resource-metadata.ts'
 import type { ReadyService } from './decision/routes.ts'
-import type { TokenSender } from './decision/sender.ts'
 import type { Allowance } from './decision/token-facts.ts'
-import { readTraceContext, traceLines } from '../tracing/trace-context.ts'
 import type { TracedRequest } from '../tracing/tracing.ts'
 import { handshakeFault, openTunnel } from './upstream/tunnel.ts'
+import type { TunnelEnd } from './upstream/tunnel.ts'
 import type { Upstream } from './upstream/upstream.ts'
 import { withoutPrefix } from './upstream/upstream-target.ts'
 
@@ -173,15 +172,8 @@ function send(call: Call, gated: GatedRequest, service: ReadyService, { identity
   const { gateway, client, request, response, expectsContinue } = call
   const { path, query } = call.path!
   const target = withoutPrefix(path, service.prefixSegments) + query
-  const { passing, cors } = service
-  const fields = upstreamFields(
-    passing === undefined ? request.rawHeaders : passing.pass(request.rawHeaders),
-    withoutCertificate(call, gated),
-    forwardedLines(senderOf(gateway.proxies, client, request.rawHeaders), gated.host?.authority) +
-      traceOf(call),
-    `Via: 1.1 ${gateway.viaName}\r\n`,
-    identity + certificateLine(call, gated),
-  )
+  const { cors } = service
+  const fields = outgoingFields(call, gated, identity)
   if (gated.websocket) return tunnel(call, service, target, fields)
   // A body where none is expected may be left unread by the upstream, which would take it for the next request.
   const last = call.unread && bodilessMethods.has(gated.method)
@@ -214,34 +206,6 @@ function send(call: Call, gated: GatedRequest, service: ReadyService, { identity
   })
 }
 
-/** Undefined where no bound token is taken, so that nobody asks. */
-function tokenSender({ service, client }: Call, { method, target }: GatedRequest): TokenSender | undefined {
-  return service!.senderCheck === undefined
-    ? undefined
-    : { method, target, peer: client.socket as RequestPeer }
-}
-
-/** The service sees our connection, and would have to take our word for whom we have seen. */
-function certificateLine(call: Call, gated: GatedRequest): string {
-  const { service, token, request } = call
-  const sender = token?.confirmation === undefined ? undefined : tokenSender(call, gated)
-  if (sender === undefined) return ''
-  return service!.senderCheck!.certificateLine({ ...sender, rawHeaders: request.rawHeaders }, token!)
-}
-
-/** What stands in the proxies' header may come from anybody, and behind us everything comes from us. */
-function withoutCertificate({ gateway }: Call, gated: GatedRequest): GatedRequest {
-  const { certificateHeader } = gateway
-  if (certificateHeader === undefined) return gated
-  return { ...gated, dropped: [...(gated.dropped ?? []), certificateHeader] }
-}
-
-/** Our span's context when somebody traces, else what the client sent, if it is well formed. */
-function traceOf({ span, request }: Call): string {
-  const context = span?.context ?? readTraceContext(request.rawHeaders)
-  return context === undefined ? '' : traceLines(context)
-}
-
 function tunnel(call: Call, service: ReadyService, target: string, fields: string): void {
   const { gateway, client, request, response, token } = call
   const rule = service.websocket!
@@ -255,8 +219,9 @@ function tunnel(call: Call, service: ReadyService, target: string, fields: strin
     rule,
     lifeMs:
       token === undefined || rule.outlivesToken ? undefined : token.expiresAtSeconds * 1000 - gateway.clock(),
-    isStillGood:
-      token === undefined ? undefined : () => isStillGood(service, request.rawHeaders, gateway.clock()),
+    withdrawn:
+      token === undefined ? undefined : () => tokenWithdrawn(service, request.rawHeaders, gateway.clock()),
+    closed: (reason, detail) => tunnelClosed(call, reason, detail),
     limits: gateway.limits,
     fail: (failure, upstream) => {
       call.failure = failure
@@ -264,6 +229,15 @@ function tunnel(call: Call, service: ReadyService, target: string, fields: strin
       answer(call, failureAnswer(failure, json(call)), true)
     },
   })
+}
+
+/** We have closed a WebSocket that both sides would have kept open; the record joins that of its handshake. */
+function tunnelClosed(call: Call, reason: TunnelEnd, detail: string): void {
+  const { gateway, service, route, token, requestId } = call
+  gateway.log.info('websocket closed', { service: service!.name, route: route!.name, reason, requestId })
+  gateway.observer?.tunnelClosed(service!.name, reason)
+  if (reason === 'idle' || gateway.onDecision === undefined) return
+  record(call, { token, reason, detail: `the WebSocket was closed: ${detail}`, status: 101 })
 }
 
 /** A browser sends cookies along whoever wrote the page. */
@@ -383,8 +357,8 @@ function record(call: Call, known: Partial<Parameters<typeof decisionRecord>[0]>
     status: undefined,
     ...known,
   })
-  call.requestId = made.requestId
-  gateway.onDecision!(made)
+  gateway.onDecision!(call.requestId === undefined ? made : { ...made, requestId: call.requestId })
+  call.requestId ??= made.requestId
 }
 
 function json(call: Call): boolean {

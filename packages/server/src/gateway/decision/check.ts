@@ -49,20 +49,24 @@ export type Outcome = {
 }
 
 /**
- * Whether the token of something that goes on, such as a WebSocket, was not revoked meanwhile, nor its key. When it
- * expires is for its owner to know.
+ * Why the token of something that goes on, such as a WebSocket, would not be taken any more: it was revoked meanwhile, or
+ * its key. When it expires is for its owner to know.
  *
+ * @returns undefined while it would be
  * @throws Problem by rejecting, as {@link check}
  */
-export async function isStillGood(
+export async function tokenWithdrawn(
   { verifier, tokenFrom }: Pick<ReadyService, 'verifier' | 'tokenFrom'>,
   rawHeaders: readonly string[],
   nowMs: number,
-): Promise<boolean> {
+): Promise<Denial | undefined> {
   const text = extractToken(tokenFrom, rawHeaders)
-  if (typeof text !== 'string' || verifier === undefined) return false
+  if (typeof text !== 'string') return text
+  if (verifier === undefined) return nobodyToAsk
   const verification = verifier.verifyNow(text, nowMs) ?? (await verifier.verify(text))
-  return verification.kind === 'verified' || verification.denial.reason === 'token-expired'
+  return verification.kind === 'denied' && verification.denial.reason !== 'token-expired'
+    ? verification.denial
+    : undefined
 }
 
 /** Nobody asks for the token, but a service that looks at it all the same must not find two to choose from. */

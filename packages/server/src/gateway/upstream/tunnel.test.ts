@@ -17,6 +17,8 @@ import {
 } from '../../../../../test/gateway/stand.ts'
 import { openTlsStand } from '../../../../../test/gateway/tls-stand.ts'
 import type { Stand, StandOptions } from '../../../../../test/gateway/stand.ts'
+import { silentLog } from '../../log.ts'
+import type { Log, LogFields } from '../../log.ts'
 import { createMetrics } from '../../metrics/registry.ts'
 import type { Service, WebSocketSettings } from '../../trust/trust.ts'
 import { acceptOf, handshakeFault } from './tunnel.ts'
@@ -169,13 +171,15 @@ test('over TLS as well', async (t) => {
 
 test('it ends with its token, unless said otherwise', async (t) => {
   const soon = { exp: Math.floor(Date.now() / 1000) + 2 }
-  const { stand } = await openEcho(t)
+  const witness = watch()
+  const { stand } = await openEcho(t, {}, { gateway: witness.options })
   const client = await handshake(stand, stand.token(soon))
   const outliving = await openEcho(t, { outlivesToken: true })
   const other = await handshake(outliving.stand, outliving.stand.token(soon))
   await client.end(4_000)
   assert.equal(other.closed, false)
   other.destroy()
+  witness.says('token-expired', stand)
 })
 
 test('it ends when its token is revoked, though it may outlive it', async (t) => {
@@ -183,10 +187,11 @@ test('it ends when its token is revoked, though it may outlive it', async (t) =>
   const keySet = createKeySet([verificationKey(key)])
   const revocations = createRevocations()
   const ownIssuer = { issuer: standIssuer, keySet, revocationsFor: () => revocations }
+  const witness = watch()
   const { stand, server } = await openEcho(
     t,
     { outlivesToken: true },
-    { key, gateway: { ownIssuer }, limits: { tunnelCheckMs: 20 } },
+    { key, gateway: { ownIssuer, ...witness.options }, limits: { tunnelCheckMs: 20 } },
   )
   const client = await handshake(stand, stand.token({ jti: 'stolen' }))
   const other = await handshake(stand)
@@ -194,7 +199,10 @@ test('it ends when its token is revoked, though it may outlive it', async (t) =>
   await client.end(2_000)
   await until(() => server.open() === 1, 'the service is let go of')
   assert.equal(other.closed, false)
+  witness.says('token-revoked', stand, 'stolen')
   other.destroy()
+  await until(() => server.open() === 0, 'who left is gone')
+  assert.equal(witness.lines.length, 1, 'who leaves was not closed')
 })
 
 test('it ends when nobody can say any more whether its token is revoked', async (t) => {
@@ -212,22 +220,30 @@ test('it ends when nobody can say any more whether its token is revoked', async 
     revocationsFor: () => createRevocations({ sources: [source] }),
   }
   let nowMs = Date.now()
+  const witness = watch()
   const { stand } = await openEcho(
     t,
     {},
-    { key, gateway: { ownIssuer, clock: () => nowMs }, limits: { tunnelCheckMs: 20 } },
+    {
+      key,
+      gateway: { ownIssuer, clock: () => nowMs, ...witness.options },
+      limits: { tunnelCheckMs: 20 },
+    },
   )
   const client = await handshake(stand)
   hasNews = false
   nowMs += 60_000
   await client.end(3_000)
+  witness.says('keys-unavailable', stand)
 })
 
 test('it ends when nobody says anything', async (t) => {
-  const { stand, server } = await openEcho(t, { idleSeconds: 0.05 })
+  const witness = watch()
+  const { stand, server } = await openEcho(t, { idleSeconds: 0.05 }, { gateway: witness.options })
   const client = await handshake(stand)
   await client.end(2_000)
   await until(() => server.open() === 0, 'the service is let go of')
+  witness.says('idle', stand)
 })
 
 test('no more at once than are allowed', async (t) => {
@@ -285,6 +301,33 @@ function upgrade(stand: Stand, token = stand.token()): string {
     `Sec-WebSocket-Key: ${key}`,
     'Sec-WebSocket-Version: 13',
   )
+}
+
+/** What is said of a WebSocket that the gateway closes: a line, a count, and a record that joins the handshake's. */
+function watch() {
+  const metrics = createMetrics()
+  const lines: (readonly [event: string, fields: LogFields | undefined])[] = []
+  const log: Log = { ...silentLog, info: (event, fields) => void lines.push([event, fields]) }
+  return {
+    options: { metrics, log },
+    lines,
+    says(reason: string, { decisions }: Stand, tokenId = 'token-1'): void {
+      const { requestId, outcome } = decisions[0]!
+      assert.equal(outcome, 'allow')
+      assert.deepEqual(lines, [
+        ['websocket closed', { service: 'billing', route: 'GET /live', reason, requestId }],
+      ])
+      const closed = /^countersign_gateway_websockets_closed_total.*$/m.exec(metrics.text())
+      assert.match(String(closed), new RegExp(`service="billing",reason="${reason}"} 1$`))
+      const denied = decisions.filter((record) => record.outcome === 'deny')
+      if (reason === 'idle') return assert.deepEqual(denied, [])
+      assert.equal(denied.length, 1)
+      const { path, line, status, clientId, keyId, detail = '', ...record } = denied[0]!
+      assert.deepEqual([record.requestId, record.reason, record.tokenId], [requestId, reason, tokenId])
+      assert.deepEqual([path, line, status, clientId, keyId], ['/billing/live', 1, 101, 'orders', 'test-1'])
+      assert.match(detail, /^the WebSocket was closed: ./)
+    },
+  }
 }
 
 /** A client whose handshake was agreed to. */

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Socket } from 'node:net'
+import type { Denial } from '@countersign/sdk/core'
 import type { Client, ClientReply, ClientRequest, Turn } from '../front/client-connection.ts'
 import { isTlsError, standsEvent } from './dial.ts'
 import { replyHeaders } from './headers.ts'
@@ -23,11 +24,16 @@ export type Tunnelling = {
   readonly rule: TunnelRule
   /** How long the token it was allowed by is still good, milliseconds; undefined: as long as it likes. */
   readonly lifeMs: number | undefined
-  /** Whether the token would still be let in; asked again and again. Undefined: there is none. */
-  readonly isStillGood: (() => Promise<boolean>) | undefined
+  /** Why the token would not be let in any more; asked again and again. Undefined: there is none. */
+  readonly withdrawn: (() => Promise<Denial | undefined>) | undefined
   readonly limits: GatewayLimits
+  /** We have closed it, though neither side has left. */
+  closed(reason: TunnelEnd, detail: string): void
   fail(failure: ExchangeFailure, upstream: Upstream): void
 }
+
+/** Why a WebSocket was closed by us. */
+export type TunnelEnd = Denial['reason'] | 'keys-unavailable' | 'idle'
 
 export type TunnelRule = { readonly connections: number; readonly idleMs: number }
 
@@ -100,7 +106,7 @@ class Tunnel implements Turn {
   }
 
   #agreed(head: ResponseHead): void {
-    const { client, request, response, rule, lifeMs, isStillGood, limits } = this.#of
+    const { client, request, response, rule, lifeMs, withdrawn, limits } = this.#of
     if (!isAnswerTo(request, head)) return this.#fail('upgrade-malformed')
     this.#upstream.health.succeeded()
     clearTimeout(this.#timer)
@@ -115,17 +121,31 @@ class Tunnel implements Turn {
     socket.pipe(client.socket)
     client.socket.pipe(socket)
     // Every byte passes both sockets, so one of them knows.
-    socket.setTimeout(rule.idleMs, () => this.#end())
-    if (lifeMs !== undefined) this.#timer = setTimeout(() => this.#end(), Math.min(lifeMs, longestTimerMs))
+    socket.setTimeout(rule.idleMs, () => this.#close('idle', ''))
+    if (lifeMs !== undefined) {
+      const expired = (): void => this.#close('token-expired', 'its token has expired')
+      this.#timer = setTimeout(expired, Math.min(lifeMs, longestTimerMs))
+    }
     this.#timer.unref()
-    if (isStillGood !== undefined) {
-      this.#checks = setInterval(() => void this.#check(isStillGood), limits.tunnelCheckMs).unref()
+    if (withdrawn !== undefined) {
+      this.#checks = setInterval(() => void this.#check(withdrawn), limits.tunnelCheckMs).unref()
     }
   }
 
   /** What cannot be told is no: who came now would not be let in either. */
-  async #check(isStillGood: () => Promise<boolean>): Promise<void> {
-    if (!(await isStillGood().catch(() => false))) this.#end()
+  async #check(withdrawn: () => Promise<Denial | undefined>): Promise<void> {
+    try {
+      const denial = await withdrawn()
+      if (denial !== undefined) this.#close(denial.reason, denial.detail)
+    } catch (error) {
+      this.#close('keys-unavailable', error instanceof Error ? error.message : 'nobody can tell')
+    }
+  }
+
+  #close(reason: TunnelEnd, detail: string): void {
+    if (this.#over) return
+    this.#end()
+    this.#of.closed(reason, detail)
   }
 
   /** Another answer than yes is passed on, and the connection ends with it. */
