@@ -7,13 +7,14 @@ import type { ServiceError } from '@grpc/grpc-js'
 import { openAuthzStand } from '../../../../../test/gateway/authz-stand.ts'
 import type { AuthzStand } from '../../../../../test/gateway/authz-stand.ts'
 import { bytesField, fieldsOf, numberField } from './protobuf.ts'
+import { overrideNames } from '../upstream/header-names.ts'
 
 test('a client of gRPC gets the decision, the headers, and what to take away', async (t) => {
   const { stand, check } = await open(t)
   const reply = read(await check(inquiry({ authorization: `Bearer ${stand.token()}` })))
   assert.deepEqual(reply.status, 0)
   assert.equal(reply.headers['countersign-subject'], 'orders')
-  assert.deepEqual(reply.removed, ['countersign-scopes', 'countersign-actor'])
+  assert.deepEqual(reply.removed, ['countersign-scopes', 'countersign-actor', ...overrideNames])
 })
 
 test('what is refused comes with its status, challenge and text', async (t) => {

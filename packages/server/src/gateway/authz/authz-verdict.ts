@@ -13,6 +13,7 @@ import { identityNames } from '../decision/identity.ts'
 import { refusalAnswer } from '../decision/refusal.ts'
 import type { ReadyService } from '../decision/routes.ts'
 import type { GatewayState } from '../gateway-state.ts'
+import { overrideNames } from '../upstream/header-names.ts'
 
 /** What a decision endpoint answers, before it is put into the words of one proxy. */
 export type Verdict =
@@ -62,7 +63,9 @@ export async function judge(gateway: GatewayState, original: Original | Denial):
 /** What the request gate sees in a request of our own, and a proxy may have let through. */
 function find(gateway: GatewayState, asked: Asked, original: Original): Denial | undefined {
   const { method, target, host, rawHeaders } = original
-  if (countAuthorization(rawHeaders) > 1) return repeatedAuthorization
+  if (countOf(rawHeaders, 'authorization') > 1) return repeatedAuthorization
+  // We would take it out. The proxy may pass it on, and the service do what nobody was asked about.
+  if (overrideNames.some((name) => countOf(rawHeaders, name) > 0)) return overridden
   const path = canonicalPath(target)
   if ('reason' in path) return path
   asked.path = path
@@ -75,7 +78,7 @@ function allow(lines: string, { passing }: ReadyService): Verdict & { kind: 'all
     const colon = line.indexOf(': ')
     if (colon !== -1) identity.set(line.slice(0, colon).toLowerCase(), line.slice(colon + 2))
   }
-  const names = [...identityNames, ...(passing?.filled ?? []), ...(passing?.removed ?? [])]
+  const names = [...identityNames, ...overrideNames, ...(passing?.filled ?? []), ...(passing?.removed ?? [])]
   return { kind: 'allow', identity, absent: names.filter((name) => !identity.has(name)) }
 }
 
@@ -144,12 +147,15 @@ function record(
   )
 }
 
-function countAuthorization(rawHeaders: readonly string[]): number {
+function countOf(rawHeaders: readonly string[], lowerName: string): number {
   let count = 0
   for (let i = 0; i < rawHeaders.length; i += 2) {
-    if (rawHeaders[i]!.toLowerCase() === 'authorization') count += 1
+    if (rawHeaders[i]!.toLowerCase() === lowerName) count += 1
   }
   return count
 }
 
 const repeatedAuthorization = Object.freeze(deny('token-repeated', 'two Authorization headers'))
+const overridden = Object.freeze(
+  deny('request-malformed', 'a header that asks the service for another method or path'),
+)

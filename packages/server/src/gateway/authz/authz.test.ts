@@ -8,6 +8,7 @@ import type { AuthzStand } from '../../../../../test/gateway/authz-stand.ts'
 import { ask, bearer, get, RawClient, standTrust } from '../../../../../test/gateway/stand.ts'
 import type { RawReply } from '../../../../../test/gateway/stand.ts'
 import type { AuthzProxy } from '../../trust/trust.ts'
+import { overrideNames } from '../upstream/header-names.ts'
 
 test('yes is 200 and brings the identity', async (t) => {
   const stand = await open(t, 'traefik')
@@ -83,7 +84,7 @@ test('Envoy is told what to take away', async (t) => {
   assert.equal(allowed.status, 200)
   assert.equal(
     allowed.headers['x-envoy-auth-headers-to-remove'],
-    'countersign-scopes,countersign-token-id,countersign-actor',
+    ['countersign-scopes', 'countersign-token-id', 'countersign-actor', ...overrideNames].join(),
   )
   const open_ = await ask(stand.authzPort, get('/authz/billing/health'))
   assert.match(open_.headers['x-envoy-auth-headers-to-remove']!, /^countersign-subject,/)
@@ -95,6 +96,17 @@ test('Envoy is told what to take away', async (t) => {
   ] as const) {
     assert.equal((await ask(stand.authzPort, get(target))).status, status, target)
   }
+})
+
+test('a request that asks the service for another method or path by a header is refused', async (t) => {
+  const stand = await open(t, 'traefik')
+  for (const name of ['X-HTTP-Method-Override', 'x-http-method', 'X-Method-Override']) {
+    assert.equal((await inquire(stand, 'GET', '/billing/health', `${name}: DELETE`)).status, 400, name)
+  }
+  for (const name of ['X-Original-URL', 'X-Rewrite-Url']) {
+    assert.equal((await inquire(stand, 'GET', '/billing/health', `${name}: /admin`)).status, 400, name)
+  }
+  assert.equal((await inquire(stand, 'GET', '/billing/health')).status, 200)
 })
 
 test('every way of two tokens is refused', async (t) => {

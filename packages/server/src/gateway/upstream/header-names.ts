@@ -82,6 +82,15 @@ export const hopByHopNames: readonly string[] = [
 ]
 const hopByHop: ReadonlySet<string> = new Set(hopByHopNames)
 
+/** Ask a service for another method or path than was authorised: of IIS, Symfony, Rails and others. In lower case. */
+export const overrideNames: readonly string[] = [
+  'x-http-method',
+  'x-http-method-override',
+  'x-method-override',
+  'x-original-url',
+  'x-rewrite-url',
+]
+
 /** Only a trusted hop before us could say these, and none is configured. */
 const ours: ReadonlySet<string> = new Set([
   // RFC 9440 §2.4: whoever passes requests on takes out what the client may have invented.
@@ -95,14 +104,10 @@ const ours: ReadonlySet<string> = new Set([
   'proxy',
   'true-client-ip',
   // A rule for POST must not let a DELETE through.
-  'x-http-method',
-  'x-http-method-override',
-  'x-method-override',
+  ...overrideNames,
   'x-client-ip',
   'x-cluster-client-ip',
   'x-real-ip',
-  // Path overrides of IIS, Symfony and others: the upstream would serve another path than was authorised.
-  'x-rewrite-url',
 ])
 
 const ourPrefixes: readonly string[] = ['countersign-', 'x-envoy-', 'x-forwarded-', 'x-original-']
