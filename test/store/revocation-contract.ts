@@ -1,6 +1,6 @@
 /** Test support: what every store must do with revocations; part of the contract that each driver's test runs. */
 import assert from 'node:assert/strict'
-import type { RevocationRecord, Store } from '../../packages/server/src/store/store.ts'
+import type { AuditEntry, RevocationRecord, Store } from '../../packages/server/src/store/store.ts'
 
 export function revocationContract(
   contract: (title: string, body: (store: Store) => Promise<void>) => void,
@@ -107,18 +107,57 @@ export function revocationContract(
   })
 
   contract('the audit log tells of a revocation, and of none that was not taken', async (store) => {
-    const entry = {
-      atMs: 1000,
-      actor: 'client admin',
-      action: 'revoked',
-      subject: 'a',
-      outcome: 'done',
-      detail: '{}',
-    } as const
     await store.writeRevocation(revocationRecord('token', 'a'), bounds, [entry])
     await store.writeRevocation(revocationRecord('token', 'b'), { ...bounds, most: 1 }, [entry])
     assert.equal((await store.readAuditHead()).sequence, 1)
   })
+
+  contract('a client and what revokes its tokens are written together or not at all', async (store) => {
+    const draft = { id: 'a', request: undefined, removed: false, settings: '{}' }
+    await store.writeClient(draft, 0, [])
+    const records = [revocationRecord('client', 'a'), revocationRecord('subject', 'a')]
+    const write = (revision: number, most: number) =>
+      store.writeClientAndRevoke(
+        { ...draft, settings: `{"was":${revision}}` },
+        revision,
+        records,
+        {
+          ...bounds,
+          most,
+        },
+        [entry],
+      )
+    assert.equal(await write(1, 1), 'full', 'both or none')
+    assert.equal(await write(7, 100), undefined, 'it changed meanwhile')
+    assert.equal((await store.findClient({ id: 'a' }))?.revision, 1)
+    assert.deepEqual((await store.readRevocations(1000))?.revocations, [])
+    assert.equal((await store.readAuditHead()).sequence, 0)
+
+    const written = await write(1, 2)
+    assert.ok(written !== 'full' && written !== undefined)
+    assert.deepEqual([written.revision, written.settings], [2, '{"was":1}'])
+    assert.deepEqual(await store.findClient({ id: 'a' }), written)
+    assert.deepEqual((await store.readRevocations(1000))?.revocations, records)
+    assert.equal((await store.readAuditHead()).sequence, 1)
+    assert.notEqual(await write(2, 2), 'full', 'what is there already takes no room')
+  })
+
+  contract(
+    'simultaneous writers of clients and of revocations do not wait for each other for ever',
+    async (store) => {
+      const clients = Array.from({ length: 6 }, (_, index) => `c${index}`)
+      const draft = (id: string) => ({ id, request: undefined, removed: false, settings: '{}' })
+      const outcomes = await Promise.all(
+        clients.flatMap((id): Promise<unknown>[] => [
+          store.writeClientAndRevoke(draft(id), 0, [revocationRecord('client', id)], bounds, [entry]),
+          store.writeRevocation(revocationRecord('token', id), bounds, [entry]),
+          store.writeClient(draft(`other-${id}`), 0, [entry]),
+        ]),
+      )
+      assert.ok(outcomes.every((outcome) => outcome !== undefined && outcome !== false && outcome !== 'full'))
+      assert.equal((await store.readRevocations(1000))?.revocations.length, 12)
+    },
+  )
 }
 
 export function revocationRecord(
@@ -135,6 +174,15 @@ export function revocationRecord(
     by: undefined,
     ...fields,
   }
+}
+
+const entry: AuditEntry = {
+  atMs: 1000,
+  actor: 'client admin',
+  action: 'revoked',
+  subject: 'a',
+  outcome: 'done',
+  detail: '{}',
 }
 
 const bounds = { nowMs: 1000, most: 100, mostOfOne: 100 }

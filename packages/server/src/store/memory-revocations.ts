@@ -1,8 +1,14 @@
 import { mergeRevocations } from './revocation-merge.ts'
-import type { AuditEntry, RevocationRecord, Store } from './store.ts'
+import type { AuditEntry, RevocationBounds, RevocationRecord, Store } from './store.ts'
 
 /** The part of a memory store that keeps what is revoked. */
 export type MemoryRevocations = Pick<Store, 'readRevocations' | 'writeRevocation'> & {
+  /**
+   * Looks whether the list takes all of these.
+   *
+   * @returns what writes them; undefined when there is no room.
+   */
+  plan(revocations: readonly RevocationRecord[], bounds: RevocationBounds): (() => void) | undefined
   /** Drops at most `limit` that count no longer, and says how many. */
   drop(nowMs: number, limit: number): number
 }
@@ -20,6 +26,27 @@ export function createMemoryRevocations(
   // Whoever follows the list refuses one that is older than the last it saw, also across a restart of this process.
   let version = Date.now()
   const kept = new Map<string, RevocationRecord>()
+  const find = ({ kind, id }: RevocationRecord, nowMs: number): RevocationRecord | undefined => {
+    const known = kept.get(`${kind} ${id}`)
+    return known !== undefined && known.expiresAtMs >= nowMs ? known : undefined
+  }
+  const plan: MemoryRevocations['plan'] = (revocations, { nowMs, most, mostOfOne }) => {
+    const fresh = revocations.filter((revocation) => find(revocation, nowMs) === undefined)
+    if (fresh.length > 0) {
+      const live = [...kept.values()].filter(({ expiresAtMs }) => expiresAtMs >= nowMs)
+      const own = live.filter(({ by }) => by === fresh[0]!.by)
+      if (live.length + fresh.length > most || own.length + fresh.length > mostOfOne) return undefined
+    }
+    return () => {
+      for (const revocation of revocations) {
+        const known = find(revocation, nowMs)
+        const next = known === undefined ? revocation : mergeRevocations(known, revocation)
+        if (next === undefined) continue
+        kept.set(`${next.kind} ${next.id}`, Object.freeze({ ...next }))
+        version = Math.max(version + 1, nowMs)
+      }
+    }
+  }
 
   return {
     async readRevocations(nowMs, knownVersion) {
@@ -28,21 +55,15 @@ export function createMemoryRevocations(
       const live = [...kept].filter(([, { expiresAtMs }]) => expiresAtMs >= nowMs)
       return { version, revocations: live.sort(byKey).map(([, revocation]) => revocation) }
     },
-    async writeRevocation(revocation, { nowMs, most, mostOfOne }, entries = []) {
+    async writeRevocation(revocation, bounds, entries = []) {
       refuseClosed()
-      const key = `${revocation.kind} ${revocation.id}`
-      const live = [...kept.values()].filter(({ expiresAtMs }) => expiresAtMs >= nowMs)
-      const known = live.find(({ kind, id }) => kind === revocation.kind && id === revocation.id)
-      const own = live.filter(({ by }) => by === revocation.by)
-      if (known === undefined && (live.length >= most || own.length >= mostOfOne)) return false
-      const next = known === undefined ? revocation : mergeRevocations(known, revocation)
-      if (next !== undefined) {
-        kept.set(key, Object.freeze({ ...next }))
-        version = Math.max(version + 1, nowMs)
-      }
+      const put = plan([revocation], bounds)
+      if (put === undefined) return false
+      put()
       appendAudit(entries)
       return true
     },
+    plan,
     drop(nowMs, limit) {
       let dropped = 0
       for (const [key, { expiresAtMs }] of kept) {

@@ -1,7 +1,7 @@
 import { Problem } from '@countersign/sdk/core'
 import { chainEntries, emptyChain } from './audit-chain.ts'
 import { createMemoryRevocations } from './memory-revocations.ts'
-import type { AuditEntry, AuditRecord, ClientRecord, RingSnapshot, Store } from './store.ts'
+import type { AuditEntry, AuditRecord, ClientDraft, ClientRecord, RingSnapshot, Store } from './store.ts'
 
 /**
  * A store that forgets everything with the process: for tests, the demo, and `store: memory:` with one replica.
@@ -33,7 +33,31 @@ export function createMemoryStore({ sweepLimit = 1000 }: { readonly sweepLimit?:
   const byRequest = (request: string): ClientRecord | undefined =>
     clients.get(clientOfRequest.get(request) ?? '')
 
-  const { drop: dropRevocations, ...revocations } = createMemoryRevocations(refuseClosed, append)
+  const write = (
+    client: ClientDraft,
+    expectedRevision: number,
+    entries: readonly AuditEntry[],
+  ): ClientRecord | undefined => {
+    const known = clients.get(client.id)
+    if ((known?.revision ?? 0) !== expectedRevision || known?.removed === true) return undefined
+    if (known === undefined && client.request !== undefined && byRequest(client.request)) return undefined
+    const record = Object.freeze({
+      ...client,
+      request: known === undefined ? client.request : known.request,
+      revision: expectedRevision + 1,
+      version: ++clientVersion,
+    })
+    clients.set(record.id, record)
+    if (record.request !== undefined) clientOfRequest.set(record.request, record.id)
+    append(entries)
+    return record
+  }
+
+  const {
+    drop: dropRevocations,
+    plan: planRevocations,
+    ...revocations
+  } = createMemoryRevocations(refuseClosed, append)
 
   return {
     kind: 'memory',
@@ -69,19 +93,15 @@ export function createMemoryStore({ sweepLimit = 1000 }: { readonly sweepLimit?:
     },
     async writeClient(client, expectedRevision, entries) {
       refuseClosed()
-      const known = clients.get(client.id)
-      if ((known?.revision ?? 0) !== expectedRevision || known?.removed === true) return undefined
-      if (known === undefined && client.request !== undefined && byRequest(client.request)) return undefined
-      const record = Object.freeze({
-        ...client,
-        request: known === undefined ? client.request : known.request,
-        revision: expectedRevision + 1,
-        version: ++clientVersion,
-      })
-      clients.set(record.id, record)
-      if (record.request !== undefined) clientOfRequest.set(record.request, record.id)
-      append(entries)
-      return record
+      return write(client, expectedRevision, entries)
+    },
+    async writeClientAndRevoke(client, expectedRevision, records, bounds, entries) {
+      refuseClosed()
+      const put = planRevocations(records, bounds)
+      if (put === undefined) return 'full'
+      const written = write(client, expectedRevision, entries)
+      if (written !== undefined) put()
+      return written
     },
     async appendAudit(entries) {
       refuseClosed()

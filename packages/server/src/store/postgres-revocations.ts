@@ -1,7 +1,7 @@
 import { appendAudit } from './postgres-audit.ts'
-import type { PostgresPool } from './postgres-pool.ts'
+import type { PostgresConnection, PostgresPool } from './postgres-pool.ts'
 import { mergeRevocations } from './revocation-merge.ts'
-import type { RevocationRecord, Store } from './store.ts'
+import type { RevocationBounds, RevocationRecord, Store } from './store.ts'
 
 /** The part of a PostgreSQL store that keeps what is revoked. */
 export type PostgresRevocations = Pick<Store, 'readRevocations' | 'writeRevocation'> & {
@@ -23,23 +23,11 @@ export function createPostgresRevocations(pool: PostgresPool): PostgresRevocatio
       if (version === knownVersion) return undefined
       return { version, revocations: found.filter(({ kind }) => kind !== null).map(toRecord) }
     },
-    async writeRevocation(revocation, { nowMs, most, mostOfOne }, entries = []) {
-      const { kind, id, by = null } = revocation
+    async writeRevocation(revocation, bounds, entries = []) {
       return pool.transaction(async (connection) => {
-        // Whoever comes second waits here, and so sees what the first one wrote.
-        await connection.query({ text: statements.lock })
-        const { rows } = await connection.query({ text: statements.find, values: [kind, id, nowMs] })
-        const known = rows.length === 0 ? undefined : toRecord(rows[0] as RevocationRow)
-        if (known === undefined) {
-          const counted = await connection.query({ text: statements.count, values: [nowMs, by] })
-          const { live, own } = counted.rows[0] as { live: string; own: string }
-          if (Number(live) >= most || Number(own) >= mostOfOne) return false
-        }
-        const next = known === undefined ? revocation : mergeRevocations(known, revocation)
-        if (next !== undefined) {
-          await connection.query({ text: statements.write, values: toColumns(next) })
-          await connection.query({ text: statements.raiseVersion, values: [nowMs] })
-        }
+        const put = await planRevocations(connection, [revocation], bounds)
+        if (put === undefined) return false
+        await put()
         await appendAudit(connection, entries)
         return true
       })
@@ -52,6 +40,42 @@ export function createPostgresRevocations(pool: PostgresPool): PostgresRevocatio
       })
       return rowCount ?? 0
     },
+  }
+}
+
+/**
+ * Locks the list, and looks whether it takes all of these. Stands inside a transaction.
+ *
+ * @returns what writes them; undefined when there is no room.
+ */
+export async function planRevocations(
+  connection: PostgresConnection,
+  revocations: readonly RevocationRecord[],
+  { nowMs, most, mostOfOne }: RevocationBounds,
+): Promise<(() => Promise<void>) | undefined> {
+  // Whoever comes second waits here, and so sees what the first one wrote.
+  await connection.query({ text: statements.lock })
+  const next: RevocationRecord[] = []
+  const fresh: RevocationRecord[] = []
+  for (const revocation of revocations) {
+    const { kind, id } = revocation
+    const { rows } = await connection.query({ text: statements.find, values: [kind, id, nowMs] })
+    const known = rows.length === 0 ? undefined : toRecord(rows[0] as RevocationRow)
+    if (known === undefined) fresh.push(revocation)
+    const merged = known === undefined ? revocation : mergeRevocations(known, revocation)
+    if (merged !== undefined) next.push(merged)
+  }
+  if (fresh.length > 0) {
+    const { by = null } = fresh[0]!
+    const counted = await connection.query({ text: statements.count, values: [nowMs, by] })
+    const { live, own } = counted.rows[0] as { live: string; own: string }
+    if (Number(live) + fresh.length > most || Number(own) + fresh.length > mostOfOne) return undefined
+  }
+  return async () => {
+    for (const revocation of next) {
+      await connection.query({ text: statements.write, values: toColumns(revocation) })
+      await connection.query({ text: statements.raiseVersion, values: [nowMs] })
+    }
   }
 }
 

@@ -5,7 +5,7 @@ import { batchMarks } from './mark-batch.ts'
 import type { Mark } from './mark-batch.ts'
 import { openPostgresPool } from './postgres-pool.ts'
 import type { PostgresPool } from './postgres-pool.ts'
-import { createPostgresRevocations } from './postgres-revocations.ts'
+import { createPostgresRevocations, planRevocations } from './postgres-revocations.ts'
 import { migratePostgres } from './postgres-schema.ts'
 import type { KeyRecord, RingSnapshot, Store } from './store.ts'
 
@@ -68,6 +68,18 @@ export async function openPostgresStore({
       return pool.transaction(async (connection) => {
         const written = await writeClient(connection, client, expectedRevision)
         if (written !== undefined) await appendAudit(connection, entries)
+        return written
+      })
+    },
+    async writeClientAndRevoke(client, expectedRevision, records, bounds, entries) {
+      return pool.transaction(async (connection) => {
+        // First, as whoever revokes only: two who lock in two orders would wait for each other.
+        const put = await planRevocations(connection, records, bounds)
+        if (put === undefined) return 'full'
+        const written = await writeClient(connection, client, expectedRevision)
+        if (written === undefined) return undefined
+        await put()
+        await appendAudit(connection, entries)
         return written
       })
     },

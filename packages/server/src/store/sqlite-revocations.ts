@@ -1,9 +1,15 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { mergeRevocations } from './revocation-merge.ts'
-import type { AuditEntry, RevocationRecord, Store } from './store.ts'
+import type { AuditEntry, RevocationBounds, RevocationRecord, Store } from './store.ts'
 
 /** The part of a SQLite store that keeps what is revoked. */
 export type SqliteRevocations = Pick<Store, 'readRevocations' | 'writeRevocation'> & {
+  /**
+   * Looks whether the list takes all of these. Stands inside a transaction.
+   *
+   * @returns what writes them; undefined when there is no room.
+   */
+  plan(revocations: readonly RevocationRecord[], bounds: RevocationBounds): (() => void) | undefined
   /** Drops at most `limit` that count no longer, and says how many. */
   drop(nowMs: number, limit: number): number
 }
@@ -34,7 +40,28 @@ export function createSqliteRevocations(
        (SELECT kind, id FROM revocation WHERE expires_at_ms < ? LIMIT ?)`,
   )
 
+  const plan: SqliteRevocations['plan'] = (revocations, { nowMs, most, mostOfOne }) => {
+    const changes = revocations.map((revocation) => {
+      const row = find.get(revocation.kind, revocation.id, nowMs) as RevocationRow | undefined
+      return { revocation, known: row === undefined ? undefined : toRecord(row) }
+    })
+    const fresh = changes.filter(({ known }) => known === undefined)
+    if (fresh.length > 0) {
+      const { live, own } = count.get(fresh[0]!.revocation.by ?? null, nowMs) as { live: number; own: number }
+      if (live + fresh.length > most || own + fresh.length > mostOfOne) return undefined
+    }
+    return () => {
+      for (const { revocation, known } of changes) {
+        const next = known === undefined ? revocation : mergeRevocations(known, revocation)
+        if (next === undefined) continue
+        write.run(...toColumns(next))
+        raiseVersion.run(nowMs)
+      }
+    }
+  }
+
   return {
+    plan,
     async readRevocations(nowMs, knownVersion) {
       return transaction('DEFERRED', () => {
         const { version } = readVersion.get() as { version: number }
@@ -42,20 +69,11 @@ export function createSqliteRevocations(
         return { version, revocations: (readLive.all(nowMs) as unknown as RevocationRow[]).map(toRecord) }
       })
     },
-    async writeRevocation(revocation, { nowMs, most, mostOfOne }, entries = []) {
+    async writeRevocation(revocation, bounds, entries = []) {
       return transaction('IMMEDIATE', () => {
-        const { kind, id, by = null } = revocation
-        const row = find.get(kind, id, nowMs) as RevocationRow | undefined
-        const known = row === undefined ? undefined : toRecord(row)
-        if (known === undefined) {
-          const { live, own } = count.get(by, nowMs) as { live: number; own: number }
-          if (live >= most || own >= mostOfOne) return false
-        }
-        const next = known === undefined ? revocation : mergeRevocations(known, revocation)
-        if (next !== undefined) {
-          write.run(...toColumns(next))
-          raiseVersion.run(nowMs)
-        }
+        const put = plan([revocation], bounds)
+        if (put === undefined) return false
+        put()
         appendAudit(entries)
         return true
       })

@@ -79,9 +79,11 @@ export function openSqliteStore({
       }
     })
 
-  const { drop: dropRevocations, ...revocations } = attempt(() =>
-    createSqliteRevocations(database, transaction, audit.append),
-  )
+  const {
+    drop: dropRevocations,
+    plan: planRevocations,
+    ...revocations
+  } = attempt(() => createSqliteRevocations(database, transaction, audit.append))
 
   return {
     kind: 'sqlite',
@@ -114,6 +116,17 @@ export function openSqliteStore({
       return transaction('IMMEDIATE', () => {
         const written = clients.write(client, expectedRevision)
         if (written !== undefined) audit.append(entries)
+        return written
+      })
+    },
+    async writeClientAndRevoke(client, expectedRevision, records, bounds, entries) {
+      return transaction('IMMEDIATE', () => {
+        const put = planRevocations(records, bounds)
+        if (put === undefined) return 'full'
+        const written = clients.write(client, expectedRevision)
+        if (written === undefined) return undefined
+        put()
+        audit.append(entries)
         return written
       })
     },

@@ -49,6 +49,19 @@ export type Store = {
     audit: readonly AuditEntry[],
   ): Promise<ClientRecord | undefined>
 
+  /**
+   * The same, and revokes what the client was given: client, revocations and audit log together, or nothing.
+   *
+   * @returns as `writeClient`, or 'full' when the list of revocations has no room.
+   */
+  writeClientAndRevoke(
+    client: ClientDraft,
+    expectedRevision: number,
+    revocations: readonly RevocationRecord[],
+    bounds: RevocationBounds,
+    audit: readonly AuditEntry[],
+  ): Promise<ClientRecord | 'full' | undefined>
+
   /** Adds to the audit log; of several replicas' entries each gets its own place in one chain. */
   appendAudit(entries: readonly AuditEntry[]): Promise<readonly AuditRecord[]>
 
