@@ -117,7 +117,7 @@ const rooms: Record<string, Record<string, readonly string[]>> = {
     issuer: ['trust', 'net', 'metrics', 'tracing', 'store/store.ts'],
     gateway: ['trust', 'net', 'metrics', 'tracing'],
     admin: ['trust', 'metrics', 'tracing', 'issuer', 'store/store.ts'],
-    export: ['trust', 'gateway/decision/identity.ts'],
+    export: ['trust', 'gateway/decision/identity.ts', 'gateway/upstream/header-names.ts'],
     serve: ['trust', 'net', 'metrics', 'tracing', 'store', 'issuer', 'admin', 'gateway'],
     demo: ['trust', 'net', 'serve'],
     cli: ['trust', 'store', 'issuer', 'admin', 'gateway', 'serve', 'demo', 'export'],
