@@ -30,7 +30,7 @@ export type GatewayState = {
   /** Whose word on the client's address and protocol is taken. */
   proxies: TrustedProxies | undefined
   /** In which trusted proxies write down client certificates, in small letters. */
-  readonly certificateHeader: string | undefined
+  certificateHeader: string | undefined
   /** Whether to send us requests. */
   readonly isReady: () => boolean
 }

@@ -122,7 +122,7 @@ export function createGateway(options: GatewayOptions): Gateway {
             proxies: () => state.proxies,
           }),
     proxies: proxiesOf(options.trust),
-    certificateHeader: options.trust.gateway?.clientCertificates?.header?.name.toLowerCase(),
+    certificateHeader: certificateHeaderOf(options.trust),
     isReady: () => !state.leaving && keySets.ready(),
   }
   const front = createFrontServer(limits, createServe(state), tlsOf(options.trust, log))
@@ -154,6 +154,8 @@ export function createGateway(options: GatewayOptions): Gateway {
       state.routing = routing
       state.realm = trust.gateway?.realm ?? defaultRealm
       state.proxies = proxiesOf(trust)
+      // What the checks of this file read must not reach a service as a client wrote it.
+      state.certificateHeader = certificateHeaderOf(trust)
     },
     close: ({ announceMs = 0, unnoticed = false } = {}) => (closing ??= close(announceMs, unnoticed)),
   }
@@ -173,6 +175,11 @@ function tickMs({ connectMs, replyHeadMs, replyStallMs, clientStallMs, waitMs }:
 /** Nobody is the common case, and costs nothing. */
 function proxiesOf({ trustedProxies = [] }: Trust): TrustedProxies | undefined {
   return trustedProxies.length === 0 ? undefined : createTrustedProxies(trustedProxies)
+}
+
+/** In small letters. */
+function certificateHeaderOf({ gateway }: Trust): string | undefined {
+  return gateway?.clientCertificates?.header?.name.toLowerCase()
 }
 
 function tlsOf({ gateway }: Trust, log: Log): TlsListener | undefined {

@@ -183,6 +183,11 @@ describe('tokens that are bound to a certificate', () => {
     const told = JSON.parse(reply.body) as IncomingHttpHeaders
     assert.deepEqual([told['client-cert'], told['x-cert']], [header(client), undefined])
     assert.equal((await ask509(stand, undefined, { 'Client-Cert': header(client) })).status, 401)
+    const renamed = { header: { name: 'X-Seen', encoding: 'rfc9440' } } as const
+    stand.gateway.replace(trustOf({ url, clientCertificates: renamed }, {}, ['127.0.0.1']))
+    const after = await ask509(stand, undefined, { 'X-Seen': header(client) })
+    assert.equal(after.status, 200, after.body)
+    assert.equal((JSON.parse(after.body) as IncomingHttpHeaders)['x-seen'], undefined)
     stand.gateway.replace(trustOf({ url, clientCertificates }, {}, ['192.0.2.1']))
     assert.equal((await ask509(stand, undefined, { 'X-Cert': header(client) })).status, 401)
     stand.gateway.replace(trustOf({ url, clientCertificates }, {}, []))
