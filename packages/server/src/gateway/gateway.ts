@@ -167,8 +167,9 @@ export function newViaName(): string {
 }
 
 /** Often enough that the shortest limit is noticed in time, and no more than four times a second. */
-function tickMs({ connectMs, replyHeadMs, replyStallMs, clientStallMs, waitMs }: GatewayLimits): number {
-  const shortest = Math.min(connectMs, replyHeadMs, replyStallMs, clientStallMs, waitMs)
+function tickMs(limits: GatewayLimits): number {
+  const { connectMs, replyHeadMs, replyStallMs, clientStallMs, bodyMs, waitMs } = limits
+  const shortest = Math.min(connectMs, replyHeadMs, replyStallMs, clientStallMs, bodyMs, waitMs)
   return Math.max(10, Math.min(250, Math.floor(shortest / 4)))
 }
 

@@ -6,9 +6,7 @@ import type { ClientReply, ClientRequest } from './client-connection.ts'
  * Everything else but calls of gRPC over HTTP/2 is left as it is.
  */
 export function grpcAnswer(answer: Answer, request: ClientRequest, response: ClientReply): Answer {
-  const type = request.headers['content-type']
-  const isCall = type === 'application/grpc' || type?.startsWith('application/grpc+') === true
-  if (response.trailing === undefined || !isCall) return answer
+  if (response.trailing === undefined || !isGrpcCall(request)) return answer
   response.trailing.ended = true
   const { 'Content-Type': _, ...headers } = answer.headers
   return {
@@ -21,6 +19,11 @@ export function grpcAnswer(answer: Answer, request: ClientRequest, response: Cli
     },
     body: '',
   }
+}
+
+export function isGrpcCall({ headers }: Pick<ClientRequest, 'headers'>): boolean {
+  const type = headers['content-type']
+  return type === 'application/grpc' || type?.startsWith('application/grpc+') === true
 }
 
 /** The one line that says why; of a problem document its title. */

@@ -12,6 +12,12 @@ export type GatewayLimits = {
   readonly clientStreams: number
   /** Without a byte moving while the client owes us its body, or does not take its reply. */
   readonly clientStallMs: number
+  /**
+   * How long a client may take for its body: so many milliseconds, and a second more for each `bodyBytesPerSecond` that
+   * have come; 0 bytes: as long as it likes. Else who sends a byte a minute holds a connection to a service for ever.
+   */
+  readonly bodyMs: number
+  readonly bodyBytesPerSecond: number
   /** How much of an unwanted request body is read on after a refusal, and for how long: to let the refusal arrive. */
   readonly unreadBytes: number
   readonly unreadMs: number
@@ -59,6 +65,8 @@ const defaultLimits: GatewayLimits = {
   clientKeepAliveMs: 65_000,
   clientStreams: 100,
   clientStallMs: 60_000,
+  bodyMs: 30_000,
+  bodyBytesPerSecond: 500,
   unreadBytes: 16 * 1024 * 1024,
   unreadMs: 3_000,
   connectMs: 5_000,

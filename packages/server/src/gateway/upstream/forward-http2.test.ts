@@ -157,6 +157,26 @@ test('no answer in time', async (t) => {
   assert.equal((await ask(stand.port, get('/billing/health'))).status, 504)
 })
 
+test('a client that dribbles is told so, unless it makes a call of gRPC', async (t) => {
+  const { stand, sessions } = await openPlain(t, () => undefined, {
+    limits: { bodyMs: 100, bodyBytesPerSecond: 1_000 },
+  })
+  const clients = ['text/plain', 'application/grpc'].map((type) =>
+    new RawClient(stand.port).send(
+      `POST /billing/open HTTP/1.1\r\nHost: a\r\nContent-Type: ${type}\r\nTransfer-Encoding: chunked\r\n\r\n`,
+    ),
+  )
+  const dribble = setInterval(() => clients.forEach((client) => client.send('1\r\nx\r\n')), 10)
+  t.after(() => clearInterval(dribble))
+  const [plain, call] = clients as [RawClient, RawClient]
+  assert.equal((await plain.reply()).status, 408)
+  await until(() => sessions.length === 1, 'one connection')
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  assert.deepEqual([call.received, call.closed], ['', false])
+  clearInterval(dribble)
+  call.destroy()
+})
+
 test('half an answer never looks like a whole one', async (t) => {
   const { stand } = await openPlain(t, (stream) => {
     stream.respond({ ':status': 200 })

@@ -1,10 +1,12 @@
 import { constants } from 'node:http2'
 import type { ClientHttp2Stream } from 'node:http2'
 import type { Turn } from '../front/client-connection.ts'
+import { isGrpcCall } from '../front/grpc-answer.ts'
 import type { ExchangeFailure } from './failures.ts'
 import type { Forwarding } from './forward.ts'
 import { replyHeaders } from './headers.ts'
 import { withNonce } from '../decision/sender.ts'
+import { isTooSlow } from './upload-pace.ts'
 import type { Upstream } from './upstream.ts'
 
 /**
@@ -80,20 +82,47 @@ class StreamExchange implements Turn {
     const { request, response, expectsContinue, limits, bodyLimitBytes = Infinity } = this.#to
     let left = bodyLimitBytes
     stream.setTimeout(limits.clientStallMs, () => this.#failed('client-stalled'))
+    const pace = this.#watchPace()
     if (expectsContinue) response.writeContinue()
     request.on('data', (chunk: Buffer) => {
       if (this.#over || stream.destroyed) return
       left -= chunk.length
       if (left < 0) return this.#failed('body-oversize')
-      if (!stream.write(chunk)) request.pause()
+      pace.sentBytes += chunk.length
+      if (stream.write(chunk)) return
+      request.pause()
+      pace.pausedMs = performance.now()
     })
-    stream.on('drain', () => request.resume())
+    stream.on('drain', () => {
+      if (pace.pausedMs !== 0) pace.startedMs += performance.now() - pace.pausedMs
+      pace.pausedMs = 0
+      request.resume()
+    })
     request.on('end', () => {
       this.#requestComplete = true
       if (this.#over) return
       stream.end()
       if (!this.replying) this.#awaitHead()
     })
+  }
+
+  /** Not of gRPC: who streams a call says something when there is something to say. */
+  #watchPace(): { sentBytes: number; startedMs: number; pausedMs: number } {
+    const { request, limits } = this.#to
+    const pace = { sentBytes: 0, startedMs: performance.now(), pausedMs: 0 }
+    if (isGrpcCall(request)) return pace
+    const timer = setInterval(
+      () => {
+        const { sentBytes, startedMs, pausedMs } = pace
+        if (this.#over || this.replying || this.#requestComplete) clearInterval(timer)
+        else if (pausedMs === 0 && isTooSlow(sentBytes, performance.now() - startedMs, limits)) {
+          clearInterval(timer)
+          this.#failed('client-stalled')
+        }
+      },
+      Math.max(10, limits.bodyMs / 4),
+    ).unref()
+    return pace
   }
 
   #awaitHead(): void {

@@ -290,6 +290,35 @@ test('a slow upload that keeps moving is not cut', async (t) => {
   client.destroy()
 })
 
+test('a client that dribbles is told so, and closed', async (t) => {
+  const limits = { bodyMs: 150, bodyBytesPerSecond: 1_000 }
+  const { stand, upstream } = await open(t, () => undefined, { limits })
+  const client = new RawClient(stand.port)
+  client.send('POST /billing/open HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n')
+  const dribble = setInterval(() => client.send('1\r\nx\r\n'), 10)
+  t.after(() => clearInterval(dribble))
+  const reply = await client.reply()
+  assert.deepEqual([reply.status, reply.headers['connection']], [408, 'close'])
+  await until(() => upstream.sockets.size === 0, 'the upstream connection is released')
+  clearInterval(dribble)
+  await client.end()
+})
+
+test('a body that a slow service does not take is not slow', async (t) => {
+  const limits = { bodyMs: 100, bodyBytesPerSecond: 50_000_000 }
+  const { stand, upstream } = await open(t, (socket) => void socket.pause(), { limits })
+  const client = new RawClient(stand.port)
+  const size = 12_000_000
+  client.send(`POST /billing/open HTTP/1.1\r\nHost: a\r\nContent-Length: ${size}\r\n\r\n`)
+  client.send('x'.repeat(size))
+  await until(() => upstream.requests.length === 1, 'the upload has begun')
+  await new Promise((resolve) => setTimeout(resolve, 500))
+  assert.equal(client.received, '')
+  for (const socket of upstream.sockets) socket.end(okReply('ok', 'Connection: close'))
+  assert.equal((await client.reply()).body, 'ok')
+  client.destroy()
+})
+
 type Opened = { readonly stand: Stand; readonly upstream: ScriptedUpstream }
 
 async function open(t: TestContext, script?: Script, options: StandOptions = {}): Promise<Opened> {

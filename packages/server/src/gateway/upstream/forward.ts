@@ -6,6 +6,7 @@ import type { GatewayLimits } from '../front/limits.ts'
 import type { ResponseHead } from './response-head.ts'
 import type { ResponseFraming } from './response-parser.ts'
 import type { Ticker } from '../front/ticker.ts'
+import { isTooSlow } from './upload-pace.ts'
 import type { Upstream, UpstreamWaiter } from './upstream.ts'
 import type { UpstreamPool } from './upstream-pool.ts'
 import type { UpstreamConnection, UpstreamExchange, UpstreamFailure } from './upstream-connection.ts'
@@ -63,6 +64,8 @@ class Exchange implements UpstreamExchange, UpstreamWaiter, Turn {
   #requestComplete: boolean
   #uploading = false
   #uploadLeft: number
+  /** When the client was first let send its body, later by as long as it was then not let. */
+  #uploadStartedMs = 0
   /** The upstream does not take the request's body at present. */
   #uploadPaused = false
   /** The client does not take the reply at present. */
@@ -77,7 +80,7 @@ class Exchange implements UpstreamExchange, UpstreamWaiter, Turn {
   constructor(forwarding: Forwarding) {
     this.#to = forwarding
     this.#requestComplete = forwarding.body === 'none' || forwarding.body === 0
-    this.#uploadLeft = forwarding.bodyLimitBytes ?? Infinity
+    this.#uploadLeft = forwarding.bodyLimitBytes ?? longestBody
     this.#progressMs = forwarding.ticker.nowMs
     // Of those that have not been tried there is always one.
     this.#upstream = forwarding.pool.pick(this.#repeatable())!
@@ -149,7 +152,9 @@ class Exchange implements UpstreamExchange, UpstreamWaiter, Turn {
   onUpstreamDrain(): void {
     if (!this.#uploadPaused) return
     this.#uploadPaused = false
-    this.#progressMs = this.#to.ticker.nowMs
+    const { nowMs } = this.#to.ticker
+    this.#uploadStartedMs += nowMs - this.#progressMs
+    this.#progressMs = nowMs
     this.#to.request.resume()
   }
 
@@ -169,10 +174,16 @@ class Exchange implements UpstreamExchange, UpstreamWaiter, Turn {
   }
 
   sweep(nowMs: number): void {
-    if (nowMs - this.#progressMs < this.#to.limits.clientStallMs) return
+    if (nowMs - this.#progressMs < this.#to.limits.clientStallMs && !this.#uploadsTooSlowly(nowMs)) return
     this.#connection?.abandon()
     this.#connection = undefined
     this.#failed('client-stalled')
+  }
+
+  #uploadsTooSlowly(nowMs: number): boolean {
+    const { bodyLimitBytes = longestBody, limits } = this.#to
+    if (this.#requestComplete || !this.#uploading || this.#replyHead !== undefined) return false
+    return isTooSlow(bodyLimitBytes - this.#uploadLeft, nowMs - this.#uploadStartedMs, limits)
   }
 
   // The upstream's reply
@@ -251,7 +262,7 @@ class Exchange implements UpstreamExchange, UpstreamWaiter, Turn {
     const { request, response, expectsContinue } = this.#to
     if (this.#uploading) return
     this.#uploading = true
-    this.#progressMs = this.#to.ticker.nowMs
+    this.#progressMs = this.#uploadStartedMs = this.#to.ticker.nowMs
     if (expectsContinue) response.writeContinue()
     request.on('data', (chunk: Buffer) => this.#onRequestBody(chunk))
     request.on('end', () => this.#onRequestEnd())
@@ -383,5 +394,6 @@ const retriedFailures: ReadonlySet<UpstreamFailure> = new Set([
   'connect-timeout',
   'closed',
 ])
+const longestBody = Number.MAX_SAFE_INTEGER
 /** A text up to this size leaves with what stands before it in one plain write; a buffer beside it costs a second. */
 const mostInOneWrite = 4 * 1024
