@@ -1,5 +1,5 @@
 import { kindText, mistake } from './reading.ts'
-import { systemCode } from './secret-reference.ts'
+import { unreadableFile } from './secret-reference.ts'
 import { fields, required, text } from './shape.ts'
 import type { Shape } from './shape.ts'
 
@@ -20,7 +20,7 @@ export function fileReference(part: 'issuer' | 'gateway' = 'gateway'): Shape<str
         try {
           reading.readFile(path)
         } catch (error) {
-          return mistake(reading, spot, `cannot read the file ${path} (${systemCode(error)})`)
+          return unreadableFile(path, error, spot, reading)
         }
       }
       return reading.resolvePath(path)

@@ -26,7 +26,10 @@ export const issuerSection = located(
   fields({
     url: required(located(issuerUrl()), 'The issuer’s URL, which is the iss claim of its tokens, exactly.'),
     listen: required(listenAddress(), 'Where it listens, host:port.'),
-    store: required(located(storeShape()), 'memory:, sqlite:path, or postgres://user@host/database.'),
+    store: required(
+      located(storeShape()),
+      'memory:, sqlite:path, postgres://user@host/database, or { env: NAME } where such a URL with a password is.',
+    ),
     keys: optional(
       fields({
         algorithm: optional(signingAlgorithm(), 'What tokens are signed with; ES256 unless said otherwise.'),

@@ -9,6 +9,7 @@ import { trustFile } from './file-shape.ts'
 import { checkBindings, resolveGateway } from './gateway-section.ts'
 import type { TrustFileDraft } from './file-shape.ts'
 import { resolveIssuer } from './issuer-section.ts'
+import { checkListenPlaces } from './listen-places.ts'
 import { resolveOperations } from './operations-section.ts'
 import { applyOverrides } from './overrides.ts'
 import { declaredNames, resolveService } from './service-section.ts'
@@ -16,6 +17,7 @@ import { resolveToken } from './token-section.ts'
 import { checkTransactions, resolveTransactions } from './transactions-section.ts'
 import { resolveTrusted } from './trusted-section.ts'
 import { readTree } from './tree.ts'
+import type { Tree } from './tree.ts'
 import type { Client, FederatedAssertion, Service, Trust, TrustedIssuer } from './trust.ts'
 
 export type { ReadTrustOptions }
@@ -42,14 +44,14 @@ export function readTrust(text: string, options: ReadTrustOptions): TrustReading
   const reading = openReading(options)
   const tree = applyOverrides(parsed.tree, trustFile, Object.keys(options.env), reading)
   const draft = trustFile.read({ tree, path: [] }, reading)
-  const trust = draft === undefined ? undefined : resolveTrust(draft, options.file, reading)
+  const trust = draft === undefined ? undefined : resolveTrust(draft, options.file, tree, reading)
   const mistakes = inFileOrder(reading.mistakes)
   const warnings = inFileOrder(reading.warnings)
   if (trust === undefined || mistakes.length > 0) return { kind: 'mistakes', mistakes, warnings }
   return { kind: 'trust', trust: deepFreeze(trust), warnings }
 }
 
-function resolveTrust(draft: TrustFileDraft, file: string, reading: Reading): Trust {
+function resolveTrust(draft: TrustFileDraft, file: string, root: Tree, reading: Reading): Trust {
   const issuer =
     draft.issuer === undefined ? undefined : resolveIssuer(draft.issuer, draft.trustedProxies, reading)
   const trusted = new Map<string, TrustedIssuer>()
@@ -87,6 +89,7 @@ function resolveTrust(draft: TrustFileDraft, file: string, reading: Reading): Tr
   checkTransactions(draft, reading)
   checkBindings(draft.services, draft.gateway, reading)
   const gateway = draft.gateway && resolveGateway(draft.gateway, draft.trustedProxies, reading)
+  checkListenPlaces(root, issuer, gateway, reading)
   return {
     file,
     issuer,

@@ -52,8 +52,14 @@ describe('what is wrong is said without repeating what stands there', () => {
       'f:1:1: the environment variable EMPTY is not set\n    next: set EMPTY, or EMPTY_FILE to the path of a file that holds it',
     ],
     ['{ env: BOTH }', 'f:1:1: BOTH and BOTH_FILE are both set\n    next: unset one of them'],
-    ['{ file: /nowhere }', 'f:1:1: cannot read the file /nowhere (ENOENT)'],
-    ['{ file: /run/secrets/none }', 'f:1:1: the file /run/secrets/none is empty'],
+    [
+      '{ file: /nowhere }',
+      'f:1:1: cannot read the file /nowhere (ENOENT)\n    next: check the path, which begins at the folder of the trust file',
+    ],
+    [
+      '{ file: /run/secrets/none }',
+      'f:1:1: the file /run/secrets/none is empty\n    next: put the secret into it',
+    ],
     ['{ file: "" }', 'f:1:9: file: expected the path of a file'],
   ]
   for (const [yaml, message] of wrong) test(yaml, () => assert.equal(load(yaml).mistakes, message))

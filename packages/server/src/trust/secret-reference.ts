@@ -57,11 +57,23 @@ function loadFile(path: string, spot: Spot, reading: Reading): Secret | undefine
   try {
     content = reading.readFile(path)
   } catch (error) {
-    return mistake(reading, spot, `cannot read the file ${path} (${systemCode(error)})`)
+    return unreadableFile(path, error, spot, reading)
   }
   const value = content.replace(/\r?\n$/, '')
-  if (value === '') return mistake(reading, spot, `the file ${path} is empty`)
+  if (value === '') return mistake(reading, spot, `the file ${path} is empty`, 'put the secret into it')
   return Secret.fromText(value)
+}
+
+/** Reports a file that cannot be read, and why. */
+export function unreadableFile(path: string, error: unknown, spot: Spot, reading: Reading): undefined {
+  const code = systemCode(error)
+  const message = `cannot read the file ${path} (${code})`
+  return mistake(reading, spot, message, fileSteps[code] ?? 'check that it is a file that this user may read')
+}
+
+const fileSteps: Readonly<Record<string, string>> = {
+  ENOENT: 'check the path, which begins at the folder of the trust file',
+  EACCES: 'let this user read it',
 }
 
 /** The name of a system error, such as ENOENT; its message may say more than we want to print. */

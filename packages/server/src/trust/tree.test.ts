@@ -82,6 +82,17 @@ describe('refused, with the place', () => {
     ],
     ['a tab', 'a:\n\tb: 1', 'f:2:1: a tab cannot indent: use spaces'],
     [
+      'tabs, and not what they make of the lines below',
+      'a:\n  b: 1\n\tc: 2\n  d: { e: 1 }\n\tf: 3\n',
+      'f:3:1: a tab cannot indent: use spaces\nf:5:1: a tab cannot indent: use spaces',
+    ],
+    [
+      'a wrong indentation, and not what it makes of the lines below',
+      'a:\n    b: 1\n   c: 2\n    d:\n      e: 1\n',
+      'f:3:1: the indentation does not fit the lines above',
+    ],
+    ['an open bracket', 'a:\n  b: [x\n  c: 1\n', 'f:3:3: a [ or { before this is not closed'],
+    [
       'a colon too many',
       'a: b: c',
       'f:1:4: a second ": " on one line: put the value in quotes, or on lines of its own',

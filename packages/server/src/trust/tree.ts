@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
 import type * as Yaml from 'yaml'
-import type { ErrorCode, LineCounter, Node, Pair, YAMLMap, YAMLSeq } from 'yaml'
+import type { ErrorCode, LineCounter, Node, Pair, YAMLMap, YAMLParseError, YAMLSeq } from 'yaml'
 import { pathText } from './mistake.ts'
 import type { Mistake, PathStep } from './mistake.ts'
 
@@ -61,11 +61,11 @@ function parse(builder: Builder, text: string): Tree | undefined {
     wrong(builder, [], start, 'not readable as YAML')
     return undefined
   }
-  for (const error of document.errors) {
+  for (const error of telling(document.errors)) {
     const place = placeOf(builder, error.pos[0])
     // Several errors on one line are one slip.
     if (builder.mistakes.some((mistake) => mistake.line === place.line)) continue
-    wrong(builder, [], place, syntaxTexts[error.code] ?? 'not valid YAML')
+    wrong(builder, [], place, syntaxText(error))
     if (builder.mistakes.length === maxSyntaxMistakes) break
   }
   if (document.errors.length > 0) return undefined
@@ -83,6 +83,19 @@ function parse(builder: Builder, text: string): Tree | undefined {
     return undefined
   }
   return build(builder, document.contents, [], start)
+}
+
+/** What comes after a tab or a wrong indentation was read in the wrong place: only these slips themselves are told. */
+function telling(errors: readonly YAMLParseError[]): readonly YAMLParseError[] {
+  const tabs = errors.filter(({ code }) => code === 'TAB_AS_INDENT')
+  if (tabs.length > 0) return tabs
+  return errors[0]?.code === 'BAD_INDENT' ? errors.slice(0, 1) : errors
+}
+
+function syntaxText({ code, message }: YAMLParseError): string {
+  // The library has one code for both; its message is only looked at, since it might repeat the file.
+  if (code === 'BAD_INDENT' && message.startsWith('Flow')) return 'a [ or { before this is not closed'
+  return syntaxTexts[code] ?? 'not valid YAML'
 }
 
 type Builder = {
