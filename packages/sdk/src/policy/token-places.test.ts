@@ -56,6 +56,11 @@ for (const [places, headers, expected] of [
   [[{ cookie: 'access' }], ['Cookie', 'access=a; access=b'], { reason: 'token-repeated' }],
   [[{ cookie: 'access' }], ['Cookie', 'access=a', 'Cookie', 'access=b'], { reason: 'token-repeated' }],
   [[{ cookie: 'access' }], ['Cookie', 'access=a b'], { reason: 'credentials-malformed' }],
+  // what other readers of cookies take for the same name
+  [[{ cookie: 'access' }], ['Cookie', 'access =a; access=b'], { reason: 'token-repeated' }],
+  [[{ cookie: 'access' }], ['Cookie', 'a=1;\taccess=a; access=b'], { reason: 'token-repeated' }],
+  [[{ cookie: 'access' }], ['Cookie', '\u00a0access=a; access=b'], { reason: 'token-repeated' }],
+  [[{ cookie: 'access' }], ['Cookie', 'access\t=abc'], 'abc'],
   // several places
   [all, ['Authorization', 'Basic x', 'Token', 'abc', 'Cookie', 'access='], 'abc'],
   [all, ['Token', '', 'Authorization', 'Bearer abc'], 'abc'],

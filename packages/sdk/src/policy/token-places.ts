@@ -115,26 +115,29 @@ function oneWord(value: string, from: number): string | Denial {
   return token.includes(' ') || token.includes(',') || token.includes('\t') ? malformed : token
 }
 
-/** RFC 6265 §4.2.1: pairs divided by "; ". HTTP/2 may split them over several headers (RFC 9113 §8.2.3). */
+/**
+ * RFC 6265 §4.2.1: pairs divided by "; ". HTTP/2 may split them over several headers (RFC 9113 §8.2.3).
+ *
+ * White space around a name is not the name's, as for the browser that sets one (§5.2): to a service that reads it so,
+ * `token =…` before `token=…` would be the token, and only the other one would have been verified.
+ */
 function findCookie(rawHeaders: readonly string[], name: string): string | Denial | undefined {
   let found: string | undefined
   for (let at = 0; at < rawHeaders.length; at += 2) {
     if (!isSameName(rawHeaders[at]!, 'cookie')) continue
-    const value = rawHeaders[at + 1]!
-    for (let start = 0; start < value.length;) {
-      const semicolon = value.indexOf(';', start)
-      const end = semicolon < 0 ? value.length : semicolon
-      while (value.charCodeAt(start) === BLANK) start++
-      const equals = start + name.length
-      if (value.startsWith(name, start) && value.charCodeAt(equals) === EQUALS) {
-        if (found !== undefined) return repeated
-        found = value.slice(equals + 1, end)
-      }
-      start = end + 1
+    for (const pair of rawHeaders[at + 1]!.split(';')) {
+      if (cookieName(pair) !== name) continue
+      if (found !== undefined) return repeated
+      found = pair.slice(pair.indexOf('=') + 1)
     }
   }
   if (found === undefined || found === '') return undefined
   return oneWord(found, 0)
+}
+
+function cookieName(pair: string): string | undefined {
+  const equals = pair.indexOf('=')
+  return equals < 0 ? undefined : pair.slice(0, equals).trim()
 }
 
 /** Header names are compared without case (RFC 9110 §5.1); `name` is known to have only letters, digits and such. */
@@ -184,7 +187,6 @@ const BEARER = 'bearer'
 const DPOP = 'dpop'
 const TAB = 0x09
 const BLANK = 0x20
-const EQUALS = 0x3d
 
 /** RFC 9110 §5.6.2 */
 const nameCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~"

@@ -53,7 +53,7 @@ export type Passing = {
 function withoutCookies(value: string, names: readonly string[]): string {
   return value
     .split(';')
+    .filter((pair) => !names.includes(pair.slice(0, Math.max(0, pair.indexOf('='))).trim()))
     .map((pair) => pair.trim())
-    .filter((pair) => !names.some((name) => pair.startsWith(`${name}=`)))
     .join('; ')
 }
