@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -32,6 +32,18 @@ test('what the files hold, again when they change, and the last good one while t
   assert.equal(files.current(15_000), 'second')
   writeFileSync(path, 'the third')
   assert.equal(files.current(20_000), 'the third')
+})
+
+test('a link that leads nowhere for a moment ends nothing', () => {
+  const inner = join(folder, 'inner')
+  mkdirSync(inner)
+  writeFileSync(join(inner, 'file'), 'x')
+  writeFileSync(path, 'one')
+  const files = new PemFiles({ paths: [join(inner, 'file')], load, where: 'issuer.tls', log: silentLog })
+  rmSync(inner, { recursive: true })
+  symlinkSync(inner, inner)
+  writeFileSync(path, 'bad one')
+  assert.equal(files.current(5_000), 'one')
 })
 
 test('files that are no good at the start', () => {

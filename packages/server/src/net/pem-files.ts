@@ -70,12 +70,17 @@ export function readCertificates(path: string): readonly X509Certificate[] {
 
 /** Changes when a file does; the links that Kubernetes mounts files by are followed. */
 function markOf(paths: readonly string[]): string {
-  return paths
-    .map((path) => {
-      const stat = statSync(path, { throwIfNoEntry: false })
-      return stat === undefined ? 'gone' : `${stat.ino} ${stat.mtimeMs} ${stat.size}`
-    })
-    .join()
+  return paths.map(fileMark).join()
+}
+
+/** Never throws: half-way through a renewal links may lead nowhere, and a timer has nobody who would catch it. */
+export function fileMark(path: string): string {
+  try {
+    const { ino, mtimeMs, size } = statSync(path)
+    return `${ino} ${mtimeMs} ${size}`
+  } catch {
+    return 'gone'
+  }
 }
 
 /** OpenSSL's message names what it wanted, never what it read. */

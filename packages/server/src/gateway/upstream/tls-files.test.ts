@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { silentLog } from '../../log.ts'
@@ -33,6 +33,16 @@ test('half-way through a renewal the ones before go on', (t) => {
   write(next)
   assert.notEqual(files.context(15_000), first)
   assert.deepEqual(lines, ['tls files not replaced', 'tls files not replaced', 'tls files replaced'])
+})
+
+test('a link that leads nowhere for a moment ends nothing', (t) => {
+  const { paths, log } = open(t)
+  const files = new TlsFiles(paths, 'here', log)
+  const first = files.context(0)
+  const folder = dirname(paths.keyFile)
+  rmSync(folder, { recursive: true })
+  symlinkSync(folder, folder)
+  assert.equal(files.context(5_000), first)
 })
 
 test('what does not fit together to begin with is a problem that says where', (t) => {

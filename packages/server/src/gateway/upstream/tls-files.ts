@@ -1,8 +1,9 @@
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
 import type { SecureContext } from 'node:tls'
 import { Problem } from '@countersign/sdk/core'
 import type { Log } from '../../log.ts'
+import { fileMark } from '../../net/pem-files.ts'
 
 /** Where the parts of a TLS identity are, as PEM; certificate and key stand together or not at all. */
 export type TlsFilePaths = {
@@ -67,13 +68,7 @@ function load({ caFile, certificateFile, keyFile }: TlsFilePaths): SecureContext
 
 /** Changes when a file does; the links that Kubernetes mounts files by are followed. */
 function markOf({ caFile, certificateFile, keyFile }: TlsFilePaths): string {
-  return [caFile, certificateFile, keyFile]
-    .map((path) => {
-      if (path === undefined) return ''
-      const stat = statSync(path, { throwIfNoEntry: false })
-      return stat === undefined ? 'gone' : `${stat.ino} ${stat.mtimeMs} ${stat.size}`
-    })
-    .join()
+  return [caFile, certificateFile, keyFile].map((path) => (path === undefined ? '' : fileMark(path))).join()
 }
 
 /** OpenSSL's message names what it wanted, never what it read. */
