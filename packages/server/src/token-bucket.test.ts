@@ -21,6 +21,16 @@ describe('token buckets', () => {
     )
   })
 
+  test('says how long it takes until nothing is missing any more', () => {
+    const limit = createTokenBuckets({ perSecond: 2, burst: 3 })
+    assert.deepEqual(
+      times(4, () => limit.spend('a', start)),
+      [-500, -1000, -1500, 500],
+    )
+    assert.equal(limit.spend('a', start + 1000), -1000)
+    assert.equal(limit.spend('a', start + 60_000), -500)
+  })
+
   test('asking while there is nothing costs nothing', () => {
     const limit = createTokenBuckets({ perSecond: 1, burst: 1 })
     limit.take('a', start)

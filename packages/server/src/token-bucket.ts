@@ -9,6 +9,8 @@ export type TokenBuckets = {
    * @returns 0 when there was one, else after how many milliseconds there will be one; then nothing was taken
    */
   take(key: string, nowMs: number): number
+  /** The same, but where there was one, minus the milliseconds until the bucket is full again. */
+  spend(key: string, nowMs: number): number
   /** How many keys are remembered; for metrics and tests. */
   readonly size: number
 }
@@ -46,7 +48,7 @@ export function createTokenBuckets({ perSecond, burst, entries = 10_000 }: Token
   const seed = randomBytes(4).readInt32LE()
 
   /** The moment the bucket is full again after one more token; negative: minus the wait for one. */
-  const spend = (fullAtMs: number, nowMs: number): number => {
+  const after = (fullAtMs: number, nowMs: number): number => {
     // Emptier than empty: the clock was set back, which is nobody's fault.
     const from = fullAtMs > nowMs + depthMs + msPerToken ? nowMs : Math.max(nowMs, fullAtMs)
     const next = from + msPerToken
@@ -63,22 +65,25 @@ export function createTokenBuckets({ perSecond, burst, entries = 10_000 }: Token
     return fullAgainMs.size < entries
   }
 
+  const spend = (key: string, nowMs: number): number => {
+    const known = fullAgainMs.get(key)
+    if (known === undefined && fullAgainMs.size >= entries && !makeRoom(nowMs)) {
+      const slot = hashOf(key, seed) & (sharedBuckets - 1)
+      const next = after(shared[slot]!, nowMs)
+      if (next < 0) return -next
+      shared[slot] = next
+      return nowMs - next
+    }
+    const next = after(known ?? nowMs, nowMs)
+    if (known !== undefined) fullAgainMs.delete(key)
+    // Who has to wait is remembered as it was, at the end of the line.
+    fullAgainMs.set(key, next < 0 ? (known ?? nowMs) : next)
+    return next < 0 ? -next : nowMs - next
+  }
+
   return {
-    take(key, nowMs) {
-      const known = fullAgainMs.get(key)
-      if (known === undefined && fullAgainMs.size >= entries && !makeRoom(nowMs)) {
-        const slot = hashOf(key, seed) & (sharedBuckets - 1)
-        const next = spend(shared[slot]!, nowMs)
-        if (next < 0) return -next
-        shared[slot] = next
-        return 0
-      }
-      const next = spend(known ?? nowMs, nowMs)
-      if (known !== undefined) fullAgainMs.delete(key)
-      // Who has to wait is remembered as it was, at the end of the line.
-      fullAgainMs.set(key, next < 0 ? (known ?? nowMs) : next)
-      return next < 0 ? -next : 0
-    },
+    take: (key, nowMs) => Math.max(0, spend(key, nowMs)),
+    spend,
     get size() {
       return fullAgainMs.size
     },

@@ -51,6 +51,7 @@ export function createServe(gateway: GatewayState): Serve {
       ruled: undefined,
       token: undefined,
       nextNonce: undefined,
+      told: undefined,
       reason: undefined,
       failure: undefined,
       requestId: undefined,
@@ -128,6 +129,8 @@ type Call = Asked & {
   token: Outcome['token']
   /** What to answer in `DPoP-Nonce`. */
   nextNonce: string | undefined
+  /** Headers that the answer has beside the service's own. */
+  told: Outcome['reply']
   /** `allowed`, or why it was refused; undefined while nothing is decided. */
   reason: DecisionRecord['reason'] | 'allowed'
   /** How the exchange with the upstream failed. */
@@ -159,6 +162,7 @@ function conclude(call: Call, gated: GatedRequest, service: ReadyService, outcom
   const { token, result, reply, dryRun } = outcome
   if ('reason' in result) return refuse(call, result, token, false, reply)
   call.nextNonce = outcome.nextNonce
+  call.told = reply
   const { gateway } = call
   call.token = token
   call.reason = 'allowed'
@@ -172,7 +176,6 @@ function send(call: Call, gated: GatedRequest, service: ReadyService, { identity
   const { gateway, client, request, response, expectsContinue } = call
   const { path, query } = call.path!
   const target = withoutPrefix(path, service.prefixSegments) + query
-  const { cors } = service
   const fields = outgoingFields(call, gated, identity)
   if (gated.websocket) return tunnel(call, service, target, fields)
   // A body where none is expected may be left unread by the upstream, which would take it for the next request.
@@ -190,7 +193,7 @@ function send(call: Call, gated: GatedRequest, service: ReadyService, { identity
     fields,
     bodyLimitBytes: service.bodyLimitBytes,
     pool: service.upstream,
-    dress: cors && corsReply(cors, request.rawHeaders),
+    dress: dressOf(call),
     nextNonce: call.nextNonce,
     limits: gateway.limits,
     ticker: gateway.ticker,
@@ -204,6 +207,15 @@ function send(call: Call, gated: GatedRequest, service: ReadyService, { identity
     cutShort: (failure, upstream, defect) =>
       logFailure(call, service, upstream, 'reply cut short', failure, defect),
   })
+}
+
+/** What changes the headers of the service's reply; mostly nothing. */
+function dressOf({ service, request, told }: Call): ((headers: string[]) => string[]) | undefined {
+  const { cors } = service!
+  const dress = cors === undefined ? undefined : corsReply(cors, request.rawHeaders)
+  if (told === undefined) return dress
+  const lines = Object.entries(told).flat()
+  return (headers) => [...(dress === undefined ? headers : dress(headers)), ...lines]
 }
 
 function tunnel(call: Call, service: ReadyService, target: string, fields: string): void {

@@ -46,6 +46,23 @@ test('a caller who asks too often is told when to come back; others are not', as
   assert.equal((await ask(stand.port, get(path, one))).status, 200)
 })
 
+test('every reply says how much is left, by the tightest limit, and none where nothing is limited', async (t) => {
+  const slow = { ...reader, limit: { burst: 3, perSecond: 0.5 } }
+  const { stand, clock } = await openRules(t, { routes: [slow, open], limit: rate(100) })
+  const token = bearer(stand.token())
+  const told = async (text: string): Promise<(string | undefined)[]> => {
+    const { headers } = await ask(stand.port, text)
+    return [headers['ratelimit-policy'], headers['ratelimit']]
+  }
+  assert.deepEqual(await told(get(path, token)), ['"caller";q=3;w=6', '"caller";r=2;t=2'])
+  assert.deepEqual(await told(get(path, token)), ['"caller";q=3;w=6', '"caller";r=1;t=4'])
+  clock.nowMs += 60_000
+  assert.deepEqual(await told(get(path, token)), ['"caller";q=3;w=6', '"caller";r=2;t=2'])
+  assert.deepEqual(await told(get('/billing/open')), ['"caller";q=100;w=1', '"caller";r=99;t=1'])
+  const { stand: free } = await openRules(t, { routes: [open] })
+  assert.equal((await ask(free.port, get('/billing/open'))).headers['ratelimit'], undefined)
+})
+
 test('a subject that is called as a client is another caller', async (t) => {
   const { stand } = await openRules(t, { routes: [{ ...reader, limit: rate(1) }] })
   const [subject, client] = [{ client_id: undefined, sub: 'orders' }, { client_id: 'orders' }].map((claims) =>
@@ -66,7 +83,7 @@ test('limits that are counted elsewhere: asked by name, waited for, and 503 when
     nonceSecret: Secret.fromText('n'.repeat(32)),
     replays: createProofReplays(),
     buckets: (name, { burst }) => ({
-      async take(key) {
+      async spend(key) {
         asked.push(`${name} ${burst} ${key}`)
         const answer = answers.shift()!
         if (typeof answer === 'number') return answer

@@ -26,7 +26,7 @@ export type Limit = {
 }
 
 /** As `TokenBuckets`; a promise where they are kept in another process. */
-export type Buckets = { take(key: string, nowMs: number): number | Promise<number> }
+export type Buckets = { spend(key: string, nowMs: number): number | Promise<number> }
 
 /** @param name the same for the same limit in every process of this gateway, and for no other one */
 export type CreateBuckets = (name: string, rate: RateLimit) => Buckets
@@ -122,7 +122,9 @@ function afterLimits(
 ): Outcome | Promise<Outcome> {
   const { token } = outcome
   const waits = limits.map(({ callers, addresses }) =>
-    token === undefined ? addresses.take(addressKey(address), nowMs) : callers.take(callerKey(token), nowMs),
+    token === undefined
+      ? addresses.spend(addressKey(address), nowMs)
+      : callers.spend(callerKey(token), nowMs),
   )
   const isHere = (wait: number | Promise<number>): wait is number => typeof wait === 'number'
   if (waits.every(isHere)) return afterWaits(limits, waits, outcome)
@@ -134,30 +136,39 @@ function callerKey({ issuer, clientId, subject = '' }: VerifiedToken): string {
   return clientId === undefined ? `subject ${issuer} ${subject}` : `client ${issuer} ${clientId}`
 }
 
+/** @param waits as `TokenBuckets.spend` */
 function afterWaits(limits: readonly Limit[], waits: readonly number[], outcome: Outcome): Outcome {
-  const { token } = outcome
-  let waitMs = 0
-  let exceeded: RateLimit | undefined
-  for (const [index, { rate }] of limits.entries()) {
-    const wait = waits[index]!
-    if (wait <= waitMs) continue
-    waitMs = wait
-    exceeded = rate
+  if (limits.length === 0) return outcome
+  let tightest = 0
+  for (let index = 1; index < limits.length; index++) {
+    if (leftIn(limits[index]!.rate, waits[index]!) < leftIn(limits[tightest]!.rate, waits[tightest]!)) {
+      tightest = index
+    }
   }
-  if (exceeded === undefined) return outcome
-  const seconds = Math.ceil(waitMs / 1000)
-  const { burst, perSecond } = exceeded
+  const { rate } = limits[tightest]!
+  const waitMs = waits[tightest]!
+  const { burst, perSecond } = rate
   const windowSeconds = Math.round(burst / perSecond)
-  return {
-    token,
-    result: { reason: 'rate-exceeded', detail: `more than ${burst} in ${windowSeconds} s` },
-    // draft-ietf-httpapi-ratelimit-headers-10
-    reply: {
-      'Retry-After': `${seconds}`,
-      'RateLimit-Policy': `"caller";q=${burst};w=${windowSeconds}`,
-      RateLimit: `"caller";r=0;t=${seconds}`,
-    },
+  const seconds = Math.ceil(Math.abs(waitMs) / 1000)
+  const left = Math.max(0, Math.floor(leftIn(rate, waitMs)))
+  // draft-ietf-httpapi-ratelimit-headers-10
+  const reply = {
+    'RateLimit-Policy': `"caller";q=${burst};w=${windowSeconds}`,
+    RateLimit: `"caller";r=${left};t=${seconds}`,
   }
+  if (waitMs <= 0) return { ...outcome, reply }
+  return {
+    token: outcome.token,
+    result: { reason: 'rate-exceeded', detail: `more than ${burst} in ${windowSeconds} s` },
+    reply: { 'Retry-After': `${seconds}`, ...reply },
+  }
+}
+
+/** How many more there may be at once; the further below 0, the longer the wait for one. */
+function leftIn({ burst, perSecond }: RateLimit, waitMs: number): number {
+  const perMs = perSecond / 1000
+  // A thousandth too little is a matter of fractions.
+  return waitMs > 0 ? -waitMs : burst + waitMs * perMs + 0.001
 }
 
 /** Identity is told only if the token was good and its sender's own, whatever the policy thinks of it. */

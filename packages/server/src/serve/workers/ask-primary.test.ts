@@ -18,7 +18,7 @@ test('what is asked in one turn goes in one message, and each gets its own answe
   const told = await Promise.all([
     asking.replays.putOnce('dpop', 'new', nowMs + 1, nowMs, 'someone'),
     asking.replays.putOnce('dpop', 'used', nowMs + 1, nowMs),
-    buckets.take('orders', nowMs),
+    buckets.spend('orders', nowMs),
   ])
   assert.deepEqual(told, [true, false, 250])
   assert.equal(messages.length, 1)
@@ -39,7 +39,7 @@ test('no answer in time, and nobody there, is a problem and never a yes', async 
     code: 'primary-silent',
   })
   const alone = createAsking(() => false, 60_000)
-  await assert.rejects(async () => alone.buckets('b', { burst: 1, perSecond: 1 }).take('k', nowMs), {
+  await assert.rejects(async () => alone.buckets('b', { burst: 1, perSecond: 1 }).spend('k', nowMs), {
     code: 'primary-silent',
   })
 })
@@ -50,7 +50,7 @@ test('an answer that makes no sense lets nothing through', async () => {
     return true
   })
   assert.equal(await odd.replays.putOnce('dpop', 'a', nowMs + 1, nowMs), false)
-  assert.ok((await odd.buckets('b', { burst: 1, perSecond: 1 }).take('k', nowMs)) > 1_000_000)
+  assert.ok((await odd.buckets('b', { burst: 1, perSecond: 1 }).spend('k', nowMs)) > 1_000_000)
   odd.settle([{ id: 99, told: true }])
 })
 

@@ -61,7 +61,7 @@ export function createAsking(send: (asks: readonly Ask[]) => boolean, timeoutMs 
       },
     },
     buckets: (bucket, { burst, perSecond }) => ({
-      async take(key, nowMs) {
+      async spend(key, nowMs) {
         const told = await ask({ kind: 'take', bucket, burst, perSecond, key, nowMs })
         // What is no number is no permission.
         return typeof told === 'number' ? told : Number.MAX_SAFE_INTEGER

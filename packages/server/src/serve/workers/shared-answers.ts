@@ -37,7 +37,7 @@ export function createSharedAnswers(): { answer(ask: Ask): Answer; readonly buck
         const { bucket, burst, perSecond, key } = ask
         // By its rate as well: while a changed file makes its way to all workers, there are two of them.
         const buckets = bucketsFor(`${bucket} ${burst} ${perSecond}`, burst, perSecond, nowMs)
-        return { id, told: buckets.take(key, nowMs) }
+        return { id, told: buckets.spend(key, nowMs) }
       }
       try {
         const { scope, proof, expiresAtMs, owner } = ask
