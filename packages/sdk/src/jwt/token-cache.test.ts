@@ -118,3 +118,29 @@ test('never gives what was not kept for that text last, and never holds more tha
     ),
   )
 })
+
+test('texts that differ in a few characters, wherever those stand, are kept side by side', () => {
+  const cache = new TokenCache<number>(2000, 1_000_000)
+  const texts = Array.from({ length: 1000 }, (_, index) => {
+    const coordinates = randomBytes(64).toString('base64url')
+    return `eyJhbGciOiJFUzI1NiIsImp3ayI6eyJ${coordinates}InR5cCI6ImRwb3Arand0In0`.slice(index % 2)
+  })
+  texts.forEach((text, index) => void cache.keep(text, index))
+  const found = texts.filter((text, index) => cache.find(text) === index)
+  assert.ok(found.length >= 998, `only ${found.length} of 1000 were found`)
+})
+
+test('texts of one mark push each other out, and are never taken for each other', () => {
+  const cache = new TokenCache<number>(10, 100_000)
+  // Two texts that differ only where no character is looked at.
+  const one = `${'a'.repeat(100)}b${'a'.repeat(99)}`
+  const other = `${'a'.repeat(101)}b${'a'.repeat(98)}`
+  cache.keep(one, 1)
+  assert.equal(cache.find(other), undefined)
+  cache.drop(other)
+  assert.equal(cache.find(one), 1)
+  cache.keep(other, 2)
+  assert.equal(cache.find(other), 2)
+  assert.equal(cache.find(one), undefined)
+  assert.equal(cache.size, 1)
+})

@@ -1,9 +1,13 @@
 /**
  * A bounded map from the exact text of a token to what was decided about it.
  *
- * The key is the whole text, so two tokens never share an entry. Two generations instead of a linked list: an entry
- * that is used moves to the young one, and when that is full the old one is dropped whole. A hit in the young
- * generation is one look-up and changes nothing.
+ * Texts are compared whole, so two tokens never share an entry. Two generations instead of a linked list: an entry that is
+ * used moves to the young one, and when that is full the old one is dropped whole. A hit in the young generation is one
+ * look-up and changes nothing.
+ *
+ * An entry is looked up by a mark, thirty bits made of some of the text's characters. As keys of a map the texts
+ * themselves would be hashed whole, and V8 14 (Node 26) keeps a copy of every text that a map has been asked for, which made
+ * tokens that come once the greatest consumer of memory.
  *
  * While more tokens come than fit, one is kept only when it comes a second time soon: a flood of tokens that are each shown
  * once would push out those in use, and cost the garbage collector more than their signatures cost.
@@ -11,8 +15,8 @@
 export class TokenCache<Entry> {
   readonly #halfEntries: number
   readonly #halfCharacters: number
-  #young = new Map<string, Entry>()
-  #old = new Map<string, Entry>()
+  #young = new Map<number, Kept<Entry>>()
+  #old = new Map<number, Kept<Entry>>()
   #youngCharacters = 0
   // Where tokens that came once leave a mark; made when it is first needed.
   #marks: Int32Array | undefined
@@ -27,11 +31,13 @@ export class TokenCache<Entry> {
   }
 
   find(token: string): Entry | undefined {
-    const entry = this.#young.get(token)
-    if (entry !== undefined) return entry
-    const aged = this.#old.get(token)
-    if (aged !== undefined) this.keep(token, aged)
-    return aged
+    const mark = markOf(token)
+    const kept = this.#young.get(mark)
+    if (kept !== undefined && kept.token === token) return kept.entry
+    const aged = this.#old.get(mark)
+    if (aged === undefined || aged.token !== token) return undefined
+    this.keep(token, aged.entry)
+    return aged.entry
   }
 
   /**
@@ -41,15 +47,19 @@ export class TokenCache<Entry> {
   admits(token: string): boolean {
     if (this.#old.size === 0) return true
     this.#marks ??= new Int32Array(this.#halfEntries * 2)
-    const mark = markOf(token)
-    const place = (mark >>> 0) % this.#marks.length
+    // A free place holds 0, which is the mark of no token.
+    const mark = markOf(token) + 1
+    const place = mark % this.#marks.length
     if (this.#marks[place] === mark) return true
     this.#marks[place] = mark
     return false
   }
 
+  /** Keeps an entry, in place of another token's of the same mark. */
   keep(token: string, entry: Entry): void {
-    this.drop(token)
+    const mark = markOf(token)
+    this.#dropYoung(mark)
+    this.#old.delete(mark)
     if (token.length > this.#halfCharacters) return
     if (
       this.#young.size >= this.#halfEntries ||
@@ -59,13 +69,14 @@ export class TokenCache<Entry> {
       this.#young = new Map()
       this.#youngCharacters = 0
     }
-    this.#young.set(token, entry)
+    this.#young.set(mark, { token, entry })
     this.#youngCharacters += token.length
   }
 
   drop(token: string): void {
-    if (this.#young.delete(token)) this.#youngCharacters -= token.length
-    this.#old.delete(token)
+    const mark = markOf(token)
+    if (this.#young.get(mark)?.token === token) this.#dropYoung(mark)
+    if (this.#old.get(mark)?.token === token) this.#old.delete(mark)
   }
 
   clear(): void {
@@ -77,13 +88,30 @@ export class TokenCache<Entry> {
   get size(): number {
     return this.#young.size + this.#old.size
   }
+
+  #dropYoung(mark: number): void {
+    const kept = this.#young.get(mark)
+    if (kept === undefined) return
+    this.#young.delete(mark)
+    this.#youngCharacters -= kept.token.length
+  }
 }
 
-/** Thirty bits of the signature, which is as good as random; without its last character, which has fewer. */
+type Kept<Entry> = { readonly token: string; readonly entry: Entry }
+
+/**
+ * Thirty bits of the last characters, which in a token are its signature's and as good as random, and of some from all over
+ * the text. The very last one is left out: fewer of its bits vary.
+ *
+ * Whoever makes texts of one mark makes them push each other out, and nothing else.
+ */
 function markOf(token: string): number {
-  let mark = 0
-  for (let index = token.length - 9; index < token.length - 1; index++) {
+  const { length } = token
+  const stride = (length >> 4) + 1
+  let mark = length
+  for (let index = 0; index < length; index += stride) mark = Math.imul(mark, 37) + token.charCodeAt(index)
+  for (let index = Math.max(0, length - 9); index < length - 1; index++) {
     mark = Math.imul(mark, 37) + token.charCodeAt(index)
   }
-  return mark | 0
+  return (mark ^ (mark >>> 15)) & 0x3fff_ffff
 }

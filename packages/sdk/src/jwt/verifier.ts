@@ -100,7 +100,7 @@ class TokenVerifier implements Verifier {
     if (!Number.isFinite(nowMs))
       throw new Problem('option-invalid', 'createVerifier: the clock gives no number')
     if (this.#revocations !== undefined && !this.#revocations.usable(nowMs)) return undefined
-    const entry = this.#cache?.find(token)
+    const entry = typeof token === 'string' ? this.#cache?.find(token) : undefined
     if (entry === undefined) return this.#verify(token, nowMs)
     const { keySet } = entry.rules
     if (
