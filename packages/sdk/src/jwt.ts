@@ -27,8 +27,10 @@ export {
   verificationKey,
 } from './jwt/key-readers.ts'
 export type { KeyOptions, ReadJwkOptions, SecretKeyOptions } from './jwt/key-readers.ts'
-export { createKeySet, readJwks } from './jwt/key-set.ts'
-export type { KeySet, MutableKeySet, ReadJwksOptions } from './jwt/key-set.ts'
+export { readJwks } from './jwt/jwks.ts'
+export type { ReadJwksOptions } from './jwt/jwks.ts'
+export { createKeySet } from './jwt/key-set.ts'
+export type { KeySet, MutableKeySet } from './jwt/key-set.ts'
 export { createProofReplays } from './jwt/proof-replays.ts'
 export type { ProofReplays } from './jwt/proof-replays.ts'
 export { createRemoteKeySet } from './jwt/remote-key-set.ts'

@@ -3,13 +3,13 @@ import { test } from 'node:test'
 import {
   checkType,
   maxHeaderLength,
+  maxKeyIdLength,
   maxTokenLength,
   mediaType,
   readHeader,
   readJsonSegment,
   secondDot,
 } from './compact.ts'
-import { maxKeyIdLength } from './jwk.ts'
 
 const segment = (text: string | Uint8Array): string => Buffer.from(text).toString('base64url')
 

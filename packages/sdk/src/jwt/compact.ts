@@ -5,13 +5,15 @@ import { deny } from '../core/denial.ts'
 import type { Denial } from '../core/denial.ts'
 import { parseStrictJsonBytes } from '../core/json.ts'
 import type { StrictJson } from '../core/json.ts'
-import { maxKeyIdLength } from './jwk.ts'
 
 /** The longest token that is looked at, in characters. Far above any honest token, ML-DSA-87 ones included. */
 export const maxTokenLength = 16_384
 
 /** The longest protected header that is looked at, in characters of base64url. */
 export const maxHeaderLength = 2_048
+
+/** The longest `kid` that is looked at: longer ones are somebody's attempt to fill memory. */
+export const maxKeyIdLength = 256
 
 /** A protected header (RFC 7515 §4) that this verifier is willing to act on. */
 export type ProtectedHeader = {

@@ -3,6 +3,7 @@ import type { KeyObject, webcrypto } from 'node:crypto'
 import { algorithmRow, isAlgorithm } from './algorithms.ts'
 import type { Algorithm, AlgorithmRow } from './algorithms.ts'
 import { decodeBase64url } from '../core/base64url.ts'
+import { maxKeyIdLength } from './compact.ts'
 import { Problem } from '../core/problem.ts'
 import { rsaWeakness } from './rsa-strength.ts'
 
@@ -55,9 +56,6 @@ export function checkJwk(
   if (weakness) throw new Problem('key-too-weak', `${where}: ${weakness}`)
   return { algorithm, keyId, material: importJwk(key, members, bytes, row.kty, purpose, where) }
 }
-
-/** The longest `kid` that is looked at: longer ones are somebody's attempt to fill memory. */
-export const maxKeyIdLength = 256
 
 /**
  * The RFC 7638 thumbprint (SHA-256, base64url) of a public, private or symmetric JWK: its required members alone.

@@ -3,7 +3,7 @@ import type { Algorithm } from './algorithms.ts'
 import { systemClock } from '../core/clock.ts'
 import type { Clock } from '../core/clock.ts'
 import type { VerificationKey } from './key.ts'
-import { KeyTable, keepSame, readJwks } from './key-set.ts'
+import { KeyTable, keepSame } from './key-set.ts'
 import type { FindFault, KeySet } from './key-set.ts'
 import { refuseUnknownOptions } from '../core/options.ts'
 import { isProblem, Problem } from '../core/problem.ts'
@@ -64,7 +64,6 @@ export function createRemoteKeySet(options: RemoteKeySetOptions): RemoteKeySet {
   return new FetchedKeySet(options)
 }
 
-const minTtlSeconds = 30
 const maxBytes = 256 * 1024
 const retryMs = { first: 1000, last: 30_000 }
 /** Clocks are put right by less all the time. */
@@ -169,16 +168,12 @@ class FetchedKeySet implements RemoteKeySet {
     this.#askedAtMs = nowMs
     try {
       // Loaded here, since node:http and node:https take longer to load than all the rest of a verifier.
-      this.#jwksUri ??= this.#options.jwksUri ?? (await this.#discover())
-      const { safeGetJson } = await import('../core/safe-get.ts')
-      const reply = await safeGetJson(this.#jwksUri, this.#limits, this.#table && this.#etag)
-      const unchanged = reply.status === 304 && this.#table !== undefined
-      if (!unchanged && reply.status !== 200) {
-        throw new Problem('fetch-failed', `${this.#jwksUri}: answered ${reply.status}`)
-      }
-      const changes = unchanged ? noChanges : this.#accept(reply.document)
-      this.#etag = reply.etag ?? (unchanged ? this.#etag : undefined)
-      const ttlMs = 1000 * ttlSeconds(reply.cacheControl, this.#options)
+      const { fetchKeys } = await import('./fetch-keys.ts')
+      const fetched = await fetchKeys(this.#options, this.#limits, this.#jwksUri, this.#table && this.#etag)
+      this.#jwksUri = fetched.jwksUri
+      const changes = fetched.keys === undefined ? noChanges : this.#accept(fetched.keys)
+      this.#etag = fetched.etag ?? (fetched.keys === undefined ? this.#etag : undefined)
+      const { ttlMs } = fetched
       this.#failure = undefined
       this.#failures = 0
       this.#retryAtMs = 0
@@ -192,21 +187,7 @@ class FetchedKeySet implements RemoteKeySet {
     }
   }
 
-  async #discover(): Promise<string> {
-    const { fetchMetadata } = await import('../core/metadata.ts')
-    const metadata = await fetchMetadata(this.issuer, this.#limits)
-    const uri = metadata['jwks_uri']
-    if (typeof uri !== 'string')
-      throw new Problem('fetch-failed', `${this.issuer}: its metadata has no jwks_uri`)
-    return uri
-  }
-
-  #accept(document: unknown): { readonly added: number; readonly removed: number } {
-    const { algorithms } = this.#options
-    const read = readJwks(document, {
-      where: this.#jwksUri!,
-      ...(algorithms === undefined ? {} : { algorithms }),
-    })
+  #accept(read: readonly VerificationKey[]): { readonly added: number; readonly removed: number } {
     const before = this.#table?.keys ?? []
     const keys = keepSame(before, read)
     const removed = before.filter((key) => !keys.includes(key)).length
@@ -249,20 +230,6 @@ class FetchedKeySet implements RemoteKeySet {
       ...(failure.next === undefined ? {} : { next: failure.next }),
     })
   }
-}
-
-/** How long the reply may be used (RFC 9111 §5.2.2), within our bounds. */
-function ttlSeconds(cacheControl: string | undefined, options: RemoteKeySetOptions): number {
-  const most = options.maxTtlSeconds ?? 3600
-  let seconds = options.defaultTtlSeconds ?? 600
-  let reusable = true
-  for (const directive of (cacheControl ?? '').toLowerCase().split(',')) {
-    const [name, value] = directive.trim().split('=', 2)
-    if (name === 'no-store' || name === 'no-cache') reusable = false
-    else if (name === 'max-age' && value !== undefined && /^\d{1,9}$/.test(value)) seconds = Number(value)
-  }
-  if (!reusable) seconds = 0
-  return Math.min(Math.max(seconds, minTtlSeconds), most)
 }
 
 function checkOptions(options: RemoteKeySetOptions): void {

@@ -6,7 +6,7 @@ import { refuseUnknownOptions } from '../core/options.ts'
 import { Problem } from '../core/problem.ts'
 import { SigningKey } from './key.ts'
 import { maxHeaderLength, maxTokenLength } from './compact.ts'
-import { maxKeyIdLength } from './jwk.ts'
+import { maxKeyIdLength } from './compact.ts'
 
 /** Signs claims with one key, synchronously. */
 export type Signer = {
