@@ -161,6 +161,35 @@ test('a token is not sent where others can read it', async () => {
   assert.deepEqual(calls, ['http://billing.example/x'])
 })
 
+test('a redirect takes no token to another origin, a transaction token neither', async () => {
+  const elsewhere: Record<string, unknown>[] = []
+  const other = createServer((request, response) => {
+    elsewhere.push(request.headers)
+    response.end('elsewhere')
+  })
+  const moved = createServer((_request, response) => {
+    const { port } = other.address() as AddressInfo
+    response.writeHead(302, { Location: `http://127.0.0.1:${port}/` }).end()
+  })
+  for (const one of [other, moved]) await once(one.listen(0, '127.0.0.1'), 'listening')
+  try {
+    const at = `http://127.0.0.1:${(moved.address() as AddressInfo).port}/`
+    assert.equal(await (await from(good)(at)).text(), 'elsewhere')
+    assert.equal(elsewhere[0]!['authorization'], undefined)
+    const headers = { 'txn-token': 'a.b.c' }
+    for (const response of [
+      await from(good)(at, { headers }),
+      await from(good)(new Request(at, { headers })),
+    ]) {
+      assert.equal(response.status, 302)
+    }
+    await assert.rejects(from(good)(at, { headers, redirect: 'error' }))
+    assert.equal(elsewhere.length, 1)
+  } finally {
+    for (const one of [other, moved]) one.close().closeAllConnections()
+  }
+})
+
 test('what the source throws is what the caller gets, and nothing is sent', async () => {
   const failing = createTokenFetch(
     { token: () => Promise.reject(new Problem('token-unavailable', 'x')), renewed: async () => undefined },

@@ -43,8 +43,9 @@ export function createTokenFetch(
 }
 
 /**
- * The platform drops `Authorization` itself when a redirect leads to another origin. A proof is for one URL, so a request
- * with one does not follow a redirect at all: the caller gets the answer that says where to.
+ * The platform drops `Authorization` itself when a redirect leads to another origin, and no other header: a transaction
+ * token would go along. A proof is for one URL. So a request with either does not follow a redirect at all: the caller
+ * gets the answer that says where to.
  */
 function withToken(
   input: Parameters<Fetch>[0],
@@ -53,12 +54,9 @@ function withToken(
   proof: Proof | undefined,
 ): RequestInit {
   const headers = new Headers(init?.headers ?? (input instanceof Request ? input.headers : undefined))
-  if (proof === undefined) {
-    headers.set('Authorization', `Bearer ${text}`)
-    return { ...init, headers }
-  }
-  headers.set('Authorization', `DPoP ${text}`)
-  headers.set('DPoP', proof.header)
+  headers.set('Authorization', `${proof === undefined ? 'Bearer' : 'DPoP'} ${text}`)
+  if (proof !== undefined) headers.set('DPoP', proof.header)
+  else if (!headers.has('Txn-Token')) return { ...init, headers }
   const redirect = init?.redirect ?? (input instanceof Request ? input.redirect : undefined)
   return { ...init, headers, redirect: redirect === 'error' ? 'error' : 'manual' }
 }

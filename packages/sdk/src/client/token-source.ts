@@ -61,7 +61,7 @@ export type TokenSource = {
   /**
    * The platform's fetch with the token on each request, in place of any `Authorization` of the caller's. After a 401
    * that says `invalid_token`, a request whose body can be sent again is sent once more with a new token; with `dpop`
-   * also after one that asks for a nonce. Requests with `dpop` follow no redirects.
+   * also after one that asks for a nonce. Requests with `dpop` or a `Txn-Token` follow no redirects.
    */
   readonly fetch: typeof globalThis.fetch
 }
