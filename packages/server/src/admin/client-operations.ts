@@ -1,15 +1,20 @@
 import { hash } from 'node:crypto'
-import type { StrictJson } from '@countersign/sdk/core'
-import { auditEntry } from '../issuer/audit.ts'
-import type { AuditAction } from '../issuer/audit.ts'
 import { managedText, mintClientId, mintSecret, readManaged } from '../issuer/clients/managed-client.ts'
 import type { KeptSecret, ManagedClient } from '../issuer/clients/managed-client.ts'
 import { servicesOf } from '../issuer/clients/managed-clients.ts'
-import { adminServiceName } from '../trust/admin-service.ts'
 import { readClientSettings } from '../trust/managed-client.ts'
 import type { ClientSettings } from '../trust/managed-client.ts'
 import type { Client, Trust } from '../trust/trust.ts'
 import { clientBodySchema, clientSchema, clientView, secretSchema } from './client-view.ts'
+import {
+  aboveCaller,
+  changedMeanwhile,
+  clientEntry,
+  editClient,
+  findManaged,
+  seenHere,
+  tag,
+} from './edit-client.ts'
 import { problem } from './operation.ts'
 import type { AdminOperation, AdminParts, AdminReply, AdminRequest } from './operation.ts'
 import { pageQuery, readPage } from './page.ts'
@@ -70,7 +75,7 @@ const show: AdminOperation = {
   about: 'One managed client. Its revision is the `ETag`.',
   answers: { status: 200, schema: clientSchema },
   async run(request, { store }) {
-    const client = await find(request, store)
+    const client = await findManaged(request, store)
     return 'status' in client ? client : { status: 200, body: clientView(client), headers: tag(client) }
   },
 }
@@ -80,30 +85,17 @@ const change: AdminOperation = {
   method: 'PUT',
   path: '/clients/{id}',
   scope: 'clients:write',
-  about: 'Replaces everything about a client except its id and secrets. What is left out is no longer so.',
+  about:
+    'Replaces everything about a client except its id and secrets. What is left out is no longer so. With `disabled` its tokens are revoked as well; otherwise those it has go on to their end.',
   edits: true,
   body: clientBodySchema,
   answers: { status: 200, schema: clientSchema },
   run: (request, parts) =>
-    edit(request, parts, 'client.changed', (client) => {
+    editClient(request, parts, 'client.changed', (client) => {
       const draft = readBody(client.id, request, parts)
       if ('status' in draft) return draft
       return { ...client, ...draft, secrets: bySecret(draft.settings) ? client.secrets : [] }
     }),
-}
-
-const remove: AdminOperation = {
-  name: 'removeClient',
-  method: 'DELETE',
-  path: '/clients/{id}',
-  scope: 'clients:write',
-  about: 'Removes a client. It gets no more tokens; those it has end by themselves, or are revoked.',
-  edits: true,
-  answers: { status: 204 },
-  async run(request, parts) {
-    const reply = await edit(request, parts, 'client.removed', (client) => client)
-    return reply.status === 200 ? { status: 204 } : reply
-  },
 }
 
 const addSecret: AdminOperation = {
@@ -117,7 +109,7 @@ const addSecret: AdminOperation = {
   answers: { status: 201, schema: secretSchema },
   async run(request, parts) {
     const { secret, kept } = mintSecret(request.nowMs)
-    const reply = await edit(request, parts, 'client.secret-added', (client) => {
+    const reply = await editClient(request, parts, 'client.secret-added', (client) => {
       if (!bySecret(client.settings))
         return problem(409, 'secret-refused', 'this client authenticates by other means than a secret')
       if (client.secrets.length > 1)
@@ -138,7 +130,7 @@ const removeSecret: AdminOperation = {
   edits: true,
   answers: { status: 204 },
   async run(request, parts) {
-    const reply = await edit(request, parts, 'client.secret-removed', (client) => {
+    const reply = await editClient(request, parts, 'client.secret-removed', (client) => {
       const secrets = client.secrets.filter(({ id }) => id !== request.params['secret'])
       if (secrets.length === client.secrets.length) return problem(404, 'secret-unknown', 'no such secret')
       return { ...client, secrets }
@@ -152,7 +144,6 @@ export const clientOperations: readonly AdminOperation[] = [
   create,
   show,
   change,
-  remove,
   addSecret,
   removeSecret,
 ]
@@ -207,12 +198,12 @@ async function writeNew(
   const madeFrom = request.idempotencyKey === undefined ? {} : { madeFrom: bodyHash(request) }
   const made = { name, disabled, settings, secrets, createdAtMs: nowMs, changedAtMs: nowMs, ...madeFrom }
   const id = mintClientId()
-  const audit = [entry('client.created', { id, ...made, revision: 1 }, request)]
+  const audit = [clientEntry('client.created', { id, ...made, revision: 1 }, request)]
   const draft = { id, request: requestOf(request), removed: false, settings: managedText(made) }
   const record = await parts.store.writeClient(draft, 0, audit)
   // Somebody else sent the same request at the same moment.
   if (record === undefined) return (await madeBefore(request, parts)) ?? changedMeanwhile
-  await seen(parts)
+  await seenHere(parts)
   const secret =
     minted === undefined ? {} : { secret: { id: minted.kept.id, secret: minted.secret.revealText() } }
   return {
@@ -244,84 +235,9 @@ function bodyHash({ body }: AdminRequest): string {
   return hash('sha256', JSON.stringify(body), 'base64url')
 }
 
-/** Reads, changes and writes a client, if it is still what the caller has seen. */
-async function edit(
-  request: AdminRequest,
-  parts: AdminParts,
-  action: AuditAction,
-  work: (client: ManagedClient) => ManagedClient | AdminReply,
-): Promise<AdminReply> {
-  const { store, trust } = parts
-  const client = await find(request, store)
-  if ('status' in client) return client
-  if (trust().clients.has(client.id))
-    return problem(409, 'client-declared', 'the trust file declares this client: change it there')
-  if (request.revision !== undefined && request.revision !== client.revision) return changedMeanwhile
-  const above = aboveCaller(client.settings, request)
-  if (above !== undefined) return above
-  const changed = work(client)
-  if ('status' in changed) return changed
-  const next = { ...changed, changedAtMs: request.nowMs }
-  const removed = action === 'client.removed'
-  const draft = { id: client.id, request: undefined, removed, settings: removed ? '' : managedText(next) }
-  const record = await store.writeClient(draft, client.revision, [entry(action, next, request)])
-  if (record === undefined) return changedMeanwhile
-  await seen(parts)
-  return { status: 200, headers: tag(record), body: clientView({ ...next, revision: record.revision }) }
-}
-
-/** Known here before it is acknowledged. When it cannot be read back right now, the next reading brings it. */
-async function seen({ issuer }: AdminParts): Promise<void> {
-  await issuer.managed.refresh().catch(() => undefined)
-}
-
-async function find(
-  { params }: AdminRequest,
-  store: AdminParts['store'],
-): Promise<ManagedClient | AdminReply> {
-  const id = params['id']!
-  // Not every database takes every text, and none of ours is called like that.
-  const record = /^[A-Za-z0-9._-]{1,128}$/.test(id) ? await store.findClient({ id }) : undefined
-  if (record === undefined || record.removed)
-    return problem(404, 'client-unknown', 'no managed client has this id')
-  return readManaged(record)
-}
-
-/** Nobody may give, or take over by a new secret, more of the admin API than they have themselves. */
-function aboveCaller(settings: ClientSettings, { scopes }: AdminRequest): AdminReply | undefined {
-  const may = settings['may'] as Readonly<Record<string, { scopes?: unknown }>> | undefined
-  const asked = may?.[adminServiceName]?.scopes ?? []
-  const above = (Array.isArray(asked) ? asked : [asked]).filter((scope) => !scopes.has(String(scope)))
-  if (above.length === 0) return undefined
-  return problem(403, 'above-caller', `this needs a token with the scope ${above.join(' ')} itself`)
-}
-
 function bySecret(settings: ClientSettings): boolean {
   return !('authenticate' in settings)
 }
-
-function entry(action: AuditAction, client: ManagedClient, { nowMs, clientId }: AdminRequest) {
-  const { name, disabled, settings, secrets } = client
-  const detail =
-    action === 'client.removed'
-      ? { name }
-      : { name, disabled, ...summary(settings), secrets: secrets.map(({ id }) => id) }
-  return auditEntry({ nowMs, actor: `client ${clientId}`, action, subject: client.id, detail })
-}
-
-/** What it may do in full; of keys and platforms only which way it is. */
-function summary({
-  authenticate,
-  ...rights
-}: ClientSettings & { readonly authenticate?: StrictJson }): object {
-  return authenticate === undefined ? rights : { ...rights, authenticate: Object.keys(authenticate) }
-}
-
-function tag({ revision }: { readonly revision: number }): string[] {
-  return ['ETag', `"${revision}"`]
-}
-
-const changedMeanwhile = problem(412, 'changed-meanwhile', 'somebody else has changed it: read it again')
 
 /** All of them are kept in memory, some hundred bytes each. */
 const mostClients = 100_000

@@ -8,7 +8,7 @@ test('what the admin API does can be typed', () => {
   const below = (name: string): string[] =>
     program.commands.find((command) => command.name() === name)?.commands.map((command) => command.name()) ??
     []
-  assert.deepEqual(below('clients'), ['list', 'show', 'add', 'rotate-secret', 'remove'])
+  assert.deepEqual(below('clients'), ['list', 'show', 'add', 'rotate-secret', 'disable', 'enable', 'remove'])
   assert.deepEqual(below('keys'), ['list', 'rotate', 'remove', 'import'])
   assert.deepEqual(below('audit'), ['list', 'verify', 'export'])
 })

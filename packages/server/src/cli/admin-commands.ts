@@ -38,10 +38,22 @@ export function addAdminCommands(program: Command, keys: Command, command: AddCo
     .option('--secret-file <file>', 'write the secret to this new file instead of printing it')
   command(
     clients,
+    'disable <id>',
+    'give a client no more tokens, and revoke those it has',
+    () => import('./commands/clients-disable.ts'),
+  )
+  command(
+    clients,
+    'enable <id>',
+    'let a disabled client get tokens again',
+    () => import('./commands/clients-enable.ts'),
+  )
+  command(
+    clients,
     'remove <id>',
-    'remove a managed client',
+    'remove a managed client, and revoke its tokens',
     () => import('./commands/clients-remove.ts'),
-  ).option('--revoke', 'revoke the tokens it has as well')
+  )
 
   command(keys, 'rotate', 'announce a new key before it is due', () => import('./commands/keys-rotate.ts'))
   command(

@@ -22,6 +22,8 @@ export type AuditAction =
   | 'admin.refused'
   | 'client.created'
   | 'client.changed'
+  | 'client.disabled'
+  | 'client.enabled'
   | 'client.removed'
   | 'client.secret-added'
   | 'client.secret-removed'

@@ -75,7 +75,7 @@ async function stand(t: TestContext) {
           announcedAtMs: nowMs - 60_000,
           activeFromMs: nowMs - 60_000,
           untilMs: nowMs + 3_600_000,
-          retired: undefined,
+          longestTokenSeconds: 300, retired: undefined,
         },
       ],
     },

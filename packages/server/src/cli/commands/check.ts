@@ -1,5 +1,5 @@
 import { mistakesText } from '../../trust/mistake.ts'
-import type { Trust } from '../../trust/trust.ts'
+import type { Client, Trust } from '../../trust/trust.ts'
 import type { Context } from '../context.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { loadTrust } from '../find-trust.ts'
@@ -7,8 +7,8 @@ import { loadTrust } from '../find-trust.ts'
 /**
  * Reads the trust file and reports every mistake; changes nothing.
  *
- * JSON: `{ "file", "ok": true, "issuer", "gateway", "services": […], "clients": […], "warnings": […] }`, or the error with
- * `mistakes`.
+ * JSON: `{ "file", "ok": true, "issuer", "gateway", "services": […], "clients": […], "trusted": […], "warnings": […] }`,
+ * or the error with `mistakes`.
  */
 export async function run(
   context: Context,
@@ -19,10 +19,7 @@ export async function run(
   await checkWorks(trust)
   if (warnings.length > 0) terminal.say(mistakesText(file.name, warnings))
   if (json) {
-    const { issuer, gateway, services, clients } = summary(trust)
-    terminal.print(
-      JSON.stringify({ file: file.name, ok: true, issuer, gateway, services, clients, warnings }, null, 2),
-    )
+    terminal.print(JSON.stringify({ file: file.name, ok: true, ...summary(trust), warnings }, null, 2))
     return exitCodes.ok
   }
   terminal.print(
@@ -74,13 +71,15 @@ function overview(trust: Trust): string[] {
     if (conditions > 0) lines.push(`          ${counted(conditions, 'condition')} in CEL, not portable`)
   }
   for (const id of clients) {
-    const may =
-      trust.clients
-        .get(id)
-        ?.may.map(({ service, roles }) => [service, roles.join(', ')].filter(Boolean).join(' as ')) ?? []
+    const may = trust.clients.get(id)?.may.map(grantText) ?? []
     lines.push(`client    ${id}: ${may.length === 0 ? 'may call nothing' : `may call ${may.join('; ')}`}`)
   }
   return lines
+}
+
+function grantText({ service, roles, scopes }: Client['may'][number]): string {
+  const as = roles.length === 0 ? '' : ` as ${roles.join(', ')}`
+  return `${service}${as}${scopes.length === 0 ? '' : ` with ${scopes.join(', ')}`}`
 }
 
 function counted(count: number, what: string): string {

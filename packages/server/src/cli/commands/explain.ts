@@ -50,8 +50,28 @@ export async function run(
     place.kind === 'refused' ? refusedPlace(place) : await decide(trust, place, asked, token, context)
   const found: Explained = { request: `${verb} ${target}`, file: file.name, ...placeFacts(place), ...said }
   if (context.json) context.terminal.print(JSON.stringify(found, null, 2))
-  else printExplained(found, context.terminal)
+  else {
+    printExplained(found, context.terminal)
+    const near = place.kind === 'refused' ? whatThereIs(place, trust) : undefined
+    if (near !== undefined) context.terminal.say(`  next: ${near}`)
+  }
   return found.decision === 'deny' ? exitCodes.denied : exitCodes.ok
+}
+
+/** Most paths that lead nowhere are misspelt. */
+function whatThereIs({ denial, service }: Place & { kind: 'refused' }, trust: Trust): string | undefined {
+  if (denial.reason === 'service-unknown') {
+    const places = [...trust.services.values()].flatMap(({ at, host }) => at ?? host ?? [])
+    return places.length === 0 ? undefined : `services are at ${listed(places)}`
+  }
+  if (service === undefined) return undefined
+  return `routes of ${service.name}: ${listed(service.routes.map(({ method, template }) => `${method} ${template}`))}`
+}
+
+function listed(words: readonly string[]): string {
+  return words.length <= 12
+    ? words.join(', ')
+    : `${words.slice(0, 12).join(', ')} and ${words.length - 12} more`
 }
 
 type Explained = PlaceFacts & Said & { readonly request: string; readonly file: string }

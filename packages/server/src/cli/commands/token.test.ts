@@ -9,7 +9,7 @@ import { run } from './token.ts'
 import { keyedClient } from '../../../../../test/issuer/assertion.ts'
 import { startIssuer, trust } from '../../../../../test/issuer/fixture.ts'
 import { openIssuer } from '../../../../../test/cli/issuer.ts'
-import { playSession } from '../../../../../test/cli/session.ts'
+import { countersign, playSession } from '../../../../../test/cli/session.ts'
 
 test('token', async (t) => {
   const { folder, url, env, close } = await openIssuer()
@@ -42,4 +42,42 @@ test('token, by a key and bound to another', async (t) => {
   const { access_token: token, token_type: type } = JSON.parse(printed.join('')) as Record<string, string>
   assert.equal(type, 'DPoP')
   assert.ok('jkt' in (inspectToken(token!).claims!['cnf'] as object))
+})
+
+test('token, where something is missing: what to say is said, before anybody is asked', async (t) => {
+  const cwd = mkdtempSync(join(tmpdir(), 'countersign-token-'))
+  t.after(() => rmSync(cwd, { recursive: true }))
+  writeFileSync(
+    join(cwd, 'countersign.yaml'),
+    `issuer: { url: http://localhost:1, listen: 127.0.0.1:1, store: 'sqlite:x.db', keys: { seal: { env: NOT_HERE } }, clientCertificates: {} }
+services:
+  billing: { audience: https://billing.acme.example, roles: [reader] }
+  stock: { audience: https://stock.acme.example, roles: [reader] }
+clients:
+  shop: { authenticate: { secret: { env: SHOP_SECRET } }, may: { billing: { roles: [reader] }, stock: { roles: [reader] } } }
+  other: { authenticate: { secret: { env: OTHER_SECRET } }, may: { stock: { roles: [reader] } } }
+  keyed: { authenticate: { keys: { jwks: https://keyed.acme.example/keys } }, may: { stock: { roles: [reader] } } }
+  pod: { authenticate: { federated: { preset: kubernetes, issuer: https://k8s.acme.example, subject: x } }, may: { stock: { roles: [reader] } } }
+  certified: { authenticate: { certificate: { thumbprint: '${'ab'.repeat(32)}' } }, may: { stock: { roles: [reader] } } }
+`,
+  )
+  const env = { SHOP_SECRET: 'shop-secret-shop-secret-shop-secret-shop' }
+  for (const [args, code, said] of [
+    [['shop'], 2, /"shop" may call several services\n {2}next: say --service billing \| stock\n/],
+    [['shop', '--service', 'stok'], 2, /has no service "stok"\n {2}next: did you mean stock\?\n/],
+    // Only its own secret is looked for, and not the seal.
+    [['other'], 3, /has a mistake\n.*OTHER_SECRET is not set\n.*\n$/],
+    [['shop', '--service', 'https://stock.acme.example'], 4, /localhost:1/],
+    [['keyed'], 2, /no private key for the client "keyed"\n {2}next: say --key-file/],
+    [['pod'], 2, /nothing for the client "pod" to show\n {2}next: say --assertion-file/],
+    [
+      ['certified'],
+      2,
+      /shows a TLS certificate, which this command has not\n {2}next: ask with `curl --cert/,
+    ],
+  ] as const) {
+    const { stdout, stderr, code: ended } = await countersign(['token', '--client', ...args], { cwd, env })
+    assert.deepEqual([ended, stdout], [code, ''], stderr)
+    assert.match(stderr, said)
+  }
 })

@@ -1,5 +1,6 @@
-import { Problem } from '@countersign/sdk/core'
+import { nearest, Problem } from '@countersign/sdk/core'
 import { createTokenSource } from '@countersign/sdk/client'
+import type { Client, Trust } from '../../trust/trust.ts'
 import { readCredential } from '../client-credential.ts'
 import type { ClientCredential, CredentialOptions } from '../client-credential.ts'
 import type { Context } from '../context.ts'
@@ -61,9 +62,9 @@ async function chooseIssuer(
   if (options.issuer !== undefined && given !== undefined)
     return { issuer: checkIssuerUrl(options.issuer), credential: given }
   if (options.issuer !== undefined && given === undefined && !hasTrustFile(context))
-    throw noSecret(options.client)
-  // With the secret at hand, the others in the file need not be.
-  const { trust, file } = await loadTrust(context, given === undefined ? 'issuer' : 'none')
+    throw nothingToShow({ id: options.client })
+  // The secrets of others need not be at hand.
+  const { trust, file } = await loadTrust(context, given === undefined ? { client: options.client } : 'none')
   const issuer = options.issuer === undefined ? trust.issuer?.url : checkIssuerUrl(options.issuer)
   if (issuer === undefined) {
     throw new Problem('usage', `${file.name} has no issuer section`, {
@@ -71,11 +72,11 @@ async function chooseIssuer(
     })
   }
   const client = trust.clients.get(options.client)
+  if (client !== undefined && options.issuer === undefined) checkService(trust, client, options, file.name)
   const secret = client?.secrets.at(-1)
   const credential = given ?? (secret && { clientSecret: secret })
   if (credential !== undefined) return { issuer, credential }
-  if (client !== undefined) throw noSecret(options.client)
-  const { nearest } = await import('@countersign/sdk/core')
+  if (client !== undefined) throw nothingToShow(client)
   const near = nearest(options.client, trust.clients.keys())
   throw new Problem('usage', `${file.name} has no client ${JSON.stringify(options.client)}`, {
     next:
@@ -94,8 +95,45 @@ function hasTrustFile(context: Context): boolean {
   }
 }
 
-function noSecret(client: string): Problem {
-  return new Problem('usage', `no secret for the client ${JSON.stringify(client)}`, {
+/** What the issuer would refuse in words of its own is said here in the command's. */
+function checkService(trust: Trust, { id, may }: Client, { service }: Options, file: string): void {
+  const names = may.map((grant) => grant.service)
+  if (service === undefined) {
+    if (names.length < 2) return
+    throw new Problem('usage', `the client "${id}" may call several services`, {
+      next: `say --service ${names.join(' | ')}`,
+    })
+  }
+  const known = [...trust.services.values()].some(({ name, audience }) => [name, audience].includes(service))
+  if (known || names.includes(service)) return
+  const near = nearest(service, names)
+  throw new Problem('usage', `${file} has no service ${JSON.stringify(service)}`, {
+    next: near === undefined ? `this client may call ${names.join(', ') || 'none'}` : `did you mean ${near}?`,
+  })
+}
+
+function nothingToShow({
+  id,
+  assertion,
+  certificate,
+}: Pick<Client, 'id' | 'assertion' | 'certificate'>): Problem {
+  const about = `the client ${JSON.stringify(id)}`
+  if (assertion?.kind === 'own') {
+    return new Problem('usage', `no private key for ${about}`, {
+      next: 'say --key-file PATH, a JWK with kty, alg and kid',
+    })
+  }
+  if (assertion?.kind === 'federated') {
+    return new Problem('usage', `nothing for ${about} to show`, {
+      next: 'say --assertion-file PATH, a token that its platform has signed',
+    })
+  }
+  if (certificate !== undefined) {
+    return new Problem('usage', `${about} shows a TLS certificate, which this command has not`, {
+      next: 'ask with `curl --cert client.pem --key client-key.pem -d grant_type=client_credentials -d client_id=…`',
+    })
+  }
+  return new Problem('usage', `no secret for ${about}`, {
     next: 'say --secret-env NAME, or --secret-file PATH (- is standard input)',
   })
 }

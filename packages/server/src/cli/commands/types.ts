@@ -25,6 +25,11 @@ export async function run(
   const { terminal, json, cwd } = context
   const { trust, file: trustFile } = await loadTrust(context, 'none')
   const services = chosen(trust, names)
+  if (!/\.[cm]?ts$/.test(file)) {
+    throw new Problem('usage', `expected the name of a TypeScript file, got ${JSON.stringify(file)}`, {
+      next: 'for example `countersign types src/countersign.ts --service billing --service stock`',
+    })
+  }
   refuseConditions(services)
   const path = resolve(cwd, file)
   const before = readBefore(path)
@@ -94,9 +99,7 @@ function write(path: string, text: string, before: string | undefined, force: bo
 
 function commandFor(file: string, names: readonly string[], { config }: Context): string {
   const flags = config === undefined ? [] : ['--config', config]
-  return ['countersign types', file, ...flags, ...(names.length === 0 ? [] : ['--service', ...names])].join(
-    ' ',
-  )
+  return ['countersign types', file, ...flags, ...names.flatMap((name) => ['--service', name])].join(' ')
 }
 
 function shown(path: string, cwd: string): string {

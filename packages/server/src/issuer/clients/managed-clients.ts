@@ -63,7 +63,7 @@ export type ManagedClientsOptions<Rules> = {
 export async function openManagedClients<Rules>(
   options: ManagedClientsOptions<Rules>,
 ): Promise<ManagedClients<Rules>> {
-  const { store, compile, clock, log, refreshSeconds = 2, staleAfterSeconds = 300 } = options
+  const { store, compile, clock, log, refreshSeconds = 2, staleAfterSeconds = usualStaleSeconds } = options
   const entries = new Map<string, Entry<Rules>>()
   const known = new Map<string, Client>()
   let { trust } = options
@@ -193,5 +193,13 @@ type Entry<Rules> = {
   found: FoundClient<Rules> | 'nobody' | undefined
 }
 
+/**
+ * When a change counts at every replica that reaches the store: within two seconds by itself, and a little more for a slow
+ * store and for clocks that differ.
+ */
+export const knownEverywhereSeconds = 5
+const usualStaleSeconds = 300
+/** When it counts at those as well that do not: then they know that they know nothing. */
+export const knownByAllSeconds = usualStaleSeconds + knownEverywhereSeconds
 const pageSize = 1000
 const rememberedSettings = 1000

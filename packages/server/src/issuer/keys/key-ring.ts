@@ -62,6 +62,8 @@ export type KeyDescription = {
   readonly activeFromMs: number
   /** When the state ends, milliseconds since the epoch; for a signing key without a successor, when it is due. */
   readonly untilMs: number | undefined
+  /** The longest life of any token it may have signed. */
+  readonly longestTokenSeconds: number
   readonly retired: KeyRecord['retired']
 }
 
@@ -186,6 +188,7 @@ export async function openKeyRing(options: KeyRingOptions): Promise<KeyRing> {
         announcedAtMs: record.announcedAtMs,
         activeFromMs: record.activeFromMs,
         untilMs,
+        longestTokenSeconds: record.longestTokenSeconds,
         retired: record.retired,
       }))
     },

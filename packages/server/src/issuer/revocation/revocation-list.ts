@@ -31,6 +31,8 @@ export type RevocationList = {
    * @throws Problem `store-unavailable`; then it may be written or not: try again.
    */
   add(record: RevocationRecord, bounds: RevocationBounds, audit: readonly AuditEntry[]): Promise<boolean>
+  /** Lets everybody in this process know of what is written in the store already. */
+  learn(records: readonly RevocationRecord[], nowMs: number): Promise<void>
 }
 
 /**
@@ -75,6 +77,16 @@ export function createRevocationList({ issuer, store, clock, log }: RevocationLi
   }
   const revocations = open(30)
   const followed = new Map<number | undefined, Revocations>()
+  const learn: RevocationList['learn'] = async (records, nowMs) => {
+    for (const record of records) {
+      const revocation = asRevocation(record, issuer)
+      for (const known of [revocations, ...followed.values()]) known.revoke(revocation, nowMs)
+    }
+    // One that was under way may have begun before the write.
+    await reading?.catch(() => undefined)
+    // It is written: if it cannot be read right now, the next reading will bring it.
+    await read(nowMs).catch(() => undefined)
+  }
 
   return {
     revocations,
@@ -94,14 +106,10 @@ export function createRevocationList({ issuer, store, clock, log }: RevocationLi
     },
     async add(record, bounds, audit) {
       if (!(await store.writeRevocation(record, bounds, audit))) return false
-      const revocation = asRevocation(record, issuer)
-      for (const known of [revocations, ...followed.values()]) known.revoke(revocation, bounds.nowMs)
-      // One that was under way may have begun before the write.
-      await reading?.catch(() => undefined)
-      // It is written: if it cannot be read right now, the next reading will bring it.
-      await read(bounds.nowMs).catch(() => undefined)
+      await learn([record], bounds.nowMs)
       return true
     },
+    learn,
   }
 }
 

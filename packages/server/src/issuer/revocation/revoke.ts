@@ -47,7 +47,7 @@ export function createRevoke({ list, keyRing, log }: RevokeParts): Revoke {
     }
     const bounds = { nowMs, ...(by === undefined ? operatorBounds : clientBounds) }
     for (const one of [record, ...more]) {
-      if (!(await list.add(one, bounds, one === record ? audit : []))) throw full(bounds)
+      if (!(await list.add(one, bounds, one === record ? audit : []))) throw revocationsFull(bounds)
     }
     // After the list, by which everybody hears of it first: the key set may be cached for minutes.
     if (record.kind === 'key') await keyRing.remove(record.id, by === undefined ? operator : `client ${by}`)
@@ -69,14 +69,14 @@ export type RevokeParts = {
 
 /** The feed is bounded by these: its longest list is some hundred kilobytes. */
 export const mostRevocations = 10_000
-const operatorBounds = { most: mostRevocations, mostOfOne: mostRevocations }
+export const operatorBounds = { most: mostRevocations, mostOfOne: mostRevocations }
 // No client can fill the list for the others, and all of them together not for the operator.
 const clientBounds = { most: mostRevocations - 1_000, mostOfOne: 1_000 }
 
 /** How far a verifier's clock may be behind, and how long it may at most go on with a token that has expired. */
 export const toleranceSeconds = 300
 /** The trust file lets no token live longer. */
-const longestTokenSeconds = 86_400
+const longestOfAll = 86_400
 /** In UTF-8. */
 const longestIdBytes = 256
 
@@ -85,7 +85,7 @@ function recordsOf(
   nowMs: number,
   by: string | undefined,
 ): readonly [RevocationRecord, ...RevocationRecord[]] {
-  const longest = nowMs + (longestTokenSeconds + toleranceSeconds) * 1000
+  const longest = nowMs + (longestOfAll + toleranceSeconds) * 1000
   const common = { revokedAtMs: nowMs, by, issuedBeforeSeconds: undefined, expiresAtMs: longest }
   if ('tokenId' in what) {
     const { expiresAtSeconds } = what
@@ -97,15 +97,41 @@ function recordsOf(
   // The next whole second: a token of this one may have been issued before.
   const dated = { ...common, issuedBeforeSeconds: Math.floor(nowMs / 1000) + 1 }
   if ('subject' in what) return [{ ...dated, kind: 'subject', id: readId(what.subject) }]
-  const id = readId(what.clientId)
-  // As a subject too: what others got in exchange for its own tokens names it there.
+  return bothOf(readId(what.clientId), dated)
+}
+
+/**
+ * What ends everything that a client was given: its tokens, and those that were exchanged for them.
+ *
+ * @param when.issuedBeforeSeconds the tokens meant; those of later are good.
+ * @param when.longestTokenSeconds how long a token may live at most.
+ */
+export function revocationsOfClient(
+  clientId: string,
+  when: {
+    readonly nowMs: number
+    readonly issuedBeforeSeconds: number
+    readonly longestTokenSeconds: number
+  },
+): readonly RevocationRecord[] {
+  const { nowMs, issuedBeforeSeconds, longestTokenSeconds } = when
+  const expiresAtMs = (issuedBeforeSeconds + longestTokenSeconds + toleranceSeconds) * 1000
+  return bothOf(clientId, { revokedAtMs: nowMs, by: undefined, issuedBeforeSeconds, expiresAtMs })
+}
+
+/** As a subject too: what others got in exchange for its own tokens names it there. */
+function bothOf(
+  id: string,
+  dated: Omit<RevocationRecord, 'kind' | 'id'>,
+): readonly [RevocationRecord, RevocationRecord] {
   return [
     { ...dated, kind: 'client', id },
     { ...dated, kind: 'subject', id },
   ]
 }
 
-function full({ most, mostOfOne }: RevocationBounds): Problem {
+/** @returns the Problem `revocations-full` */
+export function revocationsFull({ most, mostOfOne }: RevocationBounds): Problem {
   return new Problem('revocations-full', `${most} revocations, or ${mostOfOne} of one client, are in force`, {
     next: 'revoke the client or its subject instead of single tokens',
     retryAfterSeconds: 60,
