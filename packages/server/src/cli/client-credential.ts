@@ -44,7 +44,14 @@ export async function readCredential(
 function fromVariable({ env }: Context, name: string): Secret {
   const value = env[name]
   if (value !== undefined && value !== '') return Secret.fromText(value)
-  throw new Problem('usage', `--secret-env: the environment variable is not set`, { next: 'check its name' })
+  throw new Problem('usage', `--secret-env: the environment variable ${variable(name)} is not set`, {
+    next: 'give its name, not the secret itself',
+  })
+}
+
+/** Who types the secret in the place of its name must not see it in a log. */
+function variable(name: string): string {
+  return /^[A-Z][A-Z0-9_]{0,60}$/.test(name) ? name : 'of that name'
 }
 
 async function fromFile(context: Context, file: string): Promise<Secret> {

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { relative, resolve } from 'node:path'
+import { parseEnv } from 'node:util'
 import { Problem } from '@countersign/sdk/core'
 import type { Mistake } from '../trust/mistake.ts'
 import type { SecretsFor } from '../trust/reading.ts'
@@ -81,7 +82,7 @@ export async function loadTrust(
   const file = findTrustFile(context)
   const text = trustText(file)
   const reading = await readTrustText(text, file.path, context.env, secretsFor)
-  if (reading.kind === 'mistakes') throw new TrustMistakes(file, reading.mistakes)
+  if (reading.kind === 'mistakes') throw new TrustMistakes(file, reading.mistakes, context)
   return { trust: reading.trust, file, text, warnings: reading.warnings }
 }
 
@@ -90,12 +91,32 @@ export class TrustMistakes extends Problem {
   readonly file: TrustFile
   readonly mistakes: readonly Mistake[]
 
-  constructor(file: TrustFile, mistakes: readonly Mistake[]) {
+  constructor(file: TrustFile, mistakes: readonly Mistake[], { cwd }: Pick<Context, 'cwd'>) {
+    const next = environmentBeside(file, mistakes, cwd)
     super(
       'trust-invalid',
       `${file.name} has ${mistakes.length === 1 ? 'a mistake' : `${mistakes.length} mistakes`}`,
+      next === undefined ? {} : { next },
     )
     this.file = file
     this.mistakes = mistakes
+  }
+}
+
+/** `init` puts the secrets into a file beside the trust file; who forgets it is told. */
+function environmentBeside(
+  { path }: TrustFile,
+  mistakes: readonly Mistake[],
+  cwd: string,
+): string | undefined {
+  const beside = path.replace(/\.ya?ml$/, '.env')
+  try {
+    const names = Object.keys(parseEnv(readFileSync(beside, 'utf8')))
+    const isThere = mistakes.some(({ message }) =>
+      names.some((name) => message === `the environment variable ${name} is not set`),
+    )
+    return isThere ? `say --env ${relative(cwd, beside)}, which holds some of it` : undefined
+  } catch {
+    return undefined
   }
 }

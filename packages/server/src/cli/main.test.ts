@@ -55,3 +55,19 @@ test('what fails is also a JSON document where one was asked for', async () => {
   assert.equal(code, 3)
   assert.equal((JSON.parse(stdout) as { error: { code: string } }).error.code, 'trust-missing')
 })
+
+test('what was typed wrong is a JSON document as well', async () => {
+  for (const [args, message] of [
+    [['chekc', '--json'], "unknown command 'chekc'"],
+    [['--json', 'serve', '--only', 'all'], /argument 'all' is invalid/],
+    [['export', '--json'], 'a command is missing'],
+  ] as const) {
+    const { stdout, code } = await countersign(args, { cwd: folder })
+    const { error } = JSON.parse(stdout) as { error: { code: string; message: string; next: string } }
+    assert.equal(code, 2)
+    assert.equal(error.code, 'usage')
+    if (typeof message === 'string') assert.equal(error.message, message)
+    else assert.match(error.message, message)
+    assert.match(error.next, /\S/)
+  }
+})

@@ -1,7 +1,7 @@
 import { CommanderError } from 'commander'
 import { exitCodes } from './exit-codes.ts'
 import { idsAsWords } from './id-arguments.ts'
-import { createProgram } from './program.ts'
+import { createProgram, usageMistake } from './program.ts'
 import type { Globals } from './program.ts'
 import { processTerminal } from './terminal.ts'
 
@@ -20,8 +20,18 @@ export async function main(args: readonly string[]): Promise<number> {
     return code
   } catch (error) {
     // Help and version were asked for and are fine; everything else commander stops at was typed wrong, and is said.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return exitCodes.ok
+      if (args.includes('--json')) terminal.print(usageDocument(error))
+      return exitCodes.usage
+    }
     const { reportFailure } = await import('./report-failure.ts')
     return reportFailure(error, terminal, program.opts<Globals>().json === true)
   }
+}
+
+/** What was typed wrong, as `reportFailure` prints what failed. Commander's help in the place of a command has no words. */
+function usageDocument({ code, message }: CommanderError): string {
+  const mistake = usageMistake(code === 'commander.help' ? 'a command is missing' : message)
+  return JSON.stringify({ error: { code: 'usage', ...mistake } }, null, 2)
 }

@@ -23,7 +23,12 @@ export function createProgram(terminal: Terminal, end: (code: number) => void): 
     // Not --env-file: Node takes that one for itself wherever it stands.
     .option('--env <file>', 'take environment variables from a file; those already set stay')
     .option('--json', 'print the result as one JSON document')
-    .configureOutput({ outputError: (text, write) => write(usageText(text)) })
+    .configureOutput({
+      outputError(text, write) {
+        const { message, next } = usageMistake(text)
+        write(`countersign: ${message}\n  next: ${next}\n`)
+      },
+    })
     .showSuggestionAfterError()
     .exitOverride()
     .addOption(new Option('-V, --version', 'print the version'))
@@ -86,7 +91,7 @@ export function createProgram(terminal: Terminal, end: (code: number) => void): 
     'write the services of the trust file as a typed module',
     () => import('./commands/types.ts'),
   )
-    .option('--service <names...>', 'only these services')
+    .option('--service <name>', 'only this service; said again for another one', several)
     .option('--check', 'change nothing; say whether the module there is up to date')
     .option('--force', 'replace a file that is none of ours')
   command(program, 'serve', 'run what the trust file declares', () => import('./commands/serve.ts'))
@@ -167,13 +172,19 @@ export function createProgram(terminal: Terminal, end: (code: number) => void): 
 }
 
 /** Commander's words in our form: what is wrong, and what next. */
-function usageText(text: string): string {
+export function usageMistake(text: string): { readonly message: string; readonly next: string } {
   const [message = '', suggestion] = text
     .replace(/^error: /, '')
     .trimEnd()
     .split('\n')
   const near = suggestion?.replace(/^\(Did you mean (.*)\?\)$/, 'did you mean $1?')
-  return `countersign: ${message}\n  next: ${near ?? '`countersign help` lists the commands, `countersign help <command>` explains one'}\n`
+  const file = /^too many arguments .*: ([^ ,]+\.ya?ml)\.$/.exec(message)?.[1]
+  const named = file === undefined ? undefined : `name the trust file with --config ${file}`
+  const next = near ?? named
+  return {
+    message,
+    next: next ?? '`countersign help` lists the commands, `countersign help <command>` explains one',
+  }
 }
 
 /** Adds a command below `parent`. */
@@ -187,6 +198,11 @@ export type AddCommand = (
 
 /** What every command module exports as `run`; the words are its arguments in order. */
 type Runner = (context: Context, options: never, ...words: never[]) => Promise<number> | number
+
+/** An option that may be said again. One that takes several words would take the file's name as well. */
+function several(word: string, before: readonly string[] = []): readonly string[] {
+  return [...before, word]
+}
 
 function contextOf({ json, config, env: file }: Globals, terminal: Terminal): Context {
   const cwd = process.cwd()

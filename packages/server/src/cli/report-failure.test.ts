@@ -21,7 +21,9 @@ test('a defect of ours is called one', () => {
 
 test('every mistake of a trust file', () => {
   const mistakes = [{ path: 'a', line: 1, column: 2, message: 'wrong' }]
-  const error = new TrustMistakes({ path: '/x/c.yaml', name: 'c.yaml', chosenBy: 'default' }, mistakes)
+  const error = new TrustMistakes({ path: '/x/c.yaml', name: 'c.yaml', chosenBy: 'default' }, mistakes, {
+    cwd: '/x',
+  })
   const { code, said } = reported(error)
   assert.deepEqual([code, said], [3, 'countersign: c.yaml has a mistake\nc.yaml:1:2: a: wrong'])
   assert.deepEqual(JSON.parse(reported(error, true).printed), {

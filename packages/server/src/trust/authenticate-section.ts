@@ -5,6 +5,7 @@ import { signingAlgorithms } from './algorithm-names.ts'
 import { clientCertificate } from './certificate-shape.ts'
 import { federatedSection, resolveFederated } from './federated-section.ts'
 import { publicKey } from './jwk-shape.ts'
+import type { PathStep } from './mistake.ts'
 import { mistake, oneOf } from './reading.ts'
 import type { Located, Reading } from './reading.ts'
 import { word } from './scalars.ts'
@@ -83,7 +84,7 @@ function resolveSecrets(
       'two are enough while one replaces the other',
     )
   }
-  if (reading.secretsFor !== 'all' && reading.secretsFor !== 'issuer') return []
+  if (!loadsSecretsOf(references.path[1], reading)) return []
   const secrets: Secret[] = []
   for (const reference of references.value) {
     const secret = loadSecret(reference, reading)
@@ -92,6 +93,12 @@ function resolveSecrets(
       secrets.push(secret)
   }
   return secrets
+}
+
+/** @param client its id, which stands behind `clients` in the path */
+function loadsSecretsOf(client: PathStep | undefined, { secretsFor }: Reading): boolean {
+  if (typeof secretsFor === 'object') return secretsFor.client === client
+  return secretsFor === 'all' || secretsFor === 'issuer'
 }
 
 /** A list of JWKs that stand here, or where they are published. */

@@ -1,9 +1,9 @@
 import { nearest } from '@countersign/sdk/core'
+import { systemCode } from '../system-code.ts'
 import type { Reading } from './reading.ts'
 import type { Shape } from './shape.ts'
 import { pathText } from './mistake.ts'
 import type { PathStep } from './mistake.ts'
-import { systemCode } from './secret-reference.ts'
 import type { Place, Tree } from './tree.ts'
 
 const prefix = 'COUNTERSIGN_'

@@ -38,8 +38,11 @@ export type ReadTrustOptions = {
   readonly dangerouslyShortSecrets?: boolean
 }
 
-/** A gateway has no business with the secrets of clients and of our issuer, `check` in a pull request with none. */
-export type SecretsFor = 'all' | 'issuer' | 'gateway' | 'none'
+/**
+ * A gateway has no business with the secrets of clients and of our issuer, a client with those of others, and `check` in a
+ * pull request with none.
+ */
+export type SecretsFor = 'all' | 'issuer' | 'gateway' | 'none' | { readonly client: string }
 
 /** An empty reading. */
 export function openReading(options: ReadTrustOptions): Reading {

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import { Secret } from '@countersign/sdk/core'
 import { mistakesText } from './mistake.ts'
 import { openReading } from './reading.ts'
-import { loadSecret, secretReference, strongEnough, systemCode } from './secret-reference.ts'
+import { loadSecret, secretReference, strongEnough } from './secret-reference.ts'
 import { readTree } from './tree.ts'
 
 const env = { A: 'secret-a', BOTH: 'x', BOTH_FILE: 'y', MOUNTED_FILE: '/run/secrets/m', EMPTY: '' }
@@ -76,12 +76,6 @@ test('a weak secret is refused with the rule and how to make a better one', () =
     mistakesText('f', reading.mistakes),
     'f:1:1: p: the secret has 31 bytes; a key needs 32\n    next: make one with `openssl rand -base64 32`',
   )
-})
-
-test('of a system error only its code is said', () => {
-  assert.equal(systemCode(Object.assign(new Error('secret path'), { code: 'EACCES' })), 'EACCES')
-  assert.equal(systemCode(new Error('secret')), 'unreadable')
-  assert.equal(systemCode('secret'), 'unreadable')
 })
 
 function load(yaml: string): { secret: string | undefined; mistakes: string } {

@@ -1,4 +1,5 @@
 import { Secret } from '@countersign/sdk/core'
+import { systemCode } from '../system-code.ts'
 import { kindText, mistake } from './reading.ts'
 import type { Reading, Spot } from './reading.ts'
 import { fields, optional, text } from './shape.ts'
@@ -74,12 +75,6 @@ export function unreadableFile(path: string, error: unknown, spot: Spot, reading
 const fileSteps: Readonly<Record<string, string>> = {
   ENOENT: 'check the path, which begins at the folder of the trust file',
   EACCES: 'let this user read it',
-}
-
-/** The name of a system error, such as ENOENT; its message may say more than we want to print. */
-export function systemCode(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  return typeof code === 'string' ? code : 'unreadable'
 }
 
 /** Refuses a secret that can be guessed; `why` names the rule. */

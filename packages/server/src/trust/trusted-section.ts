@@ -130,7 +130,7 @@ function resolveSecret(
   reading: Reading,
 ): TrustedIssuer['keys'] | undefined {
   // Random bytes where no secret is wanted: nothing can be verified with them, so a slip fails closed.
-  if (reading.secretsFor === 'none')
+  if (reading.secretsFor === 'none' || typeof reading.secretsFor === 'object')
     return { kind: 'secret', secret: new Secret(randomBytes(64)), dangerouslyShort: false }
   const secret = loadSecret(reference.value, reading)
   if (secret === undefined) return undefined

@@ -49,7 +49,8 @@ test('token, where something is missing: what to say is said, before anybody is 
   t.after(() => rmSync(cwd, { recursive: true }))
   writeFileSync(
     join(cwd, 'countersign.yaml'),
-    `issuer: { url: http://localhost:1, listen: 127.0.0.1:1, store: 'sqlite:x.db', keys: { seal: { env: NOT_HERE } }, clientCertificates: {} }
+    `issuer: { url: http://localhost:1, listen: 127.0.0.1:1, store: 'sqlite:x.db', keys: { seal: { env: NOT_HERE } }, clientCertificates: { header: Client-Cert } }
+trustedProxies: [10.0.0.7]
 services:
   billing: { audience: https://billing.acme.example, roles: [reader] }
   stock: { audience: https://stock.acme.example, roles: [reader] }
@@ -57,7 +58,7 @@ clients:
   shop: { authenticate: { secret: { env: SHOP_SECRET } }, may: { billing: { roles: [reader] }, stock: { roles: [reader] } } }
   other: { authenticate: { secret: { env: OTHER_SECRET } }, may: { stock: { roles: [reader] } } }
   keyed: { authenticate: { keys: { jwks: https://keyed.acme.example/keys } }, may: { stock: { roles: [reader] } } }
-  pod: { authenticate: { federated: { preset: kubernetes, issuer: https://k8s.acme.example, subject: x } }, may: { stock: { roles: [reader] } } }
+  pod: { authenticate: { federated: { preset: kubernetes, issuer: https://k8s.acme.example, subject: 'system:serviceaccount:shop:pod' } }, may: { stock: { roles: [reader] } } }
   certified: { authenticate: { certificate: { thumbprint: '${'ab'.repeat(32)}' } }, may: { stock: { roles: [reader] } } }
 `,
   )
