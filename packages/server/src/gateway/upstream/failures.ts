@@ -20,6 +20,7 @@ export const failureStatus: Readonly<Record<ExchangeFailure, 408 | 413 | 500 | 5
   'connect-timeout': 504,
   'wait-timeout': 503,
   'wait-full': 503,
+  refused: 503,
   closed: 502,
   'reply-timeout': 504,
   'reply-stalled': 504,

@@ -5,13 +5,14 @@ import { isGrpcCall } from '../front/grpc-answer.ts'
 import type { ExchangeFailure } from './failures.ts'
 import type { Forwarding } from './forward.ts'
 import { replyHeaders } from './headers.ts'
+import { isRepeatable, ourOwnFailures, retriedFailures } from './repeat.ts'
 import { withNonce } from '../decision/sender.ts'
 import { isTooSlow } from './upload-pace.ts'
 import type { Upstream } from './upstream.ts'
 
 /**
  * Sends a request to a target that speaks HTTP/2, and the reply back, both as they come and both at once: what gRPC needs.
- * Trailers pass to clients of HTTP/2, and are dropped for others. Nothing is sent twice.
+ * Trailers pass to clients of HTTP/2, and are dropped for others. Only what has no body is ever sent again.
  */
 export function forwardHttp2(forwarding: Forwarding): void {
   new StreamExchange(forwarding).start()
@@ -20,7 +21,11 @@ export function forwardHttp2(forwarding: Forwarding): void {
 class StreamExchange implements Turn {
   replying = false
   readonly #to: Forwarding
-  readonly #upstream: Upstream
+  #upstream: Upstream
+  /** Targets that have failed this request. */
+  readonly #tried: Upstream[] = []
+  /** How often it met a connection that was ending. */
+  #renewals = 0
   #stream: ClientHttp2Stream | undefined
   #timer: NodeJS.Timeout | undefined
   #requestComplete: boolean
@@ -30,13 +35,18 @@ class StreamExchange implements Turn {
     this.#to = forwarding
     this.#requestComplete = forwarding.body === 'none' || forwarding.body === 0
     // Of those that have not been tried there is always one.
-    this.#upstream = forwarding.pool.pick(false)!
+    this.#upstream = forwarding.pool.pick(this.#repeatable())!
   }
 
   start(): void {
-    const { client, method, target, fields, limits } = this.#to
+    this.#to.client.begin(this)
+    if (this.#requestComplete) this.#awaitHead()
+    this.#send()
+  }
+
+  #send(): void {
+    const { method, target, fields, limits } = this.#to
     const { origin, http2 } = this.#upstream
-    client.begin(this)
     if (http2.open >= limits.upstreamConnections) return this.#failed('wait-full')
     const stream = http2.request(
       {
@@ -58,8 +68,7 @@ class StreamExchange implements Turn {
     stream.on('end', () => this.#careful(() => this.#onEnd()))
     stream.on('error', () => undefined)
     stream.on('close', () => this.#failed(http2.failureOf(stream)))
-    if (this.#requestComplete) this.#awaitHead()
-    else this.#upload(stream)
+    if (!this.#requestComplete) this.#upload(stream)
   }
 
   /** What goes wrong here is no reason to take everybody else's exchanges down as well. */
@@ -178,8 +187,39 @@ class StreamExchange implements Turn {
     client.end()
   }
 
+  #repeatable(): boolean {
+    return isRepeatable(this.#to.method, this.#to.body)
+  }
+
+  /**
+   * What a target has refused it has not seen (RFC 9113 §6.8, §8.7), and what can be repeated it may see twice. Both go to a new
+   * connection; what fails on that as well goes to another target, as with HTTP/1.1.
+   */
+  #sendAgain(failure: ExchangeFailure): boolean {
+    if (this.replying || !this.#repeatable()) return false
+    const { pool, retry } = this.#to
+    const upstream = this.#upstream
+    let next: Upstream | undefined
+    if (isEnding(failure, this.#renewals)) {
+      this.#renewals += 1
+      next = upstream
+    } else if (failure === 'refused' || retriedFailures.has(failure)) {
+      this.#tried.push(upstream)
+      next = pool.mayRetry(this.#tried.length - 1) ? pool.pick(true, this.#tried) : undefined
+    }
+    if (next === undefined) return false
+    retry(failure, upstream)
+    this.#upstream = next
+    this.#send()
+    return true
+  }
+
   #failed(failure: ExchangeFailure, defect?: unknown): void {
     if (this.#over) return
+    if (!this.replying && !ourOwnFailures.has(failure) && !isEnding(failure, this.#renewals)) {
+      this.#upstream.health.failed(this.#to.ticker.nowMs)
+    }
+    if (this.#sendAgain(failure)) return
     this.#over = true
     clearTimeout(this.#timer)
     const { client, cutShort, fail } = this.#to
@@ -189,20 +229,19 @@ class StreamExchange implements Turn {
       cutShort(failure, this.#upstream, defect)
       client.cut()
     } else {
-      if (!ourOwnFailures.has(failure)) this.#upstream.health.failed(this.#to.ticker.nowMs)
       fail(failure, this.#upstream, !this.#requestComplete, defect)
     }
     client.end()
   }
 }
 
-/** These say nothing about a target. */
-const ourOwnFailures: ReadonlySet<ExchangeFailure> = new Set([
-  'wait-full',
-  'body-oversize',
-  'client-stalled',
-  'defect',
-])
+/** A connection that has come to its end is nobody's fault; one that closes without a word only the first time. */
+function isEnding(failure: ExchangeFailure, renewals: number): boolean {
+  return failure === 'refused' ? renewals < mostRenewals : failure === 'closed' && renewals === 0
+}
+
+/** How often one request may meet a connection that ends, and go to a new one. */
+const mostRenewals = 4
 
 /** The lines of a head as HTTP/2 has them. */
 function fieldsOf(lines: string): Record<string, string> {

@@ -3,6 +3,7 @@ import { replyHeaders } from './headers.ts'
 import { withNonce } from '../decision/sender.ts'
 import type { ExchangeFailure } from './failures.ts'
 import type { GatewayLimits } from '../front/limits.ts'
+import { isRepeatable, ourOwnFailures, retriedFailures } from './repeat.ts'
 import type { ResponseHead } from './response-head.ts'
 import type { ResponseFraming } from './response-parser.ts'
 import type { Ticker } from '../front/ticker.ts'
@@ -254,7 +255,7 @@ class Exchange implements UpstreamExchange, UpstreamWaiter, Turn {
   }
 
   #repeatable(): boolean {
-    return this.#to.body === 'none' && idempotentMethods.has(this.#to.method)
+    return isRepeatable(this.#to.method, this.#to.body)
   }
 
   /** Sends the request's body on as it comes, never faster than the upstream takes it. */
@@ -383,17 +384,6 @@ function mayTellLength(head: ResponseHead): boolean {
   return head.contentLength !== undefined && head.status !== 204
 }
 
-/** RFC 9110 §9.2.2. */
-const idempotentMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
-/** These say nothing about a target. */
-const ourOwnFailures: ReadonlySet<UpstreamFailure> = new Set(['wait-timeout', 'wait-full', 'defect'])
-/** The target cannot be reached, or has closed without a word. */
-const retriedFailures: ReadonlySet<UpstreamFailure> = new Set([
-  'unreachable',
-  'tls-failed',
-  'connect-timeout',
-  'closed',
-])
 const longestBody = Number.MAX_SAFE_INTEGER
 /** A text up to this size leaves with what stands before it in one plain write; a buffer beside it costs a second. */
 const mostInOneWrite = 4 * 1024

@@ -43,8 +43,11 @@ export class Http2Upstream {
 
   /** Why a stream came to nothing. */
   failureOf(stream: ClientHttp2Stream): UpstreamFailure {
-    const known = this.#failures.get(stream)?.failure
-    if (known !== undefined) return known
+    const { failure, lastSeen = Infinity } = this.#failures.get(stream) ?? {}
+    if (failure !== undefined) return failure
+    // Not sent, sent behind the goodbye, or refused by itself: in each case nobody has acted on it (RFC 9113 §6.8, §8.7).
+    if (stream.id === undefined || stream.id > lastSeen) return 'refused'
+    if (stream.rstCode === constants.NGHTTP2_REFUSED_STREAM) return 'refused'
     return stream.rstCode === constants.NGHTTP2_NO_ERROR ? 'cut-short' : 'closed'
   }
 
@@ -100,6 +103,7 @@ export class Http2Upstream {
       clearTimeout(timer)
       if (this.#closed) session.close()
     })
+    session.on('goaway', (_code, lastStreamId: number) => void (attempt.lastSeen = lastStreamId))
     // Its streams tell those who wait for them.
     session.on('error', () => undefined)
     session.once('close', () => {
@@ -112,4 +116,8 @@ export class Http2Upstream {
   }
 }
 
-type Attempt = { failure: UpstreamFailure | undefined }
+type Attempt = {
+  failure: UpstreamFailure | undefined
+  /** The last of our streams that the target has seen, once it has said goodbye. */
+  lastSeen?: number
+}

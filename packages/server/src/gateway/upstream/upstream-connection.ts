@@ -301,6 +301,7 @@ export type UpstreamFailure =
   | 'connect-timeout'
   | 'wait-timeout'
   | 'wait-full'
+  | 'refused'
   | 'closed'
   | 'reply-timeout'
   | 'reply-stalled'
