@@ -5,8 +5,7 @@ import { encodeBase64url } from '../core/base64url.ts'
 import { refuseUnknownOptions } from '../core/options.ts'
 import { Problem } from '../core/problem.ts'
 import { SigningKey } from './key.ts'
-import { maxHeaderLength, maxTokenLength } from './compact.ts'
-import { maxKeyIdLength } from './compact.ts'
+import { maxHeaderLength, maxKeyIdLength, maxTokenLength } from './compact.ts'
 
 /** Signs claims with one key, synchronously. */
 export type Signer = {
