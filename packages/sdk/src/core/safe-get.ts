@@ -119,7 +119,7 @@ function checkUrl(url: string, limits: SafeGetLimits): URL {
   const local = limits.allowLoopback && isLoopbackHost(target.hostname)
   if (target.protocol === 'http:') {
     if (!local && !limits.dangerouslyAllowHttp)
-      throw refused(url, 'plain http: lets the network choose the answer')
+      throw refused(url, 'plain http: lets the network choose the answer', 'write https:')
   } else if (target.protocol !== 'https:') throw refused(url, 'only https: is fetched')
   const host = target.hostname.startsWith('[') ? target.hostname.slice(1, -1) : target.hostname
   if (isIP(host) !== 0) checkAddress(host, local, limits)

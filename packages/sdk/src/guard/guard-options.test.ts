@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setTimeout as wait } from 'node:timers/promises'
 import { Problem } from '../core/problem.ts'
 import { createDpopNonces } from '../jwt/dpop-nonce.ts'
 import { createDpopKey, createDpopProof } from '../jwt/dpop-proof.ts'
@@ -158,3 +159,24 @@ function proofOf(accessToken: string, changes: { nonce?: string } = {}): string 
 function reasonOf(decision: Decision): string {
   return decision.kind === 'deny' ? decision.denial.reason : decision.kind
 }
+
+test('an issuer inside of our own network is asked for its keys once somebody says that it is ours', async () => {
+  const said = async (allowPrivateAddresses: boolean): Promise<string> => {
+    const guard = createGuard({ issuer: 'https://[fd00::1]', audience: 'billing', allowPrivateAddresses })
+    // Nobody is there: whether that is found soon or late is the network's business.
+    const failing = guard.warm().then(
+      () => 'keys',
+      (problem: Problem) => `${problem.message} ${problem.next}`,
+    )
+    return Promise.race([failing, wait(200, 'asked')])
+  }
+  assert.match(await said(false), /fd00::1: a private address set allowPrivateAddresses/)
+  assert.doesNotMatch(await said(true), /private/)
+})
+
+test('a guard without options says what it takes', () => {
+  assert.throws(() => createGuard(undefined as unknown as GuardOptions), {
+    code: 'option-invalid',
+    message: 'createGuard: expected an object of options',
+  })
+})

@@ -72,6 +72,8 @@ export type GuardSource<Role extends string = string, Scope extends string = str
   | (Omit<TrustedIssuerOptions, 'keySet'> &
       VerifierShare & {
         readonly keySet?: TrustedIssuerOptions['keySet']
+        /** The issuer's name may lead to an address inside of your own network; refused unless given. */
+        readonly allowPrivateAddresses?: boolean
       })
 
 type VerifierShare = Pick<SharedVerifierOptions, 'clockToleranceSeconds' | 'maxLifetimeSeconds'> & {
@@ -101,7 +103,7 @@ export type GuardSettings = {
 
 /** Reads a guard's options once. @throws Problem `option-invalid`, `option-unknown`, `policy-invalid`. */
 export function compileOptions(options: GuardOptions): GuardSettings {
-  refuseUnknownOptions('createGuard', options, namesOf(options))
+  refuseUnknownOptions('createGuard', options, isObject(options) ? namesOf(options) : [])
   const verifier = verifierOf(options)
   const constraint = constraintOf(options, verifier)
   const fromFile = 'service' in options ? options.service.tokenFrom : undefined
@@ -115,6 +117,10 @@ export function compileOptions(options: GuardOptions): GuardSettings {
       options.claims === undefined ? undefined : compileSchema(options.claims),
     ),
   }
+}
+
+function isObject(options: unknown): boolean {
+  return typeof options === 'object' && options !== null
 }
 
 function namesOf(options: GuardOptions): readonly string[] {
@@ -154,14 +160,16 @@ function verifierOf(options: GuardOptions): Verifier {
     return createVerifier({ ...shared, ...revocationsOf(options.revocations, publishing), issuers })
   }
   const { issuer, audience, algorithms, clock } = options
+  const inside = picked(options, ['allowPrivateAddresses'])
   const keySet =
     options.keySet ??
     createRemoteKeySet({
       issuer,
+      ...inside,
       ...(algorithms === undefined ? {} : { algorithms }),
       ...(clock === undefined ? {} : { clock }),
     })
-  const revocations = revocationsOf(options.revocations, [{ issuer, keySet }])
+  const revocations = revocationsOf(options.revocations, [{ issuer, keySet, ...inside }])
   return createVerifier({
     ...shared,
     ...revocations,
@@ -248,7 +256,7 @@ function modeOf(
 
 const verifierNames = ['clockToleranceSeconds', 'maxLifetimeSeconds', 'clock'] as const
 const expectationNames = ['algorithms', 'types', 'requiredClaims'] as const
-const issuerNames = ['issuer', 'audience', 'keySet', 'roles', ...expectationNames]
+const issuerNames = ['issuer', 'audience', 'keySet', 'allowPrivateAddresses', 'roles', ...expectationNames]
 const serviceNames = ['service', 'keySets', 'conditions']
 const constraintNames = ['publicUrl', 'proofs', 'certificateFrom'] as const
 const sharedNames = [
