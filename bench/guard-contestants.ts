@@ -1,10 +1,11 @@
 /**
  * A contestant of bench/guard.ts, in a process of its own: `guard-contestants.ts NAME`. Its parent sends whose tokens to
- * take; it answers with its port.
+ * take; it answers with its port, and then with what each batch of requests costs that it makes to itself.
  */
 import { createPublicKey } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
+import { createRequire } from 'node:module'
 import type { RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import fastifyJwt from '@fastify/jwt'
@@ -12,6 +13,7 @@ import { getRequestListener } from '@hono/node-server'
 import express from 'express'
 import type { RequestHandler } from 'express'
 import { expressjwt } from 'express-jwt'
+import { auth } from 'express-oauth2-jwt-bearer'
 import fastify from 'fastify'
 import type { FastifyInstance } from 'fastify'
 import { Hono } from 'hono'
@@ -24,12 +26,18 @@ import { guardHono } from '@countersign/sdk/hono'
 import { createKeySet, createVerifier, readJwk } from '@countersign/sdk/jwt'
 import type { Jwk } from '@countersign/sdk/jwt'
 import { guardNode } from '@countersign/sdk/node'
+import { inProcess } from './in-process.ts'
+import { cpuMicrosOf } from './measure.ts'
+import type { Contestant } from './measure.ts'
 
 /** Whose tokens the guarded ones take. */
 export type Trusted = { readonly issuer: string; readonly audience: string; readonly jwk: Jwk }
 
-/** How many verified tokens our guard may remember here: fewer than the bench has, so that new ones are new. */
-const cacheEntries = 1000
+/** A round of requests that a contestant makes to itself. */
+export type Batch = { readonly how: 'repeated' | 'distinct'; readonly times: number }
+
+/** How many verified tokens our guard may remember here: so few that nearly every new one is new. */
+const cacheEntries = 64
 const hello = { hello: 'world' }
 
 type Make = (trusted: Trusted) => RequestListener | Promise<RequestListener>
@@ -46,6 +54,11 @@ export const contestants: Readonly<Record<string, Make>> = {
   'Express, guardExpress': (trusted) => expressWith(guardExpress(guardOf(trusted), { roles: 'reader' })),
   'Express, express-jwt': ({ issuer, audience, jwk }) =>
     expressWith(expressjwt({ secret: publicKey(jwk), algorithms: ['RS256'], issuer, audience })),
+  'Express, express-oauth2-jwt-bearer': async ({ issuer, audience, jwk: key }) => {
+    const jwksUri = await serveKeys(key)
+    return expressWith(auth({ issuer, audience, jwksUri, tokenSigningAlg: 'RS256' }))
+  },
+  'Express, passport-jwt': (trusted) => expressWith(passportJwt(trusted)),
   Fastify: () => ready(fastify()),
   'Fastify, guardFastify': async (trusted) => {
     const app = fastify()
@@ -82,6 +95,31 @@ function expressWith(middleware: RequestHandler): RequestListener {
   return app
 }
 
+/** Its types are another package's, which would give every request of Express in here a user. */
+function passportJwt({ issuer, audience, jwk: key }: Trusted): RequestHandler {
+  const require = createRequire(import.meta.url)
+  const passport = require('passport') as Passport
+  const { ExtractJwt, Strategy } = require('passport-jwt') as PassportJwt
+  const secretOrKey = publicKey(key).export({ type: 'spki', format: 'pem' })
+  const jwtFromRequest = ExtractJwt.fromAuthHeaderAsBearerToken()
+  const options = { jwtFromRequest, secretOrKey, issuer, audience, algorithms: ['RS256'] }
+  passport.use(new Strategy(options, (claims, done) => done(null, claims)))
+  return passport.authenticate('jwt', { session: false })
+}
+
+type Passport = {
+  use(strategy: object): void
+  authenticate(name: string, options: object): RequestHandler
+}
+
+type PassportJwt = {
+  readonly ExtractJwt: { fromAuthHeaderAsBearerToken(): unknown }
+  readonly Strategy: new (
+    options: object,
+    verify: (claims: object, done: (error: null, user: object) => void) => void,
+  ) => object
+}
+
 async function fastifyJwtWith(
   { issuer, audience, jwk: key }: Trusted,
   cache: boolean,
@@ -94,6 +132,14 @@ async function fastifyJwtWith(
   } as never)
   app.addHook('onRequest', async (request) => void (await (request as unknown as JwtRequest).jwtVerify()))
   return ready(app)
+}
+
+/** For those who take a key from nowhere else; they fetch it once. */
+async function serveKeys(key: Jwk): Promise<string> {
+  const server = createServer((_, response) => response.end(JSON.stringify({ keys: [key] })))
+  server.listen(0, '127.0.0.1').unref()
+  await once(server, 'listening')
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
 }
 
 type JwtRequest = { jwtVerify(): Promise<unknown> }
@@ -109,10 +155,20 @@ function publicKey(key: Jwk) {
 }
 
 if (import.meta.main) {
-  const [trusted] = (await once(process, 'message')) as [Trusted]
-  const server = createServer(await contestants[process.argv[2]!]!(trusted))
+  const [trusted, tokens] = ((await once(process, 'message')) as [[Trusted, readonly string[]]])[0]
+  const listener = await contestants[process.argv[2]!]!(trusted)
+  const server = createServer(listener)
   server.keepAliveTimeout = 60_000
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
+  const batches: Readonly<Record<Batch['how'], Contestant>> = {
+    repeated: inProcess('repeated', listener, tokens.slice(0, 1)),
+    distinct: inProcess('distinct', listener, tokens),
+  }
+  process.on('message', (batch) => void answer(batch as Batch))
   process.send!((server.address() as AddressInfo).port)
+
+  async function answer({ how, times }: Batch): Promise<void> {
+    process.send!(await cpuMicrosOf(batches[how], times))
+  }
 }

@@ -17,7 +17,7 @@ import {
 } from '@countersign/sdk/jwt'
 import { joinModules } from '../scripts/join-modules.js'
 import { contestants } from './guard-contestants.ts'
-import type { Trusted } from './guard-contestants.ts'
+import type { Batch, Trusted } from './guard-contestants.ts'
 import { gatewayLoad } from './gateway-load.ts'
 import { loader, pinned } from './http-load.ts'
 import { buildSdk, importCost } from './import-cost.ts'
@@ -29,20 +29,25 @@ const warmUps = 4
 const connections = 32
 /** More than our guard may remember in this bench, sent in turn: each is new again when its turn comes. */
 const distinctTokens = 4000
+/** Without a connection: rounds, and about how long one batch of one contestant takes. */
+const batchRounds = 25
+const batchMs = 50
 
 type Running = { readonly name: string; readonly child: ChildProcess; readonly port: number }
-type Case = 'repeated' | 'distinct'
+type Case = Batch['how']
 
 /**
  * CPU per request of one route that says hello: bare, behind our guard, and behind what people of that framework use.
- * Each in a process of its own on one core, by turns in one run; the load has the other core.
+ * Each in a process of its own on one core, by turns in one run; the load has the other core. Once over sockets, and once
+ * without.
  */
 export async function run(): Promise<void> {
   const { trusted, tokens } = makeTokens()
   const running: Running[] = []
   const samples = new Map<string, number[]>()
+  const batches = new Map<string, number[]>()
   try {
-    for (const name of Object.keys(contestants)) running.push(await start(name, trusted))
+    for (const name of Object.keys(contestants)) running.push(await start(name, trusted, tokens))
     for (const one of running) {
       for (const how of casesOf(one.name)) {
         for (let times = 0; times < warmUps; times++) await shot(one, how, tokens)
@@ -52,7 +57,7 @@ export async function run(): Promise<void> {
       for (const one of running) {
         if (isBare(one.name)) continue
         // Each beside its bare framework, so that a slow second of the machine falls on both.
-        const bare = running.find(({ name }) => name === one.name.split(',')[0])!
+        const bare = bareOf(one, running)
         const floor = await shot(bare, 'repeated', tokens)
         push(samples, `${bare.name}: repeated`, floor)
         for (const how of casesOf(one.name)) {
@@ -63,14 +68,51 @@ export async function run(): Promise<void> {
       }
       process.stderr.write(`round ${round + 1} of ${rounds}\n`)
     }
+    await withoutConnections(running, batches)
   } finally {
     for (const { child } of running) child.kill()
   }
-  await report(samples, await guardAlone(trusted, tokens), await loading())
+  await report(samples, batches, await guardAlone(trusted, tokens), await loading())
 }
 
 function push(samples: Map<string, number[]>, key: string, sample: number): void {
   samples.set(key, [...(samples.get(key) ?? []), sample])
+}
+
+/** The same listeners with requests that their own process makes, where microseconds do not drown in system calls. */
+async function withoutConnections(
+  running: readonly Running[],
+  samples: Map<string, number[]>,
+): Promise<void> {
+  const cases = running.flatMap((one) => casesOf(one.name).map((how) => ({ one, how })))
+  const sizes: number[] = []
+  for (const { one, how } of cases) {
+    let size = 200
+    // The first ones are for the compiler.
+    for (let times = 0; times < 6; times++) {
+      size = Math.ceil((batchMs * 1000) / (await batch(one, how, size)))
+    }
+    sizes.push(size)
+  }
+  for (let round = 0; round < batchRounds; round++) {
+    const floors = new Map<Running, number>()
+    for (const [index, { one, how }] of cases.entries()) {
+      const micros = await batch(one, how, sizes[index]!)
+      push(samples, `${one.name}: ${how}`, micros)
+      if (isBare(one.name)) floors.set(one, micros)
+      else push(samples, `${one.name}: ${how}, added`, micros - floors.get(bareOf(one, running))!)
+    }
+  }
+}
+
+async function batch({ child }: Running, how: Case, times: number): Promise<number> {
+  child.send({ how, times } satisfies Batch)
+  const [micros] = (await once(child, 'message')) as [number]
+  return micros / times
+}
+
+function bareOf({ name }: Running, running: readonly Running[]): Running {
+  return running.find((one) => one.name === name.split(',')[0])!
 }
 
 /** The check itself, without a server around it: what a difference of two servers is too coarse to show. */
@@ -118,7 +160,20 @@ async function loading(): Promise<string> {
   }
 }
 
-const adapters = ['node', 'fetch', 'express', 'fastify', 'hono', 'koa', 'nest'] as const
+const adapters = [
+  'node',
+  'fetch',
+  'express',
+  'fastify',
+  'hono',
+  'koa',
+  'nest',
+  'trpc',
+  'graphql',
+  'grpc',
+  'connect',
+  'mcp',
+]
 
 /** RFC 9068 claims, RS256: of all algorithms the one that is cheapest to verify, which favours those who verify again. */
 function makeTokens(): { readonly trusted: Trusted; readonly tokens: readonly string[] } {
@@ -143,12 +198,12 @@ function makeTokens(): { readonly trusted: Trusted; readonly tokens: readonly st
   return { trusted: { issuer, audience, jwk: publicJwk(key) }, tokens }
 }
 
-async function start(name: string, trusted: Trusted): Promise<Running> {
+async function start(name: string, trusted: Trusted, tokens: readonly string[]): Promise<Running> {
   const script = fileURLToPath(new URL('guard-contestants.ts', import.meta.url))
   const [command, ...rest] = pinned(0, [process.execPath, '--conditions=source', script, name])
   const env = { ...process.env, NODE_ENV: 'production' }
   const child = spawn(command!, rest, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], env })
-  child.send(trusted)
+  child.send([trusted, tokens])
   const [port] = (await once(child, 'message')) as [number]
   return { name, child, port }
 }
@@ -186,33 +241,31 @@ function cpuSeconds({ pid }: ChildProcess): number {
 
 async function report(
   samples: ReadonlyMap<string, readonly number[]>,
+  batches: ReadonlyMap<string, readonly number[]>,
   alone: string,
   loaded: string,
 ): Promise<void> {
-  const results = Object.keys(contestants).map((name) => {
-    const cases = casesOf(name).map((how) => {
-      const own = samples.get(`${name}: ${how}`)!
-      const added = samples.get(`${name}: ${how}, added`)
-      return { case: how, cpuMicros: median(own), addedMicros: added === undefined ? 0 : median(added) }
-    })
-    return { name, cases }
-  })
-  const rows = results.map(({ name, cases: [repeated, distinct] }) => [
-    isBare(name) ? `**${name}**` : name,
-    repeated!.cpuMicros.toFixed(1),
-    isBare(name) ? '–' : repeated!.addedMicros.toFixed(1),
-    distinct?.cpuMicros.toFixed(1) ?? '–',
-    distinct?.addedMicros.toFixed(1) ?? '–',
-  ])
+  const overSockets = resultsOf(samples)
+  const inProcess = resultsOf(batches)
   const text = [
     '# Guards: CPU microseconds per request',
     '',
     `${machine()}; ${versions()}; load by ${loader()}, ${connections} keep-alive connections.`,
-    `Medians of ${rounds} interleaved rounds of ${seconds} s; CPU is utime + stime of the process by the kernel. "Added" is the difference to`,
-    'the bare framework, measured right before. RS256, keys at hand; issuer, audience and expiry checked by all, a role by our guards only.',
-    `New tokens: ${distinctTokens} in turn, more than our guards (or @fastify/jwt's cache) remember here.`,
+    'RS256, keys at hand; issuer, audience and expiry checked by all, a role by our guards only. "Added" is the difference to the bare framework,',
+    `measured right before. New tokens: ${distinctTokens} in turn, many more than are remembered here by our guards, or by @fastify/jwt's cache.`,
     '',
-    table(['', 'one token', 'added', 'every token new', 'added'], rows),
+    '## Without a connection',
+    '',
+    "Node's own requests and responses, made in the process of the service: nothing is read from a socket or written to one. CPU of the process,",
+    `medians of ${batchRounds} interleaved rounds of about ${batchMs} ms.`,
+    '',
+    tableOf(inProcess),
+    '',
+    '## Over sockets',
+    '',
+    `Medians of ${rounds} interleaved rounds of ${seconds} s; utime + stime of the process by the kernel. Differences of a few microseconds are within its noise.`,
+    '',
+    tableOf(overSockets),
     '',
     `\`guard.check\` alone, in one process, for tokens it has seen before: ${alone} µs, the reading of the request's text included.`,
     '',
@@ -223,17 +276,65 @@ async function report(
     loaded,
     '',
   ].join('\n')
-  const json = { machine: machine(), versions: versions(), rounds, seconds, results, guardAloneMicros: alone }
+  const json = {
+    machine: machine(),
+    versions: versions(),
+    rounds,
+    seconds,
+    results: overSockets,
+    inProcess,
+    guardAloneMicros: alone,
+  }
   await writeFile(new URL('results/guard.json', import.meta.url), `${JSON.stringify(json, null, 2)}\n`)
   await writeFile(new URL('results/guard.md', import.meta.url), text)
   process.stdout.write(text)
+}
+
+type Result = {
+  readonly name: string
+  readonly cases: readonly {
+    readonly case: Case
+    readonly cpuMicros: number
+    readonly addedMicros: number
+  }[]
+}
+
+function resultsOf(samples: ReadonlyMap<string, readonly number[]>): readonly Result[] {
+  return Object.keys(contestants).map((name) => {
+    const cases = casesOf(name).map((how) => {
+      const own = samples.get(`${name}: ${how}`)!
+      const added = samples.get(`${name}: ${how}, added`)
+      return { case: how, cpuMicros: median(own), addedMicros: added === undefined ? 0 : median(added) }
+    })
+    return { name, cases }
+  })
+}
+
+function tableOf(results: readonly Result[]): string {
+  const rows = results.map(({ name, cases: [repeated, distinct] }) => [
+    isBare(name) ? `**${name}**` : name,
+    repeated!.cpuMicros.toFixed(1),
+    isBare(name) ? '–' : repeated!.addedMicros.toFixed(1),
+    distinct?.cpuMicros.toFixed(1) ?? '–',
+    distinct?.addedMicros.toFixed(1) ?? '–',
+  ])
+  return table(['', 'one token', 'added', 'every token new', 'added'], rows)
 }
 
 function versions(): string {
   const { devDependencies } = JSON.parse(
     readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
   ) as { devDependencies: Record<string, string> }
-  const shown = ['express', 'express-jwt', 'fastify', '@fastify/jwt', 'hono', '@hono/node-server']
+  const shown = [
+    'express',
+    'express-jwt',
+    'express-oauth2-jwt-bearer',
+    'passport-jwt',
+    'fastify',
+    '@fastify/jwt',
+    'hono',
+    '@hono/node-server',
+  ]
   return shown.map((name) => `${name} ${devDependencies[name]}`).join(', ')
 }
 
