@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { isPending } from '../core/pending.ts'
 import type { Principal } from '../policy/principal.ts'
 import { proceed, rememberAuth } from './auth-of.ts'
 import { refusalResponse } from './fetch.ts'
@@ -6,6 +7,7 @@ import type { Guard, GuardRequest, GuardTerms, RequirementOf } from './guard.ts'
 import { fetchGuardRequest, nodeGuardRequest } from './guard-request.ts'
 import { isGone } from './node.ts'
 import { checkOneRequirement, outcomeOf, responseHeadersOf } from './outcome.ts'
+import type { Outcome } from './outcome.ts'
 
 /** What a Hono context has that a guard needs. */
 export type HonoContext = {
@@ -38,16 +40,22 @@ export function guardHono<Terms extends GuardTerms>(
   requirement: RequirementOf<Terms>,
 ): HonoMiddleware {
   checkOneRequirement('guardHono', requirement)
-  return async (context, next): Promise<Response | undefined> => {
-    const outcome = await outcomeOf(guard, requestOf(context), requirement)
-    if (outcome.kind === 'refused') return refusalResponse(context.req.raw, outcome.challenge)
-    // Whoever asked may have left while the keys were on their way, and nobody will read this.
-    if (isLeft(context)) return new Response(null, { status: 503 })
-    rememberAuth(context, outcome.principal, guard)
-    if (outcome.principal !== undefined) context.set('auth', outcome.principal)
-    for (const [name, value] of responseHeadersOf(outcome)) context.header(name, value)
-    await proceed(context, guard, next)
-    return undefined
+  return (context, next) => {
+    const outcome = outcomeOf(guard, requestOf(context), requirement)
+    // Another function that waits would cost as much as the check.
+    return isPending(outcome) ? outcome.then(act) : act(outcome)
+
+    function act(settled: Outcome): Promise<Response | void> {
+      if (settled.kind === 'refused') {
+        return Promise.resolve(refusalResponse(context.req.raw, settled.challenge))
+      }
+      // Whoever asked may have left while the keys were on their way, and nobody will read this.
+      if (isLeft(context)) return Promise.resolve(new Response(null, { status: 503 }))
+      rememberAuth(context, settled.principal, guard)
+      if (settled.principal !== undefined) context.set('auth', settled.principal)
+      for (const [name, value] of responseHeadersOf(settled)) context.header(name, value)
+      return proceed(context, guard, next)
+    }
   }
 }
 

@@ -1,9 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { isPending } from '../core/pending.ts'
+import type { Principal } from '../policy/principal.ts'
 import { proceed, rememberAuth } from './auth-of.ts'
 import type { Guard, GuardTerms, RequirementOf } from './guard.ts'
 import { nodeGuardRequest } from './guard-request.ts'
 import { answer, isGone } from './node.ts'
 import { checkOneRequirement, outcomeOf, responseHeadersOf } from './outcome.ts'
+import type { Outcome } from './outcome.ts'
 
 /** What a Koa context has that a guard needs. */
 export type KoaContext = {
@@ -14,7 +17,7 @@ export type KoaContext = {
   respond?: boolean | undefined
 }
 
-export type KoaMiddleware = (context: KoaContext, next: () => Promise<unknown>) => Promise<void>
+export type KoaMiddleware = (context: KoaContext, next: () => Promise<unknown>) => Promise<unknown>
 
 /**
  * A middleware of Koa that lets a request through when it meets the requirement, with `ctx.state.auth`; otherwise it
@@ -34,19 +37,27 @@ export function guardKoa<Terms extends GuardTerms>(
   requirement: RequirementOf<Terms>,
 ): KoaMiddleware {
   checkOneRequirement('guardKoa', requirement)
-  return async (context, next) => {
-    const { req, res, originalUrl, state } = context
-    const outcome = await outcomeOf(guard, nodeGuardRequest(req, originalUrl), requirement)
-    if (outcome.kind === 'refused') {
-      // Koa would read an upload of any length to its end before it is done with the refusal.
-      context.respond = false
-      return answer(req, res, outcome.challenge)
+  return (context, next) => {
+    const { req, res, originalUrl } = context
+    const outcome = outcomeOf(guard, nodeGuardRequest(req, originalUrl), requirement)
+    // Another function that waits would cost as much as the check.
+    return isPending(outcome) ? outcome.then(act) : act(outcome)
+
+    function act(settled: Outcome): Promise<unknown> {
+      if (settled.kind === 'refused') {
+        // Koa would read an upload of any length to its end before it is done with the refusal.
+        context.respond = false
+        answer(req, res, settled.challenge)
+        return done
+      }
+      // Whoever asked may have left while the keys were on their way.
+      if (isGone(res)) return done
+      rememberAuth(context, settled.principal, guard)
+      if (settled.principal !== undefined) (context.state as { auth?: Principal }).auth = settled.principal
+      for (const [name, value] of responseHeadersOf(settled)) res.setHeader(name, value)
+      return proceed(context, guard, next)
     }
-    // Whoever asked may have left while the keys were on their way.
-    if (isGone(res)) return
-    rememberAuth(context, outcome.principal, guard)
-    if (outcome.principal !== undefined) Object.assign(state, { auth: outcome.principal })
-    for (const [name, value] of responseHeadersOf(outcome)) res.setHeader(name, value)
-    await proceed(context, guard, next)
   }
 }
+
+const done: Promise<void> = Promise.resolve()

@@ -4,6 +4,7 @@ import type { Challenge } from '../policy/challenge.ts'
 import type { Decision } from '../policy/decide.ts'
 import type { Principal, SignedClaims } from '../policy/principal.ts'
 import type { Guard, GuardRequest, GuardTerms, RequirementOf } from './guard.ts'
+import { responseHeadersOf } from './outcome.ts'
 import type { PolicyOf } from './refusal.ts'
 import { checkRequirement } from './routes.ts'
 import type { GuardRoutes } from './routes.ts'
@@ -88,9 +89,7 @@ export function guardNode(
   function act(decision: Decision, request: IncomingMessage, response: ServerResponse): void {
     if (decision.kind !== 'allow') answer(request, response, guard.answer(decision, request.rawHeaders))
     else {
-      for (const [name, value] of Object.entries(decision.responseHeaders ?? none)) {
-        response.setHeader(name, value)
-      }
+      for (const [name, value] of responseHeadersOf(decision)) response.setHeader(name, value)
       const auth = decision.principal as Principal & undefined
       if (guard.context === undefined) listener(request, response, auth, decision)
       else guard.context.run(auth, () => listener(request, response, auth, decision))
@@ -152,7 +151,6 @@ function linger(request: IncomingMessage, response: ServerResponse): void {
   }
 }
 
-const none: Readonly<Record<string, string>> = {}
 const shortBodyBytes = 64 * 1024
 const lingerBytes = 1024 * 1024
 const lingerMs = 2000
