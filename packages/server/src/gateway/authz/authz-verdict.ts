@@ -4,6 +4,7 @@ import { canonicalPath, problemResponse } from '@countersign/sdk/policy'
 import { plainAnswer, wantsJson } from '../front/answer.ts'
 import type { Answer } from '../front/answer.ts'
 import type { Original } from './authz-original.ts'
+import { webSocketRefusal } from './authz-websocket.ts'
 import type { Outcome } from '../decision/check.ts'
 import { decide, locate } from '../decision/decide.ts'
 import type { Asked } from '../decision/decide.ts'
@@ -45,6 +46,8 @@ export async function judge(gateway: GatewayState, original: Original | Denial):
     if ('reason' in original) return refuse(gateway, asked, undefined, original)
     const denial = find(gateway, asked, original)
     if (denial !== undefined) return refuse(gateway, asked, original, denial)
+    const unfit = webSocketRefusal(asked.service!, asked.route!, original)
+    if (unfit !== undefined) return refuse(gateway, asked, original, unfit)
     const { method, target, host, address, rawHeaders } = original
     asked.ruled = { method, hostName: host.name, address }
     const { token, result, reply, dryRun, nextNonce } = await decide(asked, rawHeaders, gateway.clock(), {
