@@ -21,6 +21,7 @@ import { freePorts, portVariables, root } from './demo-process.ts'
 const project = mkdtempSync(join(tmpdir(), 'countersign-packed-'))
 const modules = join(project, 'node_modules')
 const packed: Record<string, string[]> = {}
+const archives: string[] = []
 
 before(() => {
   run(process.execPath, [join(root, 'scripts/build.js')], root)
@@ -31,6 +32,7 @@ before(() => {
     const [report] = JSON.parse(
       run('npm', ['pack', '--json', '--pack-destination', project], join(root, folder)),
     )
+    archives.push(report.filename)
     packed[name] = report.files.map((file: { path: string }) => file.path)
     const target = join(modules, name)
     mkdirSync(target, { recursive: true })
@@ -51,6 +53,13 @@ test('the packages hold code, declarations, licence and readme; no tests and no 
       name,
     )
   }
+})
+
+test('the README names the archive that a project installs', () => {
+  const readme = readFileSync(join(root, 'README.md'), 'utf8')
+  assert.ok(
+    readme.includes(`\`npm run build && npm pack --workspaces\` makes\n\`${archives[0]}\` to install`),
+  )
 })
 
 test('every door can be imported and gives what the source gives', async () => {

@@ -86,6 +86,10 @@ test('nothing that the demo printed is a token or a secret', () => {
 })
 
 test('the code in the README compiles, runs and prints what the README says', async () => {
+  assert.ok(
+    readme.includes('`npx node --conditions=source express.ts`'),
+    'the README does not say how to run it',
+  )
   // Inside the repository, so that the packages are found by their public names.
   const folder = join(root, '.cache/readme')
   mkdirSync(folder, { recursive: true })
