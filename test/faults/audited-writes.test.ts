@@ -16,10 +16,11 @@ import { settings } from '../issuer/fixture.ts'
 const folder = mkdtempSync(join(tmpdir(), 'countersign-audited-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
 
-test('killed at any moment, nothing acknowledged is lost, and the audit log is whole', async (t) => {
+test('killed at random moments of 200 changes and more, nothing acknowledged is lost, and the audit log is whole', async (t) => {
   const path = join(folder, 'killed.db')
   let told = 0
-  for (let round = 0; round < 8; round++) {
+  let changed = 0
+  for (let round = 0; round < 8 || changed < 200; round++) {
     const acknowledged = await killedAfter(path, round, 5 + Math.random() * 60)
     t.diagnostic(`round ${round}: killed after ${acknowledged.length} changes`)
     const store = openSqliteStore({ path })
@@ -33,6 +34,7 @@ test('killed at any moment, nothing acknowledged is lost, and the audit log is w
     const records = await allRecords(store)
     assert.deepEqual(verifyChain(emptyChain, records), { kind: 'whole', head: await store.readAuditHead() })
     told += acknowledged.length
+    changed += acknowledged.length
     assert.ok(records.length >= told)
     // A change and its entry are one: there are as many of the one as of the other.
     let changes = (await store.readRing()).version

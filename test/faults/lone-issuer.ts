@@ -1,4 +1,7 @@
-/** Test support: an issuer in a process of its own, with a tenth of the usual patience; prints its port. */
+/**
+ * Test support: an issuer in a process of its own, with a tenth of the usual patience, or all of it. Prints its port, and for
+ * each line that it is sent the number of its connections. `lone-issuer.ts [patient]`
+ */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createIssuer } from '../../packages/server/src/issuer/issuer.ts'
@@ -11,7 +14,11 @@ const issuer = await createIssuer({
   trust: trust(),
   store: createMemoryStore(),
 })
-const patience = { headersTimeout: 1500, requestTimeout: 2000, connectionsCheckingInterval: 250 }
+const hurried = { headersTimeout: 1500, requestTimeout: 2000, connectionsCheckingInterval: 250 }
+const patience = process.argv[2] === 'patient' ? {} : hurried
 const server = createServer({ ...issuerServerOptions, ...patience }, issuer.listener)
 protectServer(server)
 server.listen(0, '127.0.0.1', () => process.stdout.write(`${(server.address() as AddressInfo).port}\n`))
+process.stdin.on('data', () => {
+  server.getConnections((_, count) => process.stdout.write(`${count}\n`))
+})

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import type { TestContext } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { isProblem } from '@countersign/sdk/core'
 import { createMetrics } from '../../packages/server/src/metrics/registry.ts'
@@ -11,7 +12,7 @@ import type { Answer, Fixture } from '../issuer/fixture.ts'
 import { startPostgres, whyNoPostgres } from '../store/postgres-server.ts'
 import type { PostgresServer } from '../store/postgres-server.ts'
 
-/** COUNTERSIGN_LONG_FAULTS=1: half a minute, as in the field. */
+/** `npm run test:faults`: half a minute, as in the field. */
 const outageMs = process.env['COUNTERSIGN_LONG_FAULTS'] === '1' ? 30_000 : 2_500
 const skip = whyNoPostgres() ?? false
 
@@ -27,7 +28,7 @@ describe('PostgreSQL is away for a while', { skip }, () => {
     let started: Promise<void> | undefined
     const startOnce = () => (started ??= start())
     t.after(startOnce)
-    await outage(load, startOnce)
+    await outage(t, load, startOnce)
   })
 
   test('frozen: connections stay open and nobody answers', async (t) => {
@@ -35,12 +36,13 @@ describe('PostgreSQL is away for a while', { skip }, () => {
     t.after(load.close)
     const thaw = server.freeze()
     t.after(thaw)
-    await outage(load, async () => thaw())
+    await outage(t, load, async () => thaw())
   })
 })
 
 /** What has to be seen before, during and after, whatever the outage looks like. */
 async function outage(
+  t: TestContext,
   { plain, assertion, changes, fixture, metrics }: Load,
   end: () => Promise<void>,
 ): Promise<void> {
@@ -49,12 +51,30 @@ async function outage(
   assert.deepEqual([refused.status, refused.json['error']], [503, 'temporarily_unavailable'])
   assert.ok(Number(refused.headers['retry-after']) > 0)
   const untilMs = performance.now() + outageMs
-  while (performance.now() < untilMs) {
-    const [issued, written] = await Promise.all([plain(), assertion()])
-    assert.equal(issued.answer.status, 200, issued.answer.body)
-    assert.equal(written.status, 503)
-    await wait(20)
+  let issued = 0
+  let refusals = 1
+  const issue = async (): Promise<void> => {
+    while (performance.now() < untilMs) {
+      const { answer } = await plain()
+      assert.equal(answer.status, 200, answer.body)
+      issued += 1
+      await wait(5)
+    }
   }
+  const write = async (): Promise<void> => {
+    while (performance.now() < untilMs) {
+      const written = await assertion()
+      assert.deepEqual([written.status, Number(written.headers['retry-after']) > 0], [503, true])
+      refusals += 1
+      await wait(20)
+    }
+  }
+  await Promise.all([issue(), issue(), issue(), issue(), write(), write()])
+  t.diagnostic(
+    `away for ${outageMs / 1000} s: ${issued} tokens, the slowest in ${plain.slowestMs().toFixed(0)} ms; ` +
+      `${refusals} assertions got 503 with Retry-After`,
+  )
+  assert.ok(issued > outageMs / 50, `${issued} tokens`)
   assert.equal((await fixture.send('GET', '/readyz')).status, 200, 'it can sign, so it is ready')
   assert.equal((await fixture.send('GET', '/.well-known/jwks.json')).status, 200)
   assert.match(metrics(), /^countersign_store_failures_total\{operation="putOnce"\} [1-9]/m)
@@ -75,7 +95,8 @@ async function outage(
   assert.deepEqual([...changes].sort(), ['done', 'store-unavailable'])
   changes.clear()
   while (!changes.has('done')) await wait(20)
-  assert.ok(plain.slowestMs() < 500, `a plain token took ${plain.slowestMs()} ms`)
+  // None has waited for the store; that one of hundreds waits for the machine is not ours.
+  assert.ok(plain.nearlyAllMs() < 300, `a plain token took ${plain.nearlyAllMs()} ms`)
 }
 
 type Load = Awaited<ReturnType<typeof startLoad>>
@@ -102,16 +123,18 @@ async function startLoad(server: PostgresServer) {
         grant_type: 'client_credentials',
       }),
     )
-  let slowestMs = 0
+  const tookMs: number[] = []
+  const share = (part: number): number =>
+    tookMs.toSorted((a, b) => a - b)[Math.ceil(tookMs.length * part) - 1]!
   const ask = async () => {
     const startedMs = performance.now()
     const answer = await fixture.ask(
       `grant_type=client_credentials&client_id=orders&client_secret=${ordersSecret}`,
     )
-    slowestMs = Math.max(slowestMs, performance.now() - startedMs)
+    tookMs.push(performance.now() - startedMs)
     return { answer }
   }
-  const plain = Object.assign(ask, { slowestMs: () => slowestMs })
+  const plain = Object.assign(ask, { slowestMs: () => share(1), nearlyAllMs: () => share(0.99) })
   assert.equal((await plain()).answer.status, 200)
   assert.equal((await assertion()).status, 200)
   const changes = new Set<string>()
