@@ -97,6 +97,36 @@ test('upgrades and tunnels carry nothing (Envoy CVE-2024-23326, CVE-2025-64763, 
   }
 })
 
+test('an upgrade right behind a request that is refused at once ends its connection, and nothing else', async () => {
+  const handshake = get(
+    '/billing/health',
+    'Connection: Upgrade',
+    'Upgrade: websocket',
+    'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==',
+    'Sec-WebSocket-Version: 13',
+  )
+  for (const [first, replies] of [
+    [get('/billing/nothing'), [404]],
+    [get('/billing/invoices/7'), [401]],
+    [get('/.well-known/countersign/livez'), [200]],
+    [get('/billing/nothing').repeat(3), [404]],
+    [get('/billing/health'), []],
+  ] as const) {
+    // In one piece, so that the reply has not left when the handshake is read.
+    const client = new RawClient(stand.port).send(first + handshake)
+    for (const status of replies) assert.equal((await client.reply()).status, status)
+    assert.equal(await client.end(), '')
+  }
+  const client = new RawClient(stand.port)
+  assert.equal((await client.send(get('/billing/nothing')).reply()).status, 404)
+  assert.equal(
+    (await client.send(handshake).reply()).status,
+    501,
+    'behind its reply it is a request like any',
+  )
+  client.destroy()
+})
+
 test('an offer of h2c, as Java’s client makes it, is declined and the request served', async () => {
   const client = new RawClient(stand.port)
   client.send(

@@ -21,6 +21,8 @@ export class ClientConnection {
   retired = false
   readonly #limits: GatewayLimits
   #turn: Turn | undefined
+  /** Of the request that was begun last. */
+  #reply: ServerResponse | undefined
   #closeAtEnd = false
   readonly #waiting: { readonly response: ServerResponse; readonly serve: () => void }[] = []
 
@@ -35,6 +37,15 @@ export class ClientConnection {
   /** A request is being served. */
   get busy(): boolean {
     return this.#turn !== undefined
+  }
+
+  /**
+   * A request is being served, waits, or its reply is still on its way out: one that was refused at once has ended by then,
+   * and holds the connection all the same.
+   */
+  get owesReply(): boolean {
+    const isLeaving = this.#reply !== undefined && this.#reply.socket !== null
+    return this.busy || this.#waiting.length > 0 || isLeaving
   }
 
   /** Whether the present reply has begun to leave. */
@@ -64,8 +75,10 @@ export class ClientConnection {
   serve(response: ServerResponse, serve: () => void): void {
     // Behind a request after which the connection closes nothing is served: it may be the tail of a smuggled one.
     if (this.closing) return
-    if (this.#turn === undefined && this.#waiting.length === 0 && response.socket !== null) serve()
-    else if (this.#waiting.length >= mostWaiting) this.socket.destroy()
+    if (this.#turn === undefined && this.#waiting.length === 0 && response.socket !== null) {
+      this.#reply = response
+      serve()
+    } else if (this.#waiting.length >= mostWaiting) this.socket.destroy()
     else {
       this.#waiting.push({ response, serve })
       if (this.#waiting.length === 1) this.#next()
@@ -148,6 +161,7 @@ export class ClientConnection {
         return
       }
       this.#waiting.shift()
+      this.#reply = next.response
       next.serve()
     }
   }

@@ -50,8 +50,8 @@ export function createFrontServer(limits: GatewayLimits, serve: Serve, tls?: Tls
       socket.on('error', () => undefined)
       const client = connections.get(socket as Socket)
       // Who sends more before it has an answer may be passing on what somebody else has written (RFC 9931).
-      if (client === undefined || client.busy || client.closing || early.length > 0) {
-        return closeWith(client?.busy === true ? undefined : 400, socket as Socket)
+      if (client === undefined || client.owesReply || client.closing || early.length > 0) {
+        return closeWith(client?.owesReply === true ? undefined : 400, socket as Socket)
       }
       // Node's parser has let go of the connection: whatever is answered is the last on it.
       const response = new ServerResponse(request)
