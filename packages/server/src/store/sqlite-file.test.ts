@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { Problem } from '@countersign/sdk/core'
-import { openSqliteFile, sqliteUnavailable } from './sqlite-file.ts'
+import { openSqliteFile, sqliteUnavailable, whileBusy } from './sqlite-file.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'countersign-sqlite-file-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
@@ -23,6 +23,29 @@ test('for reading only, nothing is made and nothing written', () => {
   const database = openSqliteFile(path, { busyTimeoutMs: 0, readOnly: true })
   assert.throws(() => database.exec('CREATE TABLE a (b)'), /readonly/)
   database.close()
+})
+
+test('work is done again while another one holds the lock, and the event loop is free meanwhile', async () => {
+  const path = join(folder, 'busy.db')
+  const [one, two] = [openSqliteFile(path, { busyTimeoutMs: 0 }), openSqliteFile(path, { busyTimeoutMs: 0 })]
+  one.exec('CREATE TABLE a (b); BEGIN IMMEDIATE')
+  let tries = 0
+  const write = (patienceMs: number): Promise<unknown> =>
+    whileBusy(path, patienceMs, () => {
+      tries += 1
+      return two.prepare('INSERT INTO a VALUES (1)').run().changes
+    })
+  await assert.rejects(write(30), { code: 'store-unavailable', message: /locked/ })
+  assert.ok(tries > 2, `${tries}`)
+  setTimeout(() => one.exec('COMMIT'), 60)
+  assert.equal(await write(5_000), 1)
+  // Anything else is said at once.
+  tries = 0
+  const broken = whileBusy(path, 5_000, () => (tries++, two.exec('INSERT INTO nothing VALUES (1)')))
+  await assert.rejects(broken, { code: 'store-unavailable' })
+  assert.equal(tries, 1)
+  one.close()
+  two.close()
 })
 
 test('a failure becomes a passing Problem, once', () => {

@@ -20,7 +20,7 @@ export type SqliteRevocations = Pick<Store, 'readRevocations' | 'writeRevocation
  */
 export function createSqliteRevocations(
   database: DatabaseSync,
-  transaction: <T>(mode: 'DEFERRED' | 'IMMEDIATE', work: () => T) => T,
+  transaction: <T>(mode: 'DEFERRED' | 'IMMEDIATE', work: () => T) => Promise<T>,
   appendAudit: (entries: readonly AuditEntry[]) => void,
 ): SqliteRevocations {
   const readVersion = database.prepare('SELECT version FROM revocation_list')

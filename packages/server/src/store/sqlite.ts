@@ -2,7 +2,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { batchMarks } from './mark-batch.ts'
 import { prepareAudit } from './sqlite-audit.ts'
 import { prepareClients } from './sqlite-clients.ts'
-import { openSqliteFile, sqliteUnavailable } from './sqlite-file.ts'
+import { openSqliteFile, sqliteUnavailable, whileBusy } from './sqlite-file.ts'
 import { createSqliteRevocations } from './sqlite-revocations.ts'
 import { migrate } from './sqlite-schema.ts'
 import type { KeyRecord, RingSnapshot, Store } from './store.ts'
@@ -25,17 +25,19 @@ export function openSqliteStore({
   sweepLimit = 1000,
 }: SqliteStoreOptions): Store {
   const database = open(path, busyTimeoutMs)
-  const attempt = <T>(work: () => T): T => {
+  /** At the start alone: what comes later never waits in here. */
+  const prepare = <T>(work: () => T): T => {
     try {
       return work()
     } catch (error) {
       throw sqliteUnavailable(path, error)
     }
   }
+  const attempt = <T>(work: () => T): Promise<T> => whileBusy(path, busyTimeoutMs, work)
 
-  const audit = attempt(() => prepareAudit(database))
-  const clients = attempt(() => prepareClients(database))
-  const { readKeys, readVersion, claimVersion, dropKeys, insertKey, putMark, sweepMarks, ping } = attempt(
+  const audit = prepare(() => prepareAudit(database))
+  const clients = prepare(() => prepareClients(database))
+  const { readKeys, readVersion, claimVersion, dropKeys, insertKey, putMark, sweepMarks, ping } = prepare(
     () => ({
       readVersion: database.prepare('SELECT version FROM ring'),
       readKeys: database.prepare(
@@ -65,7 +67,7 @@ export function openSqliteStore({
   )
 
   /** `mode` says whether the transaction will write: a reader must not wait for the one writer. */
-  const transaction = <T>(mode: 'DEFERRED' | 'IMMEDIATE', work: () => T): T =>
+  const transaction = <T>(mode: 'DEFERRED' | 'IMMEDIATE', work: () => T): Promise<T> =>
     attempt(() => {
       database.exec(`BEGIN ${mode}`)
       try {
@@ -83,7 +85,7 @@ export function openSqliteStore({
     drop: dropRevocations,
     plan: planRevocations,
     ...revocations
-  } = attempt(() => createSqliteRevocations(database, transaction, audit.append))
+  } = prepare(() => createSqliteRevocations(database, transaction, audit.append))
 
   return {
     kind: 'sqlite',
@@ -153,10 +155,10 @@ export function openSqliteStore({
       })
     },
     async ping() {
-      attempt(() => ping.get())
+      await attempt(() => ping.get())
     },
     async close() {
-      if (database.isOpen) attempt(() => database.close())
+      if (database.isOpen) await attempt(() => database.close())
     },
   }
 }
@@ -164,7 +166,7 @@ export function openSqliteStore({
 export type SqliteStoreOptions = {
   /** The file; created with its schema when it is not there. `:memory:` gives a database of its own. */
   readonly path: string
-  /** How long a write waits for another process's write, in milliseconds. */
+  /** How long a write waits for another process's write, in milliseconds. Others go on meanwhile. */
   readonly busyTimeoutMs?: number
   /** How many expired marks and revocations one sweep drops at most. */
   readonly sweepLimit?: number
@@ -175,6 +177,8 @@ function open(path: string, busyTimeoutMs: number): DatabaseSync {
   try {
     database = openSqliteFile(path, { busyTimeoutMs })
     migrate(database, path)
+    // From here on SQLite itself waits for nobody: it would hold up every request of this process.
+    database.exec('PRAGMA busy_timeout = 0')
     return database
   } catch (error) {
     database?.close()
