@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { test } from 'node:test'
+import { promisify } from 'node:util'
 import { createTokenSource } from '../client/token-source.ts'
 import { createGuard } from '../guard/guard.ts'
 import type { Guard } from '../guard/guard.ts'
@@ -109,3 +111,20 @@ async function ask(guard: Guard, header: string) {
   )
   return decision.kind === 'allow' ? 'allow' : decision.denial.reason
 }
+
+test('whoever forgets to close it is not kept waiting', async () => {
+  const script = `
+    import { startTestIssuer } from '@countersign/sdk/testing'
+    const issuer = await startTestIssuer()
+    await (await fetch(issuer.url + '/.well-known/oauth-authorization-server')).json()
+    process.on('exit', () => console.log(performance.now()))
+    console.log(performance.now())`
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    ['--conditions=source', '--input-type=module', '-e', script],
+    { cwd: import.meta.dirname, timeout: 10_000 },
+  )
+  const [done, exited] = stdout.trim().split('\n').map(Number) as [number, number]
+  // Its client keeps a connection for seconds.
+  assert.ok(exited - done < 1500, `${exited - done} ms`)
+})

@@ -1,5 +1,5 @@
 import type { Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { refuseUnknownOptions } from '../core/options.ts'
 import { Problem } from '../core/problem.ts'
 import type { Clock } from '../core/clock.ts'
@@ -64,6 +64,8 @@ export async function startTestIssuer(options: StartedTestIssuerOptions = {}): P
   const server = process.getBuiltinModule('node:http').createServer()
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   server.unref()
+  // Neither does a connection that a client keeps for its next request.
+  server.on('connection', (socket: Socket) => socket.unref())
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   return new LoopbackIssuer({ ...memory, issuer: url }, server, clients, keysMaxAgeSeconds)
 }
