@@ -22,6 +22,7 @@ const project = mkdtempSync(join(tmpdir(), 'countersign-packed-'))
 const modules = join(project, 'node_modules')
 const packed: Record<string, string[]> = {}
 const archives: string[] = []
+const sizes: number[] = []
 
 before(() => {
   run(process.execPath, [join(root, 'scripts/build.js')], root)
@@ -33,6 +34,7 @@ before(() => {
       run('npm', ['pack', '--json', '--pack-destination', project], join(root, folder)),
     )
     archives.push(report.filename)
+    sizes.push(report.size)
     packed[name] = report.files.map((file: { path: string }) => file.path)
     const target = join(modules, name)
     mkdirSync(target, { recursive: true })
@@ -55,6 +57,12 @@ test('the packages hold code, declarations, licence and readme; no tests and no 
   }
 })
 
+test('the sdk is small, and brings nobody along', () => {
+  const manifest = JSON.parse(readFileSync(join(modules, '@countersign/sdk/package.json'), 'utf8'))
+  assert.equal(manifest.dependencies ?? manifest.peerDependencies ?? manifest.optionalDependencies, undefined)
+  assert.ok(sizes[0]! <= 250_000, `${sizes[0]} bytes`)
+})
+
 test('the README names the archive that a project installs', () => {
   const readme = readFileSync(join(root, 'README.md'), 'utf8')
   assert.ok(
@@ -73,6 +81,21 @@ test('every door can be imported and gives what the source gives', async () => {
   }
 })
 
+test('every door can be required from CommonJS, with nothing said about it', () => {
+  const { exports } = JSON.parse(readFileSync(join(modules, '@countersign/sdk/package.json'), 'utf8'))
+  const doors = Object.keys(exports).filter((subpath) => subpath !== './package.json')
+  writeFileSync(
+    join(project, 'doors.cjs'),
+    doors.map((subpath) => `require('@countersign/sdk${subpath.slice(1)}')`).join('\n') +
+      `\nconst { createTestIssuer } = require('@countersign/sdk/testing')
+       process.stderr.write('ready')
+       const issuer = createTestIssuer()
+       issuer.verifier().verify(issuer.token()).then(({ kind }) => console.log(kind))`,
+  )
+  const done = spawnSync(process.execPath, [join(project, 'doors.cjs')], { encoding: 'utf8' })
+  assert.deepEqual([done.stdout.trim(), done.stderr], ['verified', 'ready'])
+})
+
 test('the rooms behind the doors cannot be imported', () => {
   const script = `import('@countersign/sdk/dist/jwt/key.js').then(() => process.exit(9), (error) => console.log(error.code))`
   assert.equal(run(process.execPath, ['-e', script], project).trim(), 'ERR_PACKAGE_PATH_NOT_EXPORTED')
@@ -80,6 +103,7 @@ test('the rooms behind the doors cannot be imported', () => {
 
 test('a strict TypeScript project compiles against the declarations', () => {
   writeFileSync(join(project, 'service.ts'), consumer)
+  writeFileSync(join(project, 'older.cts'), olderConsumer)
   writeFileSync(
     join(project, 'tsconfig.json'),
     JSON.stringify({
@@ -93,11 +117,12 @@ test('a strict TypeScript project compiles against the declarations', () => {
         types: ['node'],
         outDir: 'out',
       },
-      files: ['service.ts'],
+      files: ['service.ts', 'older.cts'],
     }),
   )
   run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', project], project)
   assert.equal(run(process.execPath, [join(project, 'out/service.js')], project).trim(), 'verified orders')
+  assert.equal(run(process.execPath, [join(project, 'out/older.cjs')], project).trim(), '401')
 })
 
 test('the command says its version and its help', () => {
@@ -193,4 +218,16 @@ console.log('verified', verified.subject)
 // @ts-${expectError} a token that nobody verified is not a VerifiedToken
 const forged: VerifiedToken = { ...verified }
 void forged
+`
+/** Compiled to CommonJS. */
+const olderConsumer = `
+import { createGuard } from '@countersign/sdk/guard'
+import type { Guard } from '@countersign/sdk/guard'
+import testing = require('@countersign/sdk/testing')
+
+const guard: Guard = testing.createTestIssuer().guard()
+void createGuard
+void Promise.resolve(guard.check({ method: 'GET', target: '/', rawHeaders: [] }, 'authenticated')).then((decision) => {
+  if (decision.kind === 'deny') console.log(guard.answer(decision, []).status)
+})
 `
