@@ -1,20 +1,14 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
-import { connect } from 'node:net'
-import type { Socket } from 'node:net'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
-import { ask, bearer, get, okReply, openStand, openUpstream, RawClient, until } from '../gateway/stand.ts'
+import { bearer, get, okReply, openStand, openUpstream, RawClient, until } from '../gateway/stand.ts'
 import type { Script, ScriptedUpstream, Stand } from '../gateway/stand.ts'
 import type { GatewayLimits } from '../../packages/server/src/gateway/front/limits.ts'
-
-setFlagsFromString('--expose_gc')
-const collect = runInNewContext('gc') as () => void
+import { backToStart } from './back-to-start.ts'
 
 /** What a service may do wrong, and what its client sees: a status, or the connection cut in the middle of the reply. */
-const services: Readonly<Record<string, readonly [script: Script, seen: number | 'cut']>> = {
+const services: Readonly<Record<string, readonly [script: Script | 'gone', seen: number | 'cut']>> = {
+  'is not there': ['gone', 502],
   'closes without a word': [(socket) => socket.destroy(), 502],
   'resets the connection': [(socket) => socket.resetAndDestroy(), 502],
   'is slow to reply': [() => undefined, 504],
@@ -41,8 +35,11 @@ const services: Readonly<Record<string, readonly [script: Script, seen: number |
 }
 for (const [what, [script, seen]] of Object.entries(services)) {
   test(`a service that ${what}: its clients see ${seen}, and nothing is left of it`, async (t) => {
-    const { stand, upstream } = await open(t, script, { replyHeadMs: 400, replyStallMs: 400 })
-    await backToStart(upstream, async () => {
+    const isGone = script === 'gone'
+    const limits = { replyHeadMs: 400, replyStallMs: 400 }
+    const { stand, upstream } = await open(t, isGone ? undefined : script, limits)
+    if (isGone) await upstream.close()
+    await backToStart(upstream.sockets, async () => {
       const replies = Array.from({ length: 5 }, () => see(stand, get('/billing/health')))
       assert.deepEqual([...new Set(await Promise.all(replies))], [seen])
     })
@@ -58,7 +55,7 @@ test('a reply without end: what the client does not take is not held, and it end
     socket.on('drain', more)
     more()
   })
-  await backToStart(upstream, async () => {
+  await backToStart(upstream.sockets, async () => {
     const clients = Array.from({ length: 5 }, () => new RawClient(stand.port).send(get('/billing/health')))
     await until(() => clients.every(({ received }) => received.length > 100_000), 'it flows')
     for (const client of clients) client.socket.pause()
@@ -70,7 +67,7 @@ test('a reply without end: what the client does not take is not held, and it end
 test('clients gone in the middle of their upload', async (t) => {
   const { stand, upstream } = await open(t, () => undefined)
   const head = `POST /billing/echo HTTP/1.1\r\nHost: gateway.test\r\n${bearer(stand.token())}\r\n`
-  await backToStart(upstream, async () => {
+  await backToStart(upstream.sockets, async () => {
     const clients = [
       'Content-Length: 1000000\r\n\r\nsome',
       'Transfer-Encoding: chunked\r\n\r\n4\r\nsome\r\n',
@@ -82,67 +79,40 @@ test('clients gone in the middle of their upload', async (t) => {
 })
 
 test('a trust file that cannot be put to work changes nothing, under load as well', async (t) => {
-  const { stand } = await open(t, (socket) => socket.write(okReply('ok')))
+  const limits = { upstreamKeepAliveMs: 100 }
+  const { stand, upstream } = await open(t, (socket) => socket.write(okReply('ok')), limits)
   const billing = stand.trust.services.get('billing')!
   const bad = { ...stand.trust, services: new Map([['billing', { ...billing, at: '/a/../b' }]]) }
   const good = { ...stand.trust, services: new Map([['billing', { ...billing, roles: ['reader'] }]]) }
   const seen = new Set<number | 'cut'>()
-  for (let round = 0; round < 20; round++) {
-    const asked = Array.from({ length: 5 }, () => see(stand, get('/billing/health')))
-    if (round % 2 === 0) assert.throws(() => stand.gateway.replace(bad), { code: 'trust-unusable' })
-    else stand.gateway.replace(good)
-    for (const one of await Promise.all(asked)) seen.add(one)
-  }
-  assert.deepEqual([...seen], [200])
-})
-
-// COUNTERSIGN_LONG_FAULTS=1: as many as fit; two descriptors each, since both ends are in this process.
-const wanted = process.env['COUNTERSIGN_LONG_FAULTS'] === '1' ? 10_000 : 2_000
-const most = Math.min(wanted, Math.floor(openFiles() / 2) - 300)
-
-test(`${most} idle connections cost little, and others are served beside them`, async (t) => {
-  const { stand } = await open(t, (socket) => socket.write(okReply('ok')))
-  collect()
-  const before = process.memoryUsage.rss()
-  const idle: Socket[] = []
-  t.after(() => idle.forEach((socket) => socket.destroy()))
-  for (let opened = 0; opened < most; opened += 500) {
-    const batch = Array.from({ length: Math.min(500, most - opened) }, () => connect(stand.port, '127.0.0.1'))
-    idle.push(...batch)
-    // Each has been answered once, so that all it waits for is its next request.
-    await Promise.all(
-      batch.map(
-        (socket) =>
-          new Promise((resolve, reject) => {
-            socket.once('data', resolve).once('error', reject)
-            socket.write(get('/billing/health'))
-          }),
-      ),
-    )
-  }
-  assert.equal((await ask(stand.port, get('/billing/health'))).status, 200)
-  const each = (process.memoryUsage.rss() - before) / most
-  assert.ok(each < 64 * 1024, `${Math.round(each / 1024)} KiB a connection, both ends`)
-  const gone = new Promise<void>((resolve) => {
-    let left = idle.length
-    for (const socket of idle) socket.once('close', () => (left -= 1) === 0 && resolve())
+  await backToStart(upstream.sockets, async () => {
+    for (let round = 0; round < 20; round++) {
+      const asked = Array.from({ length: 5 }, () => see(stand, get('/billing/health')))
+      if (round % 2 === 0) assert.throws(() => stand.gateway.replace(bad), { code: 'trust-unusable' })
+      else stand.gateway.replace(good)
+      for (const one of await Promise.all(asked)) seen.add(one)
+    }
   })
-  await stand.gateway.close()
-  await gone
+  assert.deepEqual([...seen], [200])
 })
 
 async function open(
   t: TestContext,
-  script: Script,
+  script: Script | undefined,
   limits: Partial<GatewayLimits> = {},
 ): Promise<{ stand: Stand; upstream: ScriptedUpstream }> {
   const upstream = await openUpstream(script)
   const stand = await openStand(upstream.url, { limits })
+  let isOpen = true
+  const close = async (): Promise<void> => {
+    if (isOpen) await upstream.close()
+    isOpen = false
+  }
   t.after(async () => {
     await stand.close()
-    await upstream.close()
+    await close()
   })
-  return { stand, upstream }
+  return { stand, upstream: { ...upstream, close } }
 }
 
 /** What a client sees of a request. */
@@ -155,25 +125,4 @@ async function see(stand: Stand, text: string): Promise<number | 'cut'> {
   } finally {
     client.destroy()
   }
-}
-
-/** Does it several times, and holds what is left of sockets and memory against what there was after the first time. */
-async function backToStart(upstream: ScriptedUpstream, once: () => Promise<void>): Promise<void> {
-  await once()
-  const released = (): boolean => upstream.sockets.size === 0
-  await until(released, 'the connections to the service are gone')
-  collect()
-  const before = process.memoryUsage().heapUsed
-  for (let i = 0; i < 5; i++) await once()
-  await until(released, 'the connections to the service are gone')
-  const sockets = (): number =>
-    process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length
-  await until(() => sockets() === 0, 'all sockets are gone')
-  collect()
-  const more = process.memoryUsage().heapUsed - before
-  assert.ok(more < 2_000_000, `${Math.round(more / 1000)} kB more than before`)
-}
-
-function openFiles(): number {
-  return Number(execFileSync('sh', ['-c', 'ulimit -n'], { encoding: 'utf8' })) || 1_024
 }

@@ -5,6 +5,7 @@ import type { TestContext } from 'node:test'
 import { createSigner, generateSigningKey, publicJwk } from '@countersign/sdk/jwt'
 import type { SigningKey } from '@countersign/sdk/jwt'
 import { ask, bearer, get, listenOn, openStand, openUpstream } from '../gateway/stand.ts'
+import { backToStart } from './back-to-start.ts'
 
 // The issuer's key endpoint is somebody else's machine: it is down when the gateway starts, or later, or says nonsense.
 
@@ -40,6 +41,22 @@ for (const [what, text] of [
   })
 }
 
+test('down and there again and again: nothing is left of it', async (t) => {
+  const { port, issuer, token, upstream, clock } = await open(t)
+  await backToStart(upstream.sockets, async () => {
+    issuer.answer = () => undefined
+    clock.aheadMs += 3_600_000
+    // The keys that are there still count; that they are not refreshed is the issuer's trouble.
+    for (let count = 0; count < 5; count++)
+      await statusOf(port, '/billing/invoices/7', token({ jti: `${count}` }))
+    const stranger = token({}, generateSigningKey('ES256', { keyId: 'unknown' }))
+    assert.ok([401, 503].includes(await statusOf(port, '/billing/invoices/7', stranger)))
+    issuer.answer = issuer.wellFormed
+    clock.aheadMs += 3_600_000
+    await untilStatus(port, token(), 200)
+  })
+})
+
 type Issuer = {
   wellFormed: (path: string) => string
   /** What is answered at a path; undefined: the connection is cut. */
@@ -51,30 +68,34 @@ async function open(t: TestContext) {
   const server = createServer((request, response) => {
     const text = issuer.answer(request.url ?? '')
     if (text === undefined) request.socket.destroy()
-    else response.setHeader('content-type', 'application/json').end(text)
+    else response.setHeader('content-type', 'application/json').setHeader('connection', 'close').end(text)
   })
   const url = `http://127.0.0.1:${await listenOn(server)}`
   const wellFormed = (path: string): string =>
     JSON.stringify(path === '/jwks' ? { keys: [publicJwk(key)] } : { issuer: url, jwks_uri: `${url}/jwks` })
   const issuer: Issuer = { wellFormed, answer: wellFormed }
   const upstream = await openUpstream()
-  const stand = await openStand(upstream.url, { remoteIssuer: url })
+  const clock = { aheadMs: 0 }
+  const now = (): number => Date.now() + clock.aheadMs
+  const stand = await openStand(upstream.url, {
+    remoteIssuer: url,
+    gateway: { clock: now },
+    limits: { upstreamKeepAliveMs: 200 },
+  })
   t.after(async () => {
     await Promise.all([stand.close(), upstream.close()])
     server.closeAllConnections()
     server.close()
   })
-  const exp = Math.floor(Date.now() / 1000) + 300
   const claims = {
     iss: url,
     aud: 'https://billing.acme.example',
     client_id: 'orders',
     roles: ['reader'],
-    exp,
   }
   const token = (changes: Record<string, unknown> = {}, by: SigningKey = key): string =>
-    createSigner({ key: by }).sign({ ...claims, ...changes })
-  return { port: stand.port, issuer, token }
+    createSigner({ key: by }).sign({ ...claims, exp: Math.floor(now() / 1000) + 300, ...changes })
+  return { port: stand.port, issuer, token, upstream, clock }
 }
 
 async function statusOf(port: number, path: string, token?: string): Promise<number> {

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { Agent, createServer, get as httpGet } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -21,6 +21,7 @@ test('replaced one after the other under load: no request fails, and all of them
   const stand = await openStand(t)
   const before = stand.workers()
   assert.equal(before.length, 2)
+  const files = stand.files()
   const load = keepAsking(stand.gateway, 8)
   await pause(300)
   stand.kill('SIGUSR2')
@@ -28,6 +29,8 @@ test('replaced one after the other under load: no request fails, and all of them
   await pause(300)
   const { answers, failures } = await load.stop()
   assert.deepEqual(failures, [])
+  for (let count = 0; count < 100 && stand.files() > files; count++) await pause(20)
+  assert.ok(stand.files() <= files, 'the primary holds nothing of those that have left')
   assert.ok(answers > 100, `${answers} answers`)
   assert.deepEqual(
     stand.workers().filter((pid) => before.includes(pid)),
@@ -275,6 +278,14 @@ clients:
         .trim()
         .split(/\s+/)
         .map(Number),
+    /** How many files and sockets the primary has open; 0 where nobody tells. */
+    files: (): number => {
+      try {
+        return readdirSync(`/proc/${child.pid}/fd`).length
+      } catch {
+        return 0
+      }
+    },
     async metrics(): Promise<(series: string) => number> {
       const shown = await (await fetch(`http://127.0.0.1:${operations}/metrics`)).text()
       return (series) =>
