@@ -5,13 +5,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { Secret } from '@countersign/sdk/core'
-import { openIssuerKeys } from '../../packages/server/src/issuer/keys/issuer-keys.ts'
-import { silentLog } from '../../packages/server/src/log.ts'
 import { emptyChain, verifyChain } from '../../packages/server/src/store/audit-chain.ts'
 import { openSqliteStore } from '../../packages/server/src/store/sqlite.ts'
 import type { AuditRecord, Store } from '../../packages/server/src/store/store.ts'
-import { settings } from '../issuer/fixture.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'countersign-audited-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
@@ -51,35 +47,6 @@ test('killed at random moments of 200 changes and more, nothing acknowledged is 
   }
 })
 
-test('with the wrong seal nothing starts, and nothing is touched', async () => {
-  const path = join(folder, 'sealed.db')
-  const open = async (seal: string): Promise<void> => {
-    const store = openSqliteStore({ path })
-    try {
-      const keys = {
-        ...settings('https://issuer.example').keys,
-        seal: Secret.fromText(seal),
-      }
-      const sealed = settings('https://issuer.example', { store: { kind: 'sqlite', path }, keys })
-      const ring = await openIssuerKeys({ settings: sealed, store, clock: Date.now, log: silentLog })
-      await ring.close()
-    } finally {
-      await store.close()
-    }
-  }
-  const content = async (): Promise<unknown> => {
-    const store = openSqliteStore({ path })
-    const found = [await store.readRing(), await allRecords(store)]
-    await store.close()
-    return found
-  }
-  await open('the right seal, which is long enough to be one')
-  const before = await content()
-  await assert.rejects(open('another seal, which is just as long as the one'), { code: 'seal-broken' })
-  assert.deepEqual(await content(), before)
-  await open('the right seal, which is long enough to be one')
-})
-
 test('on a full disk changes are refused, tokens go on, and what was acknowledged is there', async () => {
   const path = join(folder, 'full.db')
   // The limit for files stands for the disk; ignored, its signal turns into an error of the write.
@@ -99,7 +66,9 @@ test('on a full disk changes are refused, tokens go on, and what was acknowledge
   for (const id of found.made) assert.ok(await store.findClient({ id }), id)
   const records = await allRecords(store)
   assert.deepEqual(verifyChain(emptyChain, records), { kind: 'whole', head: await store.readAuditHead() })
-  assert.equal(records.filter(({ action }) => action === 'client.created').length, found.made.length)
+  // A commit that failed at its very end may turn out to have been written, though nobody was told so.
+  const created = records.filter(({ action }) => action === 'client.created').length
+  assert.ok(created === found.made.length || created === found.made.length + 1, `${created}`)
   await store.close()
 })
 

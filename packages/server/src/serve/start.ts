@@ -6,6 +6,7 @@ import type { Gateway } from '../gateway/gateway.ts'
 import type { OwnIssuer } from '../gateway/decision/key-sets.ts'
 import { observeIssuer } from '../issuer/issuer-metrics.ts'
 import { createIssuer } from '../issuer/issuer.ts'
+import { sealCheck } from '../issuer/keys/issuer-keys.ts'
 import type { Issuer } from '../issuer/issuer.ts'
 import { mergeReadings } from '../metrics/merge.ts'
 import { createMetrics, metricsText } from '../metrics/registry.ts'
@@ -89,7 +90,7 @@ export async function startServers(options: ServeOptions): Promise<RunningServer
     let issuer: IssuerServer | undefined
     let admin: AdminServer | undefined
     if (trust.issuer !== undefined && only !== 'gateway') {
-      const opened = await openStore(trust.issuer.store)
+      const opened = await openStore(trust.issuer.store, { beforeMigration: sealCheck(trust.issuer) })
       const store = metrics === undefined ? opened : measuredStore(opened, metrics)
       undo.push(() => store.close())
       const created = await createIssuer({ settings: trust.issuer, trust, store, ...shared })

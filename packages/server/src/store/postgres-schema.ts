@@ -1,12 +1,16 @@
 import { Problem } from '@countersign/sdk/core'
 import type { PostgresConnection, PostgresPool } from './postgres-pool.ts'
+import type { BeforeMigration, SealedKey } from './store.ts'
 
 /**
  * Brings the database's `countersign` schema to the newest version, or creates it. Forward only.
  *
  * @throws Problem `store-newer`, `store-unavailable`
  */
-export async function migratePostgres(pool: Pick<PostgresPool, 'transaction'>): Promise<void> {
+export async function migratePostgres(
+  pool: Pick<PostgresPool, 'transaction'>,
+  beforeMigration?: BeforeMigration,
+): Promise<void> {
   await pool.transaction(async (connection) => {
     await lockPostgresSchema(connection)
     const version = await postgresSchemaVersion(connection)
@@ -17,7 +21,9 @@ export async function migratePostgres(pool: Pick<PostgresPool, 'transaction'>): 
         { next: 'run the version of Countersign that last wrote it, or a newer one' },
       )
     }
-    if (version < migrations.length) await bringUpPostgres(connection, version)
+    if (version === migrations.length) return
+    if (version > 0 && beforeMigration !== undefined) beforeMigration(await sealedKeys(connection))
+    await bringUpPostgres(connection, version)
   })
 }
 
@@ -38,6 +44,18 @@ export async function postgresSchemaVersion(connection: PostgresConnection): Pro
 export async function bringUpPostgres(connection: PostgresConnection, version: number): Promise<void> {
   for (const text of migrations.slice(version)) await connection.query({ text })
   await connection.query({ text: `UPDATE countersign.schema_version SET version = ${migrations.length}` })
+}
+
+/** The ring is as old as the schema itself. */
+async function sealedKeys(connection: PostgresConnection): Promise<readonly SealedKey[]> {
+  const { rows } = await connection.query({
+    text: 'SELECT key_id, algorithm, sealed_key FROM countersign.ring_key',
+  })
+  return (rows as readonly { key_id: string; algorithm: string; sealed_key: string | null }[]).map((row) => ({
+    keyId: row.key_id,
+    algorithm: row.algorithm,
+    sealedKey: row.sealed_key ?? undefined,
+  }))
 }
 
 /** "CSGN": any number does, as long as it stays the same. */

@@ -7,7 +7,7 @@ import { openPostgresPool } from './postgres-pool.ts'
 import type { PostgresPool } from './postgres-pool.ts'
 import { createPostgresRevocations, planRevocations } from './postgres-revocations.ts'
 import { migratePostgres } from './postgres-schema.ts'
-import type { KeyRecord, RingSnapshot, Store } from './store.ts'
+import type { BeforeMigration, KeyRecord, RingSnapshot, Store } from './store.ts'
 
 /**
  * A store in PostgreSQL, for any number of replicas on any number of machines.
@@ -25,10 +25,11 @@ export async function openPostgresStore({
   url,
   timeoutMs = 5000,
   sweepLimit = 1000,
+  beforeMigration,
 }: PostgresStoreOptions): Promise<Store> {
   const pool = openPostgresPool(url, timeoutMs)
   try {
-    await migratePostgres(pool)
+    await migratePostgres(pool, beforeMigration)
   } catch (error) {
     await pool.close()
     throw error
@@ -109,6 +110,7 @@ export type PostgresStoreOptions = {
   readonly timeoutMs?: number
   /** How many expired marks and revocations one sweep drops at most. */
   readonly sweepLimit?: number
+  readonly beforeMigration?: BeforeMigration | undefined
 }
 
 /** All marks in one statement. Of equal ones that came together the first may win, as if it had come alone. */

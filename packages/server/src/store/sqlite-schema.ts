@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { Problem } from '@countersign/sdk/core'
+import type { BeforeMigration, SealedKey } from './store.ts'
 
 /**
  * Brings a database file to the newest schema, or creates it. Forward only: there is no way back, so a file written
@@ -8,7 +9,9 @@ import { Problem } from '@countersign/sdk/core'
  * @param path for messages.
  * @throws Problem `store-foreign` or `store-newer`
  */
-export function migrate(database: DatabaseSync, path: string): void {
+export function migrate(database: DatabaseSync, path: string, beforeMigration?: BeforeMigration): void {
+  const version = schemaVersion(database, path)
+  if (version > 0 && version < migrations.length) beforeMigration?.(sealedKeys(database))
   prepareToWrite(database, path)
   // Taking the write lock first makes replicas that start together queue up here; each looks again behind it.
   database.exec('BEGIN IMMEDIATE')
@@ -56,6 +59,16 @@ export function schemaVersion(database: DatabaseSync, path: string): number {
     )
   }
   return version
+}
+
+/** The ring is as old as the schema itself. */
+function sealedKeys(database: DatabaseSync): readonly SealedKey[] {
+  const rows = database.prepare('SELECT key_id, algorithm, sealed_key FROM ring_key').all()
+  return (rows as { key_id: string; algorithm: string; sealed_key: string | null }[]).map((row) => ({
+    keyId: row.key_id,
+    algorithm: row.algorithm,
+    sealedKey: row.sealed_key ?? undefined,
+  }))
 }
 
 /** SQLite does not apply its busy timeout to this one switch, so that a second process may have to ask again. */

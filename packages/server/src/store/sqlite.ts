@@ -5,7 +5,7 @@ import { prepareClients } from './sqlite-clients.ts'
 import { openSqliteFile, sqliteUnavailable, whileBusy } from './sqlite-file.ts'
 import { createSqliteRevocations } from './sqlite-revocations.ts'
 import { migrate } from './sqlite-schema.ts'
-import type { KeyRecord, RingSnapshot, Store } from './store.ts'
+import type { BeforeMigration, KeyRecord, RingSnapshot, Store } from './store.ts'
 
 /**
  * A store in one SQLite file, for one machine: any number of processes on it may share the file.
@@ -23,8 +23,9 @@ export function openSqliteStore({
   path,
   busyTimeoutMs = 5000,
   sweepLimit = 1000,
+  beforeMigration,
 }: SqliteStoreOptions): Store {
-  const database = open(path, busyTimeoutMs)
+  const database = open(path, busyTimeoutMs, beforeMigration)
   /** At the start alone: what comes later never waits in here. */
   const prepare = <T>(work: () => T): T => {
     try {
@@ -170,13 +171,14 @@ export type SqliteStoreOptions = {
   readonly busyTimeoutMs?: number
   /** How many expired marks and revocations one sweep drops at most. */
   readonly sweepLimit?: number
+  readonly beforeMigration?: BeforeMigration | undefined
 }
 
-function open(path: string, busyTimeoutMs: number): DatabaseSync {
+function open(path: string, busyTimeoutMs: number, beforeMigration?: BeforeMigration): DatabaseSync {
   let database: DatabaseSync | undefined
   try {
     database = openSqliteFile(path, { busyTimeoutMs })
-    migrate(database, path)
+    migrate(database, path, beforeMigration)
     // From here on SQLite itself waits for nobody: it would hold up every request of this process.
     database.exec('PRAGMA busy_timeout = 0')
     return database

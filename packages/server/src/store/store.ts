@@ -134,6 +134,12 @@ export type KeyRecord = {
   readonly retired: KeyRetirement | undefined
 }
 
+/** What of a key tells whether it opens. */
+export type SealedKey = Pick<KeyRecord, 'keyId' | 'algorithm' | 'sealedKey'>
+
+/** Called with the keys of a store of an earlier schema, before anything in it is changed; what it throws ends the opening. */
+export type BeforeMigration = (keys: readonly SealedKey[]) => void
+
 export type KeyRetirement = {
   readonly atMs: number
   /** In the course of rotation, or taken out by a person before its time. */

@@ -1,7 +1,7 @@
 import { Problem } from '@countersign/sdk/core'
 import type { Clock } from '@countersign/sdk/core'
 import type { Log } from '../../log.ts'
-import type { Store } from '../../store/store.ts'
+import type { BeforeMigration, Store } from '../../store/store.ts'
 import type { IssuerSettings } from '../../trust/trust.ts'
 import { createExternalKeys } from './external-keys.ts'
 import { openKeyRing } from './key-ring.ts'
@@ -44,6 +44,18 @@ export async function openIssuerKeys(options: IssuerKeysOptions): Promise<KeyRin
   }
 }
 
+/**
+ * Refuses a seal that does not open the keys of a store: before that is brought up to date, so that a mistaken secret
+ * changes nothing at all.
+ */
+export function sealCheck(settings: IssuerSettings): BeforeMigration {
+  return (keys) => {
+    const seal = chooseSeal(settings, settings.store)
+    for (const { keyId, algorithm, sealedKey } of keys)
+      if (sealedKey !== undefined) seal.open(sealedKey, { keyId, algorithm })
+  }
+}
+
 function startExternal({ keys: { external } }: IssuerSettings, log: Log): KeyRingOptions['external'] {
   if (external === undefined) return undefined
   const { command, timeoutMs, leave } = external
@@ -59,7 +71,7 @@ export function issuerTiming({ keys, tokens }: IssuerSettings, cacheSeconds?: nu
   })
 }
 
-function chooseSeal({ keys }: IssuerSettings, store: Store): KeySeal {
+function chooseSeal({ keys }: IssuerSettings, store: Pick<Store, 'kind'>): KeySeal {
   if (keys.seal !== undefined) return createKeySeal(keys.seal)
   if (keys.dangerouslyUnsealed || store.kind === 'memory') return dangerouslyUnsealed
   throw new Problem(
