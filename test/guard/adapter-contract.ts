@@ -407,6 +407,7 @@ export function testAdapter(adapter: Adapter): void {
         answer: guard.answer.bind(guard),
         answerProblem: guard.answerProblem.bind(guard),
         warm: () => guard.warm(),
+        health: () => guard.health(),
       }
       const at = await start(failing, false)
       reached.length = 0

@@ -39,11 +39,43 @@ test('a service starts while its issuer’s feed is down, and hears of it when i
   assert.equal(await ask(guard, token), 'token-revoked')
 })
 
+test('an outage is no outage of the service, and it shows', async () => {
+  await using issuer = await startTestIssuer()
+  const guard = guardOf(issuer, true)
+  const ofIssuer = () => guard.health().revocations[0]!
+  const never = { source: issuer.url, answeredAtMs: undefined, problem: undefined, refusing: false }
+  assert.deepEqual(ofIssuer(), never)
+  issuer.fail({ revocations: 503 })
+  assert.equal(await ask(guard, issuer.token()), 'allow')
+  assert.deepEqual([ofIssuer().answeredAtMs, ofIssuer().problem?.code], [undefined, 'fetch-failed'])
+  issuer.recover()
+  issuer.advance(60)
+  assert.equal(await ask(guard, issuer.token()), 'allow')
+  const answeredAtMs = ofIssuer().answeredAtMs!
+  assert.ok(Math.abs(answeredAtMs - issuer.clock()) < 5000)
+  assert.equal(ofIssuer().problem, undefined)
+  issuer.fail({ revocations: 'reset' })
+  // Days: for as long as the issuer's keys can be had, its tokens are taken.
+  for (let hours = 0; hours < 48; hours++) {
+    issuer.advance(3600)
+    assert.equal(await ask(guard, issuer.token()), 'allow')
+  }
+  assert.deepEqual([ofIssuer().problem?.code, ofIssuer().refusing], ['fetch-failed', false])
+  assert.equal(ofIssuer().answeredAtMs, answeredAtMs)
+})
+
+test('who follows nothing has nothing to tell', async () => {
+  await using issuer = await startTestIssuer()
+  assert.deepEqual(guardOf(issuer, createRevocations()).health(), { revocations: [] })
+  assert.deepEqual(issuer.guard().health(), { revocations: [] })
+})
+
 test('with a limit it answers 503 until it has heard', async () => {
   await using issuer = await startTestIssuer()
   issuer.fail({ revocations: 'reset' })
   const guard = guardOf(issuer, { staleAfterSeconds: 60 })
   await assert.rejects(async () => ask(guard, issuer.token()), { code: 'revocations-unavailable' })
+  assert.equal(guard.health().revocations[0]?.refusing, true)
   issuer.recover()
   issuer.advance(30)
   await guard.warm()

@@ -4,6 +4,7 @@ import { Problem } from '../core/problem.ts'
 import { createRemoteKeySet } from '../jwt/remote-key-set.ts'
 import { createVerifier } from '../jwt/verifier.ts'
 import type { KeySet } from '../jwt/key-set.ts'
+import type { Revocations } from '../jwt/revocations.ts'
 import type { Verifier } from '../jwt/verifier.ts'
 import type { SharedVerifierOptions, TrustedIssuerOptions } from '../jwt/verifier-options.ts'
 import type { CertificateHeader } from '../policy/client-certificate.ts'
@@ -96,6 +97,8 @@ export type ServiceSource<Role extends string = string, Scope extends string = s
 /** A guard's options, ready for the path of a request. */
 export type GuardSettings = {
   readonly verifier: Verifier
+  /** What the verifier asks; a verifier of somebody else's does not tell. */
+  readonly revocations: Revocations | undefined
   readonly constraint: SenderConstraint | undefined
   readonly places: readonly TokenPlace[]
   readonly callers: Callers
@@ -104,12 +107,13 @@ export type GuardSettings = {
 /** Reads a guard's options once. @throws Problem `option-invalid`, `option-unknown`, `policy-invalid`. */
 export function compileOptions(options: GuardOptions): GuardSettings {
   refuseUnknownOptions('createGuard', options, isObject(options) ? namesOf(options) : [])
-  const verifier = verifierOf(options)
+  const { verifier, revocations } = verifierOf(options)
   const constraint = constraintOf(options, verifier)
   const fromFile = 'service' in options ? options.service.tokenFrom : undefined
   const places = readTokenPlaces(options.tokenFrom ?? fromFile ?? ['bearer'])
   return {
     verifier,
+    revocations,
     constraint,
     places: constraint === undefined ? places : [...places, dpopPlace],
     callers: new Callers(
@@ -143,8 +147,8 @@ function rolesOf(options: GuardOptions): (issuer: string) => Pointer {
   return (issuer) => byIssuer.get(issuer) ?? fallback
 }
 
-function verifierOf(options: GuardOptions): Verifier {
-  if ('verifier' in options) return options.verifier
+function verifierOf(options: GuardOptions): Pick<GuardSettings, 'verifier' | 'revocations'> {
+  if ('verifier' in options) return { verifier: options.verifier, revocations: undefined }
   const confirmation = options.senderConstraint === undefined ? 'refused' : 'checked-by-caller'
   const shared = { ...picked(options, verifierNames), confirmation } as const
   if ('service' in options) {
@@ -157,7 +161,8 @@ function verifierOf(options: GuardOptions): Verifier {
         return publishesRevocations === true ? [{ issuer, keySet, ...inside }] : []
       },
     )
-    return createVerifier({ ...shared, ...revocationsOf(options.revocations, publishing), issuers })
+    const revocations = followRevocations(options.revocations, publishing)
+    return { verifier: createVerifier({ ...shared, ...asked(revocations), issuers }), revocations }
   }
   const { issuer, audience, algorithms, clock } = options
   const inside = picked(options, ['allowPrivateAddresses'])
@@ -169,21 +174,20 @@ function verifierOf(options: GuardOptions): Verifier {
       ...(algorithms === undefined ? {} : { algorithms }),
       ...(clock === undefined ? {} : { clock }),
     })
-  const revocations = revocationsOf(options.revocations, [{ issuer, keySet, ...inside }])
-  return createVerifier({
+  const revocations = followRevocations(options.revocations, [{ issuer, keySet, ...inside }])
+  const expected = picked(options, expectationNames)
+  const verifier = createVerifier({
     ...shared,
-    ...revocations,
-    ...picked(options, expectationNames),
+    ...asked(revocations),
+    ...expected,
     issuer,
     audience,
     keySet,
   })
+  return { verifier, revocations }
 }
 
-function revocationsOf(
-  ...parameters: Parameters<typeof followRevocations>
-): Pick<SharedVerifierOptions, 'revocations'> {
-  const revocations = followRevocations(...parameters)
+function asked(revocations: Revocations | undefined): Pick<SharedVerifierOptions, 'revocations'> {
   return revocations === undefined ? {} : { revocations }
 }
 

@@ -4,6 +4,8 @@ import { deny } from '../core/denial.ts'
 import type { Denial } from '../core/denial.ts'
 import { isPending } from '../core/pending.ts'
 import { isProblem, Problem } from '../core/problem.ts'
+import type { RevocationHealth } from '../jwt/revocation-source.ts'
+import type { Revocations } from '../jwt/revocations.ts'
 import type { VerifiedToken } from '../jwt/verified-token.ts'
 import type { Verification, Verifier } from '../jwt/verifier.ts'
 import { challenge, prefersJson, problemResponse } from '../policy/challenge.ts'
@@ -68,6 +70,8 @@ export type Guard<Terms extends GuardTerms = GuardTerms> = {
   answerProblem(problem: unknown, rawHeaders: readonly string[]): Challenge
   /** Fetches the keys that are not at hand, so that the first request need not wait. @throws Problem `keys-unavailable` */
   warm(): Promise<void>
+  /** Whether it has news of what is revoked, for a probe or a metric; asks nobody. Empty where it follows nothing itself. */
+  health(): { readonly revocations: readonly RevocationHealth[] }
   /** In which adapters run what they let through, where the option was given. */
   readonly context?: AuthContext<Terms['claims']> | undefined
 }
@@ -98,6 +102,7 @@ export function createGuard<
 class VerifyingGuard implements Guard {
   readonly context: AuthContext | undefined
   readonly #verifier: Verifier
+  readonly #revocations: Revocations | undefined
   readonly #places: readonly TokenPlace[]
   readonly #callers: Callers
   readonly #realm: string
@@ -112,9 +117,10 @@ class VerifyingGuard implements Guard {
   >()
 
   constructor(options: GuardOptions) {
-    const { verifier, constraint, places, callers } = compileOptions(options)
+    const { verifier, revocations, constraint, places, callers } = compileOptions(options)
     this.#clock = options.clock ?? systemClock
     this.#verifier = verifier
+    this.#revocations = revocations
     this.#constraint = constraint
     this.#places = places
     this.#callers = callers
@@ -154,6 +160,10 @@ class VerifyingGuard implements Guard {
 
   warm(): Promise<void> {
     return this.#verifier.warm()
+  }
+
+  health(): { readonly revocations: readonly RevocationHealth[] } {
+    return { revocations: this.#revocations?.health(this.#clock()) ?? [] }
   }
 
   #ask(request: GuardRequest, asked: Asked): Decision | Promise<Decision> {

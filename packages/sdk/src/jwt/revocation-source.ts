@@ -31,6 +31,17 @@ export type RevocationEvent =
       readonly refusing: boolean
     }
 
+/** How it stands with one source, for a probe or a metric. */
+export type RevocationHealth = {
+  readonly source: string
+  /** What was asked last was answered at this time, milliseconds since the epoch; undefined: nothing ever was. */
+  readonly answeredAtMs: number | undefined
+  /** Why there is no answer to the latest question; undefined where there is one, or nobody has asked yet. */
+  readonly problem: Problem | undefined
+  /** Whether tokens are refused (503) for want of news. */
+  readonly refusing: boolean
+}
+
 /**
  * Asks a source as often as it wants, only while tokens are being checked: in the background while its last answer is
  * young, and with the request waiting for it after a pause, so that a stolen token is not let in by an old answer.
@@ -76,6 +87,16 @@ export class PolledSource {
     if (this.#isQuiet(nowMs)) return
     if (this.#flight !== undefined || nowMs >= this.#retryAtMs) await (this.#flight ?? this.#takeOff(nowMs))
     if (this.#isStale(nowMs)) throw this.#unavailable(nowMs)
+  }
+
+  health(nowMs: number): RevocationHealth {
+    const answered = this.#answeredAtMs !== Number.NEGATIVE_INFINITY
+    return Object.freeze({
+      source: this.#source.name,
+      answeredAtMs: answered ? this.#answeredAtMs : undefined,
+      problem: this.#failure,
+      refusing: this.#failure !== undefined && this.#isStale(nowMs),
+    })
   }
 
   #isQuiet(nowMs: number): boolean {

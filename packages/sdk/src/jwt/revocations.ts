@@ -5,7 +5,7 @@ import type { Denial } from '../core/denial.ts'
 import { refuseUnknownOptions } from '../core/options.ts'
 import { Problem } from '../core/problem.ts'
 import { PolledSource } from './revocation-source.ts'
-import type { RevocationSource } from './revocation-source.ts'
+import type { RevocationHealth, RevocationSource } from './revocation-source.ts'
 import type { VerifiedToken } from './verified-token.ts'
 
 /** One thing that is no longer trusted, of one issuer. */
@@ -93,6 +93,11 @@ export class Revocations {
    */
   async load(nowMs: number): Promise<void> {
     await Promise.all(this.#sources.map((source) => source.load(nowMs)))
+  }
+
+  /** How it stands with each source, as of the latest question: nobody is asked for this. */
+  health(nowMs: number = Date.now()): readonly RevocationHealth[] {
+    return this.#sources.map((source) => source.health(nowMs))
   }
 
   /** Why this token is refused, if it is. */
