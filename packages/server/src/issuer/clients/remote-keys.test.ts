@@ -36,6 +36,17 @@ test('one set for what means the same, another for anything else', () => {
   assert.notEqual(keys.at('a', source), keys.at('a', { ...source, url: `${origin}/other.json` }))
 })
 
+test('a thousand sets are kept, and the one used longest ago goes first', () => {
+  const keys = createRemoteKeys({ clock, log: silentLog })
+  const at = (owner: string) => keys.at(owner, { url: `${origin}/jwks.json`, algorithms: ['ES256'] })
+  const [used, unused] = [at('used'), at('unused')]
+  for (let index = 0; index < 998; index++) at(`client-${index}`)
+  assert.equal(at('used'), used)
+  at('one more')
+  assert.equal(at('used'), used)
+  assert.notEqual(at('unused'), unused)
+})
+
 test('keys are found at their URL and by discovery', async () => {
   const keys = createRemoteKeys({ clock, log: silentLog })
   for (const [owner, url] of [

@@ -13,7 +13,8 @@ export type RemoteKeys = {
 
 /**
  * Makes the key sets and keeps them by what they mean, so that a trust file that is read again neither fetches every
- * key anew nor loses the keys that carry it through an outage.
+ * key anew nor loses the keys that carry it through an outage. A thousand of them: managed clients come and go. Whoever uses
+ * one that is not kept any more goes on with it.
  *
  * @example
  * const remoteKeys = createRemoteKeys({ clock, log })
@@ -25,7 +26,12 @@ export function createRemoteKeys({ clock, log }: { readonly clock: Clock; readon
   const fetched = (owner: string, { url, algorithms }: KeysAtUrl, inside: boolean): KeySet => {
     const meaning = JSON.stringify([owner, url, algorithms, inside])
     const known = byMeaning.get(meaning)
-    if (known !== undefined) return known
+    if (known !== undefined) {
+      // Used last goes last.
+      byMeaning.delete(meaning)
+      byMeaning.set(meaning, known)
+      return known
+    }
     const keySet = createRemoteKeySet({
       issuer: owner,
       algorithms,
@@ -35,6 +41,7 @@ export function createRemoteKeys({ clock, log }: { readonly clock: Clock; readon
       ...(url === undefined ? {} : { jwksUri: url }),
     })
     byMeaning.set(meaning, keySet)
+    if (byMeaning.size > mostKept) byMeaning.delete(byMeaning.keys().next().value as string)
     return keySet
   }
 
@@ -61,3 +68,5 @@ function tell(event: RemoteKeySetEvent, log: Log): void {
     log.info('keys.refreshed', { issuer: event.issuer, added: event.added, removed: event.removed })
   }
 }
+
+const mostKept = 1000
