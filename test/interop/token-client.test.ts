@@ -6,7 +6,7 @@ import type { RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, test } from 'node:test'
 import { createTokenSource } from '@countersign/sdk/client'
-import type { TokenSourceOptions } from '@countersign/sdk/client'
+import type { TokenSourceEvent, TokenSourceOptions } from '@countersign/sdk/client'
 import Provider from 'oidc-provider'
 
 // Characters that only arrive when the id and the secret are form-encoded before base64 (RFC 6749 §2.3.1).
@@ -66,7 +66,9 @@ test('fewer scopes than asked for are told', async () => {
 test('an outage: the token at hand serves, Retry-After is obeyed, and it comes back by itself', async () => {
   let now = Date.now()
   let asked = 0
-  const tokens = source({ clock: () => now, random: () => 0 })
+  let failed = 0
+  const onEvent = ({ kind }: TokenSourceEvent): void => void (kind === 'failed' && failed++)
+  const tokens = source({ clock: () => now, random: () => 0, onEvent })
   const first = await tokens.token()
   listener = (_request, response) => {
     asked++
@@ -74,7 +76,8 @@ test('an outage: the token at hand serves, Retry-After is obeyed, and it comes b
   }
   now += 270_000
   assert.equal(await tokens.token(), first)
-  await until(() => asked === 1)
+  // The answer itself, not the question: Retry-After counts from when it comes.
+  await until(() => failed === 1)
   assert.equal(await tokens.token(), first)
   now += 25_000
   await assert.rejects(tokens.token(), { code: 'token-unavailable' })
