@@ -86,7 +86,9 @@ export async function askAdmin(
     text = await response.text()
   } catch (cause) {
     throw new Problem('admin-unreachable', `no answer from the admin API at ${url}`, {
-      next: 'check that the issuer runs, and that issuer.admin.listen is where you ask',
+      next: url.startsWith('https:')
+        ? 'check that the issuer runs, and that its certificate is for the name in COUNTERSIGN_ADMIN_URL and known here (NODE_EXTRA_CA_CERTS)'
+        : 'check that the issuer runs, and that issuer.admin.listen is where you ask',
       cause,
     })
   }
@@ -184,7 +186,7 @@ export async function adminPlace(context: Context): Promise<Pick<AdminCredential
   const { host, port } = admin.listen
   // Who listens everywhere listens here as well.
   const near = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
-  const own = `http://${near.includes(':') ? `[${near}]` : near}:${port}`
+  const own = `${admin.tls === undefined ? 'http' : 'https'}://${near.includes(':') ? `[${near}]` : near}:${port}`
   return { issuer: trust.issuer.url, url: checkAdminUrl(context.env['COUNTERSIGN_ADMIN_URL'] ?? own) }
 }
 

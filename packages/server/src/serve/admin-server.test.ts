@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { get } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -8,6 +9,7 @@ import { readTrust } from '../trust/read.ts'
 import type { Trust } from '../trust/trust.ts'
 import { addressText } from './listen.ts'
 import { startServers } from './start.ts'
+import { certify } from '../../../../test/gateway/certificate.ts'
 
 test('the admin API has a listener of its own, and its code is gone with the process', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'countersign-serve-admin-'))
@@ -58,6 +60,32 @@ test('what is asked of it is counted and logged', async (t) => {
   const [access] = lines.filter((entry) => (entry as { event: string }).event === 'access')
   const { part, path, status } = access as { part: string; path: string; status: number }
   assert.deepEqual([part, path, status], ['admin', '/admin/keys', 401])
+})
+
+test('with a certificate it speaks TLS, and without a good one nothing starts', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'countersign-serve-admin-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const { cert, key } = certify({ subject: [['CN', 'admin']], names: { ip: ['127.0.0.1'] } })
+  writeFileSync(join(folder, 'tls.crt'), cert)
+  writeFileSync(join(folder, 'tls.key'), 'no key')
+  const trust = read(
+    folder,
+    "admin: { listen: '127.0.0.1:0', tls: { certificate: { file: tls.crt }, key: { file: tls.key } } }",
+  )
+  await assert.rejects(startServers({ trust }), { code: 'tls-files-unusable' })
+  assert.equal(existsSync(join(folder, 'countersign-admin.code')), false)
+  writeFileSync(join(folder, 'tls.key'), key)
+  const servers = await startServers({ trust, drainMs: 200 })
+  t.after(() => servers.close())
+  const { admin } = servers.addresses
+  const status = await new Promise((resolve, reject) => {
+    const { host, port } = admin!
+    get({ host, port, path: '/admin/clients', ca: cert, agent: false }, (response) => {
+      resolve(response.resume().statusCode)
+    }).on('error', reject)
+  })
+  assert.equal(status, 401)
+  await assert.rejects(fetch(`http://${addressText(admin!)}/admin/clients`))
 })
 
 test('no admin API without its section, and no file is left', async (t) => {

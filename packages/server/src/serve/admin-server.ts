@@ -1,10 +1,9 @@
-import { createServer } from '../net/node-http.ts'
 import type { Server } from 'node:http'
 import { createAdminApi } from '../admin/admin-api.ts'
 import type { AdminApiOptions } from '../admin/admin-api.ts'
 import type { observeAdmin } from '../admin/admin-metrics.ts'
-import { issuerServerOptions, protectServer } from '../issuer/http/server-options.ts'
-import type { Trust } from '../trust/trust.ts'
+import type { TlsSettings, Trust } from '../trust/trust.ts'
+import { createIssuerListener } from './issuer-listener.ts'
 import { drain } from './listen.ts'
 
 /** The admin API on a server of its own: what clients of services can reach leads to nothing of it. */
@@ -14,17 +13,25 @@ export type AdminServer = {
   close(drainMs: number): Promise<void>
 }
 
-/** @param observe called with each request before it is answered */
+/**
+ * @param observe called with each request before it is answered
+ * @throws Problem `tls-files-unusable`, and those of the admin API
+ */
 export async function openAdminServer(
-  options: AdminApiOptions,
+  { tls, ...options }: AdminApiOptions & { readonly tls?: TlsSettings | undefined },
   observe?: ReturnType<typeof observeAdmin>,
 ): Promise<AdminServer> {
   const api = await createAdminApi(options)
-  const server = createServer(issuerServerOptions, (request, response) => {
-    observe?.(request, response)
-    api.listener(request, response)
+  const server = await createIssuerListener(
+    { tls, where: 'issuer.admin.tls', log: options.log },
+    (request, response) => {
+      observe?.(request, response)
+      api.listener(request, response)
+    },
+  ).catch((error: unknown) => {
+    api.close()
+    throw error
   })
-  protectServer(server)
   return {
     server,
     replace: api.replace,

@@ -115,13 +115,13 @@ export async function startServers(options: ServeOptions): Promise<RunningServer
       issuer = server
       if (trust.issuer.admin !== undefined) {
         const { url: issuerUrl, admin: settings } = trust.issuer
-        const { codeFile } = settings
+        const { codeFile, tls } = settings
         const [{ openAdminServer }, { observeAdmin }] = await Promise.all([
           import('./admin-server.ts'),
           import('../admin/admin-metrics.ts'),
         ])
         const opened = await openAdminServer(
-          { issuerUrl, issuer: created, store, trust, codeFile, log, clock: clock ?? systemClock },
+          { issuerUrl, issuer: created, store, trust, codeFile, tls, log, clock: clock ?? systemClock },
           observeAdmin({ metrics, accessLog, addressOf: created.addressOf }),
         )
         undo.push(() => opened.close(0))

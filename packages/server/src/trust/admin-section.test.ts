@@ -14,11 +14,24 @@ test('on this machine only, unless said otherwise', () => {
   })
 })
 
-test('another place is taken, with a warning when others can reach it', () => {
+test('where others can reach it, it is with TLS, or with the danger spelled', () => {
   const open = read("admin: { listen: '0.0.0.0:9000', codeFile: /run/code }")
-  assert.deepEqual(settings(open), { listen: { host: '0.0.0.0', port: 9000 }, codeFile: '/run/code' })
-  assert.match(open.warnings[0]?.message ?? '', /from other machines/)
-  assert.deepEqual(read("admin: { listen: '[::1]:9000' }").warnings, [])
+  assert.ok(open.kind === 'mistakes')
+  assert.match(open.mistakes[0]?.message ?? '', /in the clear/)
+  const tls = 'tls: { certificate: { file: tls.crt }, key: { file: /run/tls.key } }'
+  const listen = { host: '0.0.0.0', port: 9000 }
+  const codeFile = '/run/code'
+  assert.deepEqual(settings(read(`admin: { listen: '0.0.0.0:9000', codeFile: /run/code, ${tls} }`)), {
+    listen,
+    tls: { certificateFile: '/etc/acme/tls.crt', keyFile: '/run/tls.key' },
+    codeFile,
+  })
+  const plain = read("admin: { listen: '0.0.0.0:9000', codeFile: /run/code, dangerouslyPlain: true }")
+  assert.deepEqual(settings(plain), { listen, codeFile })
+  assert.deepEqual(settings(read("admin: { listen: '[::1]:9000', codeFile: /run/code }"))?.listen, {
+    host: '::1',
+    port: 9000,
+  })
 })
 
 test('a declared client may be given scopes of the admin API, as long as there is one', () => {

@@ -1,9 +1,10 @@
 import { isLoopbackHost } from '@countersign/sdk/core'
-import { warning } from './reading.ts'
+import { mistake } from './reading.ts'
 import type { Reading } from './reading.ts'
 import { listenAddress } from './scalars.ts'
-import { fields, located, optional, text } from './shape.ts'
+import { fields, located, onlyTrue, optional, text } from './shape.ts'
 import type { Shape } from './shape.ts'
+import { resolveTls, tlsSection } from './tls-section.ts'
 import type { AdminSettings } from './trust.ts'
 
 /** `issuer.admin`: the admin API, which is there only where the file says so. */
@@ -11,6 +12,11 @@ export const adminSection = fields({
   listen: optional(
     located(listenAddress()),
     'Where the admin API listens, host:port; 127.0.0.1:8090 unless said otherwise.',
+  ),
+  tls: optional(tlsSection('issuer'), 'Its certificate; plain http without, on this machine alone.'),
+  dangerouslyPlain: optional(
+    onlyTrue(),
+    'Listen for other machines without TLS; for where a proxy before it ends TLS, and nobody else can reach it.',
   ),
   codeFile: optional(
     text(
@@ -28,17 +34,19 @@ export const adminSection = fields({
 export type AdminDraft = typeof adminSection extends Shape<infer T> ? T : never
 
 export function resolveAdmin(draft: AdminDraft, reading: Reading): AdminSettings {
-  const { listen, codeFile = 'countersign-admin.code' } = draft
-  if (listen !== undefined && !isLoopbackHost(listen.value.host)) {
-    warning(
+  const { listen, tls, dangerouslyPlain, codeFile = 'countersign-admin.code' } = draft
+  const isPlain = tls === undefined && dangerouslyPlain !== true
+  if (listen !== undefined && !isLoopbackHost(listen.value.host) && isPlain) {
+    mistake(
       reading,
       listen,
-      'the admin API can be reached from other machines, and its tokens travel in the clear',
-      'put a proxy that ends TLS before it, or write 127.0.0.1',
+      'other machines reach the admin API here, and tokens and new secrets travel in the clear',
+      'add `tls: { certificate: { file: … }, key: { file: … } }`, write 127.0.0.1, or `dangerouslyPlain: true` behind a proxy that ends TLS',
     )
   }
   return {
     listen: listen?.value ?? { host: '127.0.0.1', port: 8090 },
+    ...resolveTls(tls),
     codeFile: reading.resolvePath(codeFile),
   }
 }

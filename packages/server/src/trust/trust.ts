@@ -55,6 +55,7 @@ export type IssuerSettings = {
 
 export type AdminSettings = {
   readonly listen: ListenAddress
+  readonly tls?: TlsSettings
   /** Where the one-time code for the first admin client is put. */
   readonly codeFile: string
 }
