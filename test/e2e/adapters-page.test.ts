@@ -44,13 +44,13 @@ describe('docs/adapters.md', () => {
     const { exports } = JSON.parse(readFileSync(join(root, 'packages/sdk/package.json'), 'utf8')) as {
       exports: Record<string, unknown>
     }
-    const others = ['jwt', 'policy', 'guard', 'node', 'fetch', 'client', 'core', 'testing', 'package.json']
+    const others = ['jwt', 'policy', 'guard', 'client', 'core', 'testing', 'package.json']
     const adapters = Object.keys(exports).map((name) => name.slice(2))
     assert.deepEqual(
       blocks()
         .map(({ name }) => name)
         .sort(),
-      ['guard', ...adapters.filter((name) => !others.includes(name))].sort(),
+      ['guard', 'route', ...adapters.filter((name) => !others.includes(name))].sort(),
     )
   })
 
@@ -61,6 +61,9 @@ describe('docs/adapters.md', () => {
       return app.routing
     },
     hono: ({ app }: { app: { fetch: (request: Request) => Response } }) => getRequestListener(app.fetch),
+    node: ({ listener }: { listener: RequestListener }) => listener,
+    fetch: ({ default: app }: { default: { fetch: (request: Request) => Promise<Response> } }) =>
+      getRequestListener(app.fetch),
     koa: ({ app }: { app: { callback(): RequestListener } }) => app.callback(),
     nest: async ({ AppModule }: { AppModule: object }) => {
       const app = await NestFactory.create(AppModule as never, { logger: false })
@@ -82,6 +85,15 @@ describe('docs/adapters.md', () => {
       )
     })
   }
+
+  test('a route handler of Next.js: allowed, forbidden, nobody', async () => {
+    const { GET } = (await load('route')) as { GET: (request: Request) => Promise<Response> }
+    const ask = (headers: Record<string, string>) =>
+      GET(new Request('http://localhost/invoices/7', { headers }))
+    assert.deepEqual(await (await ask(reader())).json(), { id: '7', for: 'alice' })
+    assert.equal((await ask(nobody())).status, 403)
+    assert.equal((await ask({})).status, 401)
+  })
 
   test('trpc: open, allowed, forbidden, nobody', async () => {
     const { options } = (await load('trpc')) as { options: Parameters<typeof createHTTPHandler>[0] }
