@@ -244,7 +244,7 @@ function startNode(args: readonly string[], core: number): ChildProcess {
   return spawn(command!, rest, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'], env })
 }
 
-function startCommand(
+export function startCommand(
   command: readonly string[],
   core: number,
   env: Record<string, string> = {},
@@ -260,7 +260,7 @@ function message<T>(child: ChildProcess): Promise<T> {
   })
 }
 
-async function listening(port: number): Promise<void> {
+export async function listening(port: number): Promise<void> {
   for (let attempt = 0; attempt < 100; attempt++) {
     const isUp = await new Promise<boolean>((resolve) => {
       const socket = connect(port, '127.0.0.1', () => {
@@ -275,7 +275,7 @@ async function listening(port: number): Promise<void> {
   throw new Error(`nothing listens on port ${port}`)
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer()
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
@@ -284,7 +284,7 @@ async function freePort(): Promise<number> {
 }
 
 /** Where system software usually is, also for people whose path leaves it out. */
-function findBinary(name: string): string | undefined {
+export function findBinary(name: string): string | undefined {
   const folders = [
     ...(process.env['PATH'] ?? '').split(':'),
     '/usr/sbin',

@@ -2,6 +2,9 @@ import { writeFile } from 'node:fs/promises'
 import { plainHaproxy, plainNginx, startContestants } from './gateway-contestants.ts'
 import type { Running } from './gateway-contestants.ts'
 import { gatewayLoad } from './gateway-load.ts'
+import { canServe } from './gateway-serve.ts'
+import { measureWorkers, workersText } from './gateway-workers.ts'
+import type { WorkersSample } from './gateway-workers.ts'
 import { loader } from './http-load.ts'
 import { machine, median, table } from './measure.ts'
 
@@ -45,7 +48,8 @@ export async function run(): Promise<void> {
       process.stderr.write(`round ${round + 1} of ${rounds}\n`)
     }
     const paced = loader() === 'wrk' ? await atHalfLoad(field.contestants, field.tokens, samples) : []
-    await report(field.contestants, samples, paced, field.notes)
+    const workers = canServe() ? await measureWorkers() : []
+    await report(field.contestants, samples, paced, workers, field.notes)
   } finally {
     field.stop()
   }
@@ -140,6 +144,7 @@ async function report(
   contestants: readonly Running[],
   samples: ReadonlyMap<string, readonly Sample[]>,
   paced: readonly { readonly name: string; readonly paced: Paced }[],
+  workers: readonly WorkersSample[],
   notes: readonly string[],
 ): Promise<void> {
   const ours = contestants.find(({ isOurs }) => isOurs)!
@@ -196,8 +201,9 @@ async function report(
     ),
     '',
     ...(paced.length === 0 ? [] : ['## Latency at half load', '', pacedTable(paced), '']),
+    ...(workers.length === 0 ? [] : [workersText(workers)]),
   ].join('\n')
-  const json = { machine: machine(), at: new Date().toISOString().slice(0, 10), results, paced }
+  const json = { machine: machine(), at: new Date().toISOString().slice(0, 10), results, paced, workers }
   await writeFile(new URL('results/gateway.json', import.meta.url), JSON.stringify(json, null, 2) + '\n')
   await writeFile(new URL('results/gateway.md', import.meta.url), text)
   process.stdout.write(text)

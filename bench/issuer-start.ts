@@ -1,19 +1,17 @@
-import { spawn, spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
+import { installPackages } from './installed.ts'
 import { median, table } from './measure.ts'
-
-const root = fileURLToPath(new URL('..', import.meta.url))
 
 /** From the command to the first connection, and what it takes when nobody asks: the installed packages, on SQLite. */
 export async function issuerStart(): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'bench-start-'))
   try {
-    install(folder)
+    installPackages(folder)
     const cold: number[] = []
     const warm: number[] = []
     const idle: number[] = []
@@ -40,32 +38,6 @@ export async function issuerStart(): Promise<string> {
     ].join('\n')
   } finally {
     rmSync(folder, { recursive: true, force: true })
-  }
-}
-
-/** The packages as npm would install them; what they depend on is linked from here. */
-function install(folder: string): void {
-  const built = spawnSync(process.execPath, [join(root, 'scripts/build.js')], { stdio: 'ignore' })
-  if (built.status !== 0) throw new Error('the packages do not build')
-  for (const [name, source] of [
-    ['@countersign/sdk', 'packages/sdk'],
-    ['countersign', 'packages/server'],
-  ] as const) {
-    const target = join(folder, 'node_modules', name)
-    mkdirSync(target, { recursive: true })
-    for (const part of ['package.json', 'dist', ...(name === 'countersign' ? ['bin'] : [])]) {
-      cpSync(join(root, source, part), join(target, part), { recursive: true })
-    }
-  }
-  const manifest = readFileSync(join(root, 'packages/server/package.json'), 'utf8')
-  const { dependencies } = JSON.parse(manifest) as { dependencies: Record<string, string> }
-  for (const name of Object.keys(dependencies)) {
-    if (name.startsWith('@countersign/')) continue
-    const target = join(folder, 'node_modules', name)
-    mkdirSync(dirname(target), { recursive: true })
-    const own = join(root, 'packages/server/node_modules', name)
-    const nested = spawnSync('test', ['-d', own]).status === 0
-    symlinkSync(nested ? own : join(root, 'node_modules', name), target)
   }
 }
 
