@@ -4,7 +4,9 @@
  */
 import {
   createHash,
+  createHmac,
   createPublicKey,
+  createSecretKey,
   generateKeyPairSync,
   randomUUID,
   sign,
@@ -15,8 +17,11 @@ import { createServer } from 'node:http'
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import Provider from 'oidc-provider'
-import type { Algorithm } from '@countersign/sdk/jwt'
+import { Secret } from '@countersign/sdk/core'
+import { createSigner, readSecretSigningKey } from '@countersign/sdk/jwt'
+import type { Algorithm, ExternalSigner, Signer } from '@countersign/sdk/jwt'
 import { createIssuer } from '../packages/server/src/issuer/issuer.ts'
+import type { Issuer } from '../packages/server/src/issuer/issuer.ts'
 import { issuerServerOptions, protectServer } from '../packages/server/src/issuer/http/server-options.ts'
 import { openStore } from '../packages/server/src/store/open.ts'
 import { readTrust } from '../packages/server/src/trust/read.ts'
@@ -39,7 +44,8 @@ const contestants: Record<string, Make> = {
   'node:http + node:crypto': (url, algorithm) => bare(url, bareSigner(algorithm)),
   'no signature': (url) => bare(url, (input) => `${input}.${'x'.repeat(86)}`),
   'oidc-provider': (url, algorithm) => {
-    const alg = algorithm === 'Ed25519' ? 'EdDSA' : (algorithm as 'ES256')
+    const alg = algorithm === 'Ed25519' ? 'EdDSA' : (algorithm as 'ES256' | 'HS256')
+    const ofKey = alg === 'HS256' ? 'ES256' : alg
     const provider = new Provider(url, {
       clients: [
         {
@@ -49,7 +55,7 @@ const contestants: Record<string, Make> = {
           response_types: [],
           redirect_uris: [],
           token_endpoint_auth_method: 'client_secret_post',
-          id_token_signed_response_alg: alg,
+          id_token_signed_response_alg: ofKey,
         },
         ...(assertionJwk === undefined
           ? []
@@ -61,11 +67,13 @@ const contestants: Record<string, Make> = {
                 redirect_uris: [],
                 token_endpoint_auth_method: 'private_key_jwt' as const,
                 jwks: { keys: [JSON.parse(assertionJwk) as { kty: string }] },
-                id_token_signed_response_alg: alg as 'ES256',
+                id_token_signed_response_alg: ofKey as 'ES256',
               },
             ]),
       ],
-      jwks: { keys: [{ ...keyPair(algorithm).export({ format: 'jwk' }), kid: 'key-1', alg, use: 'sig' }] },
+      jwks: {
+        keys: [{ ...keyPair(algorithm).export({ format: 'jwk' }), kid: 'key-1', alg: ofKey, use: 'sig' }],
+      },
       ttl: { ClientCredentials: lifetimeSeconds },
       features: {
         devInteractions: { enabled: false },
@@ -78,7 +86,10 @@ const contestants: Record<string, Make> = {
             audience,
             accessTokenTTL: lifetimeSeconds,
             accessTokenFormat: 'jwt',
-            jwt: { sign: { alg } },
+            jwt: {
+              sign:
+                alg === 'HS256' ? { alg, key: createSecretKey(hmacSecret, 'utf8') } : { alg: alg as 'ES256' },
+            },
           }),
         },
       },
@@ -106,7 +117,7 @@ issuer:
   url: ${url}
   listen: 127.0.0.1:0
   store: ${JSON.stringify(store)}
-  keys: { algorithm: ${algorithm}, seal: { env: SEAL } }
+  keys: { algorithm: ${algorithm === 'HS256' ? 'ES256' : algorithm}, seal: { env: SEAL } }
   tokens: { lifetime: ${lifetimeSeconds}s }
 services:
   billing: { audience: ${audience}, roles: [reader], scopes: [invoices:read] }
@@ -122,10 +133,24 @@ clients:
   const settings = trust.issuer!
   const opened = await openStore(settings.store)
   await addManagedClients(opened, managed)
-  return (await createIssuer({ settings, trust, store: opened })).listener
+  const issuer = await createIssuer({ settings, trust, store: opened })
+  if (algorithm === 'HS256') signWithSecret(issuer)
+  return issuer.listener
+}
+
+/**
+ * What no trust file can say: tokens signed with a secret. The same walk with another signer at its end, so that its cost beside
+ * the signature can be seen.
+ */
+function signWithSecret({ keyRing }: Issuer): void {
+  const signer = createSigner({
+    key: readSecretSigningKey(Secret.fromText(hmacSecret), { algorithm: 'HS256' }),
+  })
+  ;(keyRing as { signerAt: (nowMs: number) => Signer | ExternalSigner }).signerAt = () => signer
 }
 
 const assertionJwk = process.env['BENCH_ASSERTION_JWK']
+const hmacSecret = 'a-secret-of-thirty-two-bytes-and-more-1'
 const [name = '', algorithm = 'ES256'] = process.argv.slice(2)
 let listener: RequestListener = () => {}
 const server = createServer(issuerServerOptions, (request, response) => listener(request, response))
@@ -186,6 +211,7 @@ function bare(issuer: string, signed: (input: string) => string): RequestListene
 
 /** The fastest form there is: ES256 signs to DER, and r‖s are cut out of it. */
 function bareSigner(algorithm: Algorithm): (input: string) => string {
+  if (algorithm === 'HS256') return bareHmac()
   const key = keyPair(algorithm)
   const alg = algorithm === 'Ed25519' ? 'EdDSA' : algorithm
   const kid = createHash('sha256')
@@ -197,6 +223,15 @@ function bareSigner(algorithm: Algorithm): (input: string) => string {
     const input = `${head}.${claims}`
     const bytes = sign(hash, Buffer.from(input, 'latin1'), key)
     return `${input}.${(algorithm === 'ES256' ? rawFromDer(bytes) : bytes).toString('base64url')}`
+  }
+}
+
+function bareHmac(): (input: string) => string {
+  const key = createSecretKey(hmacSecret, 'utf8')
+  const head = Buffer.from(JSON.stringify({ alg: 'HS256', typ: 'at+jwt' })).toString('base64url')
+  return (claims) => {
+    const input = `${head}.${claims}`
+    return `${input}.${createHmac('sha256', key).update(input, 'latin1').digest('base64url')}`
   }
 }
 

@@ -87,6 +87,7 @@ function field(hasPostgres: boolean): Contestant[] {
     ...algorithms.flatMap((algorithm) =>
       [byHand, 'countersign', 'oidc-provider'].map((name) => ({ name, algorithm, way }) as const),
     ),
+    ...[byHand, 'countersign', 'oidc-provider'].map((name) => ({ name, algorithm: 'HS256', way }) as const),
     ...stores.map((name) => ({ name, algorithm: 'ES256', way }) as const),
     { name: 'countersign, 100,000 clients', algorithm: 'ES256', way: 'managed' },
     ...['countersign', ...stores, 'oidc-provider'].map(
@@ -202,6 +203,19 @@ async function report(results: readonly Result[], why: string | undefined): Prom
         name,
         ...algorithms.flatMap((algorithm) => cells(of(name, algorithm), of(byHand, algorithm)!).slice(0, 2)),
         cells(of(name, 'ES256'), bare)[2]!,
+      ]),
+    ),
+    '',
+    '## With an HMAC in place of the signature',
+    '',
+    'Not a way to run it: whoever verifies HS256 could sign as well, so no trust file can ask for it. Here the bench puts a signer with a',
+    'secret into the running issuer, to show what a token costs beside its signature. In brackets the ratio to the hand-written issuer.',
+    '',
+    table(
+      ['', 'HS256 µs', 'tokens/s', 'RSS MiB'],
+      [byHand, 'countersign', 'oidc-provider'].map((name) => [
+        name,
+        ...cells(of(name, 'HS256'), of(byHand, 'HS256')!),
       ]),
     ),
     '',
