@@ -54,7 +54,7 @@ export type Adapter = {
 }
 
 /** A schema as a library would make one: a tenant, if there is one, is a text. */
-const tenants: ClaimsSchema<SignedClaims> = {
+export const tenants: ClaimsSchema<SignedClaims> = {
   '~standard': {
     version: 1,
     vendor: 'the contract',

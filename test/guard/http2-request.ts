@@ -65,12 +65,16 @@ async function read(stream: ClientHttp2Stream): Promise<RawReply> {
   let body = ''
   stream.setEncoding('latin1').setTimeout(5000, () => stream.destroy())
   stream.on('data', (chunk: string) => (body += chunk))
-  stream.on('response', (received) => {
-    status = received[':status'] ?? 0
+  const take = (received: object): void => {
     for (const [name, value] of Object.entries(received)) {
       if (!name.startsWith(':')) headers[name] = [value].flat().join(', ')
     }
+  }
+  stream.on('response', (received) => {
+    status = received[':status'] ?? 0
+    take(received)
   })
+  stream.on('trailers', take)
   await new Promise((resolve) => stream.once('close', resolve))
   return { status, headers, body }
 }

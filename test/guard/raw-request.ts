@@ -14,7 +14,7 @@ export type RawRequest = {
 
 export type RawReply = {
   readonly status: number
-  /** By lower-case name; one that came twice is joined by a comma. */
+  /** By lower-case name; one that came twice is joined by a comma. In HTTP/2 trailers are among them. */
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
 }

@@ -12,13 +12,49 @@ import express from 'express'
 import type { RequestHandler } from 'express'
 import { startTestIssuer } from '@countersign/sdk/testing'
 import type { StartedTestIssuer } from '@countersign/sdk/testing'
+import { maxHeaderBytes, requirements, testAdapter, who } from '../../../../test/guard/adapter-contract.ts'
+import type { ContractRoute, ContractService } from '../../../../test/guard/adapter-contract.ts'
 import { listen } from '../../../../test/guard/listen.ts'
 import { ask } from '../../../../test/guard/raw-request.ts'
 import type { RawReply } from '../../../../test/guard/raw-request.ts'
+import { authOf } from './auth-of.ts'
+import { guardExpress } from './express.ts'
 import { guardMcp, mcpVerifier } from './mcp.ts'
+import type { McpAuthInfo } from './mcp.ts'
 import { createResourceMetadata } from './resource-metadata.ts'
 
 const resource = 'https://mcp.test/mcp'
+
+testAdapter({
+  name: 'mcp',
+  start: (service) => listen(createServer({ maxHeaderSize: maxHeaderBytes }, contractOf(service))),
+})
+
+/** The endpoint's middleware on each route; open ones are for Express's own. */
+function contractOf({ guard, isFronted, reached }: ContractService) {
+  const app = express()
+  if (isFronted) app.use(guardExpress(guard, 'open'))
+  const handler =
+    (route: ContractRoute): RequestHandler =>
+    (req, res) => {
+      reached(route)
+      if (route === 'open') res.send('open')
+      else if (route === 'echo') req.pipe(res)
+      else {
+        // What the transport gives to tools.
+        const { clientId } = (req as unknown as { auth: McpAuthInfo }).auth
+        assert.equal(clientId, authOf(req).clientId)
+        res.json(who(authOf(req), req.params['id'] as string | undefined))
+      }
+    }
+  app.get('/open', guardExpress(guard, requirements.open), handler('open'))
+  app.get('/me', guardMcp(guard, requirements.me), handler('me'))
+  app.get('/tenant', guardMcp(guard, requirements.tenant), handler('tenant'))
+  app.get('/invoices/:id', guardMcp(guard, requirements.read), handler('read'))
+  app.delete('/invoices/:id', guardMcp(guard, requirements.remove), handler('remove'))
+  app.post('/echo', guardMcp(guard, requirements.echo), handler('echo'))
+  return app
+}
 
 for (const way of ['guardMcp', 'requireBearerAuth'] as const) {
   test(`${way}: a tool that is called learns who acts`, async () => {
