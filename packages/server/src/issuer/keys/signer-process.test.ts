@@ -44,8 +44,8 @@ for (const [mode, why] of [
   ['hang', /no answer within 400 ms/],
 ] as const) {
   test(`a program that does this is given up and started again: ${mode}`, async () => {
-    const { signer, logged } = start(400)
-    await signer.ask(question)
+    const { signer, logged } = start(mode === 'hang' ? 400 : 5000)
+    await again(signer)
     folder.turn(mode)
     const outcomes = await Promise.allSettled([signer.ask(question), signer.ask(question)])
     for (const outcome of outcomes) {
