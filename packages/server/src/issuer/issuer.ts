@@ -140,7 +140,7 @@ export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
     revocations: revocations.revocations,
     services: () => services,
   })
-  const revokeToken = createRevocation({ ...own, revoke })
+  const revokeToken = createRevocation({ ...own, revoke, refreshKeys: () => keyRing.refresh() })
   const shared = { rules: rules.current, log }
   const listening = { clock, addressOf: (request: IncomingMessage) => addressOf(request) }
   // Without limits: a service asks about every token it is called with.

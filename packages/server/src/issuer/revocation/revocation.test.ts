@@ -5,7 +5,7 @@ import { inspectToken } from '@countersign/sdk/jwt'
 import { createMemoryStore } from '../../store/memory.ts'
 import type { Store } from '../../store/store.ts'
 import { chainTrust, secretOf } from '../../../../../test/issuer/exchange.ts'
-import { basic, startIssuer } from '../../../../../test/issuer/fixture.ts'
+import { basic, settings, startIssuer } from '../../../../../test/issuer/fixture.ts'
 import type { Answer } from '../../../../../test/issuer/fixture.ts'
 
 const memory = createMemoryStore()
@@ -68,6 +68,29 @@ test('nothing is exchanged for a revoked token, nor for what was made of it befo
     audience: 'ledger',
   })
   assert.match(String(grandchild.json['error_description']), /token-revoked/)
+})
+
+test('a token that another replica signed with a key of this very minute is revoked, and not just said to be', async () => {
+  const shared = { trust: chainTrust(), store: createMemoryStore() }
+  const one = await startIssuer(shared)
+  after(() => one.close())
+  const other = await startIssuer({ ...shared, settings: settings(one.url) })
+  after(() => other.close())
+  // In an emergency the next key signs at once.
+  await other.issuer.keyRing.remove(other.issuer.keyRing.describe(Date.now())[0]!.keyId)
+  const send = (to: typeof one, path: string, fields: Record<string, string>): Promise<Answer> =>
+    to.send('POST', path, {
+      body: new URLSearchParams(fields).toString(),
+      headers: { 'Content-Type': 'application/x-www-form-urlencoded', ...basic('front', secretOf('front')) },
+    })
+  const asked = { grant_type: 'client_credentials', audience: 'billing' }
+  const token = String((await send(other, '/token', asked)).json['access_token'])
+  assert.equal((await send(one, '/revoke', { token })).status, 200)
+  const { revocations } = (await shared.store.readRevocations(Date.now()))!
+  assert.deepEqual(
+    revocations.map(({ kind, id }) => `${kind} ${id}`),
+    [`token ${String(inspectToken(token).claims?.['jti'])}`],
+  )
 })
 
 test('a token may be revoked twice, whatever the hint says', async () => {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Clock } from '@countersign/sdk/core'
 import { createVerifier, dangerouslyAnyAudience } from '@countersign/sdk/jwt'
 import type { KeySet } from '@countersign/sdk/jwt'
@@ -14,9 +15,15 @@ import type { Revoke } from './revoke.ts'
  * A token that is none of ours, or has expired, is answered like one that is now revoked (§2.2): it can do no harm.
  *
  * @example
- * const revokeToken = createRevocation({ issuer, keySet, revoke, clock })
+ * const revokeToken = createRevocation({ issuer, keySet, refreshKeys: keyRing.refresh, revoke, clock })
  */
-export function createRevocation({ issuer, keySet, revoke, clock }: RevocationOptions): AboutToken {
+export function createRevocation({
+  issuer,
+  keySet,
+  refreshKeys,
+  revoke,
+  clock,
+}: RevocationOptions): AboutToken {
   const verifier = createVerifier({
     issuer,
     keySet,
@@ -28,8 +35,14 @@ export function createRevocation({ issuer, keySet, revoke, clock }: RevocationOp
     cache: false,
   })
 
+  const newestKeys = oncePerSecond(refreshKeys)
   return async (client, text, nowMs) => {
-    const outcome = verifier.verifyNow(text, nowMs) ?? (await verifier.verify(text))
+    let outcome = verifier.verifyNow(text, nowMs) ?? (await verifier.verify(text))
+    if (outcome.kind === 'denied' && outcome.denial.reason === 'key-unknown') {
+      // Another replica may have signed it with a key that took over this very minute: then "done" would be a lie.
+      await newestKeys()
+      outcome = await verifier.verify(text)
+    }
     if (outcome.kind === 'denied') return done
     const { tokenId, clientId, expiresAtSeconds } = outcome.token
     if (clientId !== client.id || tokenId === undefined) {
@@ -43,8 +56,23 @@ export function createRevocation({ issuer, keySet, revoke, clock }: RevocationOp
 export type RevocationOptions = {
   readonly issuer: string
   readonly keySet: KeySet
+  /** Reads the ring anew. @throws Problem `store-unavailable` */
+  readonly refreshKeys: () => Promise<void>
   readonly revoke: Revoke
   readonly clock: Clock
+}
+
+/** Whoever asks gets a run that began after that, and shares it with all who ask meanwhile. */
+function oncePerSecond(work: () => Promise<void>): () => Promise<void> {
+  let lastMs = -Infinity
+  let next: Promise<void> | undefined
+  const run = async (): Promise<void> => {
+    await sleep(Math.max(0, lastMs + 1000 - performance.now()))
+    next = undefined
+    lastMs = performance.now()
+    await work()
+  }
+  return () => (next ??= run())
 }
 
 /** RFC 7009 §2.2: the status says it all. */
