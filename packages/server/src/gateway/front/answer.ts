@@ -31,11 +31,13 @@ export function sendAnswer(
   if (!unread) {
     response.end(answer.body)
     if (!response.shouldKeepAlive) client.closing = true
+    client.ended()
     return
   }
   response.write(answer.body)
   response.flushHeaders()
   client.endReply(request, response, true)
+  client.ended()
 }
 
 /** The same as bytes for a connection where Node's parser has given up, so that there is no response to write to. */

@@ -101,6 +101,36 @@ test('cut off, the client sees a reset and not an end', async (t) => {
   assert.equal(client.reset, true)
 })
 
+test('a reply that its client does not take is not kept for ever', async (t) => {
+  const { port, turns } = await open(t, { clientStallMs: 50 })
+  const client = new RawClient(port).send(get('/1'))
+  await until(() => turns.length === 1, 'the request')
+  client.socket.pause()
+  const { connection, request, response } = turns[0]!
+  // More than the kernels on the way hold.
+  response.end('x'.repeat(50_000_000))
+  connection.endReply(request, response, false)
+  connection.end()
+  await until(() => connection.socket.destroyed, 'let go of', 3_000)
+})
+
+test('what was slow once does not end the next request', async (t) => {
+  const { port, turns } = await open(t, { clientStallMs: 500 })
+  const client = new RawClient(port).send(get('/1') + get('/2'))
+  await until(() => turns.length === 1, 'the request')
+  const { connection, response } = turns[0]!
+  client.socket.pause()
+  response.end('x'.repeat(20_000_000))
+  connection.end()
+  client.socket.resume()
+  await until(() => turns.length === 2, 'the next request')
+  await new Promise((resolve) => setTimeout(resolve, 700))
+  finish(turns[1]!)
+  client.received = client.received.slice(-10)
+  await until(() => client.received.endsWith('/2'), 'its reply')
+  client.destroy()
+})
+
 type Served = {
   readonly connection: ClientConnection
   readonly request: IncomingMessage

@@ -23,6 +23,8 @@ export class ClientConnection {
   #turn: Turn | undefined
   /** Of the request that was begun last. */
   #reply: ServerResponse | undefined
+  /** The socket ends when what waits in it does not move. */
+  #watched = false
   #closeAtEnd = false
   readonly #waiting: { readonly response: ServerResponse; readonly serve: () => void }[] = []
 
@@ -56,16 +58,28 @@ export class ClientConnection {
   /** A request is served until `end`. */
   begin(turn: Turn): void {
     this.#turn = turn
+    if (!this.#watched) return
+    this.#watched = false
+    this.socket.setTimeout(0)
   }
 
   /** The request is served; the next one's turn. */
   end(): void {
     this.#turn = undefined
+    this.ended()
     if (this.#closeAtEnd) {
       this.closing = true
       this.socket.destroySoon()
     }
     if (this.#waiting.length > 0) this.#next()
+  }
+
+  /** Nothing more of a reply is to come: what of it the client has not taken is not kept for it for ever. */
+  ended(): void {
+    if (this.socket.writableLength === 0) return
+    this.#watched = true
+    // Node destroys a socket of its server's that does nothing for so long; with the reply gone its keep-alive counts.
+    this.socket.setTimeout(this.#limits.clientStallMs)
   }
 
   /**
@@ -174,7 +188,7 @@ export class ClientConnection {
 /** Who is answered: a connection of HTTP/1, or one stream of a connection of HTTP/2. */
 export type Client = Pick<
   ClientConnection,
-  'address' | 'begin' | 'closing' | 'cut' | 'end' | 'endReply' | 'outlet' | 'retired' | 'socket'
+  'address' | 'begin' | 'closing' | 'cut' | 'end' | 'ended' | 'endReply' | 'outlet' | 'retired' | 'socket'
 >
 
 /** The parts of a request that are read, whatever version of HTTP it came by. */

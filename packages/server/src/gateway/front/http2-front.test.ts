@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import { constants } from 'node:http2'
+import { connect as connectHttp2, constants } from 'node:http2'
 import { connect as connectTcp } from 'node:net'
 import type { Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
@@ -181,6 +181,25 @@ test('who resets a stream lets go of its upstream', async (t) => {
   await until(() => upstream.requests.length === 1, 'it arrives')
   stream.close(constants.NGHTTP2_CANCEL)
   await until(() => upstream.sockets.size === 0, 'the connection is gone')
+})
+
+test('replies for which no window is opened are not kept for ever (CVE-2019-9517)', async (t) => {
+  const upstream = await openUpstream((socket) => socket.write(okReply('x'.repeat(60_000))))
+  t.after(() => upstream.close())
+  const stand = await openTlsStand(t, upstream.url, { limits: { clientStallMs: 100 } })
+  const session = connectHttp2(`https://localhost:${stand.port}`, {
+    ca: stand.ca,
+    settings: { initialWindowSize: 0 },
+  })
+  t.after(() => session.destroy())
+  const paths = ['/billing/health', '/billing/nothing', '/.well-known/countersign/livez']
+  const replies = await Promise.all(
+    Array.from({ length: 30 }, (_, index) => askStream(session, { ':path': paths[index % 3]! })),
+  )
+  for (const { body, code } of replies) {
+    assert.equal(body, '')
+    assert.notEqual(code, constants.NGHTTP2_NO_ERROR)
+  }
 })
 
 test('a line break in a value writes no header', async (t) => {

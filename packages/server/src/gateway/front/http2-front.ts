@@ -67,7 +67,8 @@ export class Http2Front {
     socket: Socket,
     address: string,
   ): void {
-    const client = new Http2Stream(stream, socket, address, () => this.#retired)
+    const { clientStallMs } = this.#limits
+    const client = new Http2Stream(stream, socket, address, clientStallMs, () => this.#retired)
     const ended = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0
     const request = requestOf(stream, headers, rawHeaders, ended)
     const response = replyOf(stream)

@@ -12,14 +12,25 @@ export class Http2Stream implements Client {
   readonly outlet: ServerHttp2Stream
   readonly address: string
   closing = false
+  readonly #stallMs: number
   readonly #retired: () => boolean
   #turn: Turn | undefined
 
-  /** @param retired whether the connection takes no more streams */
-  constructor(stream: ServerHttp2Stream, socket: Socket, address: string, retired: () => boolean) {
+  /**
+   * @param stallMs how long what the client does not take is kept for it
+   * @param retired whether the connection takes no more streams
+   */
+  constructor(
+    stream: ServerHttp2Stream,
+    socket: Socket,
+    address: string,
+    stallMs: number,
+    retired: () => boolean,
+  ) {
     this.outlet = stream
     this.socket = socket
     this.address = address
+    this.#stallMs = stallMs
     this.#retired = retired
     // A reset by the client, or an error of the connection: what else there is to know 'close' tells.
     stream.on('error', () => undefined)
@@ -40,6 +51,14 @@ export class Http2Stream implements Client {
 
   end(): void {
     this.#turn = undefined
+    this.ended()
+  }
+
+  /** A client that opens no window for it would have us keep a reply for each stream, for ever. */
+  ended(): void {
+    const stream = this.outlet
+    if (stream.destroyed || stream.closed || stream.writableFinished) return
+    stream.setTimeout(this.#stallMs, () => stream.close(constants.NGHTTP2_CANCEL))
   }
 
   /** RFC 9113 §8.1: a reply may be complete before its request, which is then told to stop without an error. */

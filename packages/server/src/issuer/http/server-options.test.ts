@@ -12,6 +12,7 @@ test('a server of these options gives up slow senders long before Node’s own f
   assert.ok(server.requestTimeout <= 15_000 && server.requestTimeout >= server.headersTimeout)
   assert.ok(server.keepAliveTimeout > 60_000)
   assert.equal(server.maxHeadersCount, 64)
+  assert.ok(server.timeout > 0 && server.timeout <= 60_000, 'a reply that nobody takes')
 })
 
 test('slow heads are cut off and leave the rest alone (slowloris)', async () => {

@@ -24,4 +24,6 @@ export const issuerServerOptions: ServerOptions = Object.freeze({
 /** What can be set on the server only. */
 export function protectServer(server: Server): void {
   server.maxHeadersCount = 64
+  // A client that does not take its reply would have us keep it for ever.
+  server.timeout = 60_000
 }
