@@ -3,6 +3,12 @@ export { connectInterceptor } from './client/connect.ts'
 export type { ConnectClientInterceptor, ConnectClientRequest } from './client/connect.ts'
 export { grpcCredentials } from './client/grpc.ts'
 export type { GrpcCallPlace, GrpcClientModule, GrpcMetadataDone } from './client/grpc.ts'
+export { grpcInterceptor } from './client/grpc-interceptor.ts'
+export type {
+  GrpcClientInterceptor,
+  GrpcInterceptedCall,
+  GrpcInterceptingModule,
+} from './client/grpc-interceptor.ts'
 export type { Subject, SubjectContext } from './client/on-behalf-of.ts'
 export { createTokenSource } from './client/token-source.ts'
 export type { AccessToken, ClientTokenSource, TokenSource } from './client/token-source.ts'

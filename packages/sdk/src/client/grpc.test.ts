@@ -11,6 +11,7 @@ import { startTestIssuer } from '../testing/loopback-issuer.ts'
 import type { StartedTestIssuer } from '../testing/loopback-issuer.ts'
 import { grpcCredentials } from './grpc.ts'
 import { createTokenSource } from './token-source.ts'
+import type { TokenSource } from './token-source.ts'
 
 const write = (value: object): Buffer => Buffer.from(JSON.stringify(value))
 const read = (bytes: Buffer): object => JSON.parse(bytes.toString()) as object
@@ -63,6 +64,16 @@ test('composed with TLS, each call carries a token', async () => {
   assert.deepEqual(await call('orders'), { for: 'orders' })
 })
 
+test('what a proof is for: the call’s own URL, as grpc-js knows it, without the port', async () => {
+  const asked: string[] = []
+  const headersFor = async (method: string, url: string) => {
+    asked.push(`${method} ${url}`)
+    return { Authorization: issuer.authorization({ roles: 'reader', clientId: 'x' }) }
+  }
+  assert.deepEqual(await callBy({ headersFor }), { for: 'x' })
+  assert.deepEqual(asked, ['POST https://localhost/billing.Invoices/Read'])
+})
+
 test('what is missing is a status, and so is a token that cannot be had', async () => {
   assert.equal(await call('idle'), grpc.status.PERMISSION_DENIED)
   assert.equal(await call('orders', 'wrong'), grpc.status.UNAUTHENTICATED)
@@ -76,6 +87,10 @@ function call(clientId: string, clientSecret?: string): Promise<unknown> {
   const source = createTokenSource(
     clientSecret === undefined ? credentials : { ...credentials, clientSecret },
   )
+  return callBy(source)
+}
+
+function callBy(source: Pick<TokenSource, 'headersFor'>): Promise<unknown> {
   const channel = grpc.credentials.combineChannelCredentials(
     grpc.credentials.createSsl(certificate),
     grpcCredentials(source, grpc),

@@ -9,6 +9,7 @@ export type GrpcClientModule<Credentials> = {
   readonly Metadata: new () => { set(name: string, value: string): void }
 }
 
+/** Where a call goes: `https://HOST/package.Service`, and the whole path `/package.Service/Method`, in grpc-js. */
 export type GrpcCallPlace = { readonly service_url: string; readonly method_name: string }
 
 export type GrpcMetadataDone = (error: Error | null, metadata?: never) => void
@@ -18,6 +19,9 @@ export type GrpcMetadataDone = (error: Error | null, metadata?: never) => void
  *
  * Composed with a channel's credentials they go over TLS alone. grpc-js also takes them for a single call on a channel
  * without TLS: that is for this machine, and for meshes that encrypt below.
+ *
+ * With `dpop` a proof is for the URL that grpc-js gives: `https://`, the host without its port, and the method's path; the
+ * guard's `publicUrl` has to say the same.
  *
  * A token that the issuer refuses is `UNAUTHENTICATED`, one that cannot be had `UNAVAILABLE`.
  *
@@ -30,7 +34,7 @@ export function grpcCredentials<Credentials>(
   grpc: GrpcClientModule<Credentials>,
 ): Credentials {
   return grpc.credentials.createFromMetadataGenerator(({ service_url: url, method_name: method }, done) => {
-    source.headersFor('POST', `${url}/${method}`).then(
+    source.headersFor('POST', urlOf(url, method)).then(
       (headers) => {
         const metadata = new grpc.Metadata()
         for (const [name, value] of Object.entries(headers)) metadata.set(name, value)
@@ -39,6 +43,11 @@ export function grpcCredentials<Credentials>(
       (error: unknown) => done(statusOf(error)),
     )
   })
+}
+
+/** What a proof is for; other implementations of gRPC give the method's name alone. */
+function urlOf(service: string, method: string): string {
+  return method.startsWith('/') ? new URL(method, service).href : `${service}/${method}`
 }
 
 /** grpc-js makes a status of an error's code, when that is a number. */
