@@ -80,7 +80,7 @@ test('the trust file of docs/proxies.md has no mistake', () => {
   assert.deepEqual(reading.warnings, [])
   assert.deepEqual(
     reading.trust.gateway!.authz!.map(({ proxy }) => proxy),
-    ['nginx', 'envoyGrpc'],
+    ['nginx', 'traefik', 'envoyGrpc', 'haproxy'],
   )
 })
 

@@ -228,7 +228,7 @@ function post(target: string, ...headers: string[]): string {
   return get(target, 'Content-Length: 0', ...headers).replace('GET', 'POST')
 }
 
-const pathTricks = [
+export const pathTricks = [
   '/billing/health/../invoices/7',
   '/billing/health/%2e%2e/invoices/7',
   '/billing/health/.%2E/invoices/7',

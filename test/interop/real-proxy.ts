@@ -34,11 +34,14 @@ export type RealProxies = { readonly missing: string | false; readonly folder: s
  * Runs a proxy until `stop`.
  *
  * @param configure writes its files into the folder and tells its arguments
+ * @param options.answerMs how long its first answer may take, which may be that nobody decides
+ * @param options.readyAt what it is asked for until it answers by its configuration
  * @throws with what it said, if it does not answer on its port within the time
  */
 export async function startProxy(
   command: string,
   configure: (port: number, folder: string) => readonly string[],
+  { answerMs = 500, readyAt = '/nowhere' }: { readonly answerMs?: number; readonly readyAt?: string } = {},
 ): Promise<RunningProxy> {
   const free = createServer()
   const port = await listenOn(free)
@@ -62,7 +65,7 @@ export async function startProxy(
   }
   for (const deadline = Date.now() + 20_000; ;) {
     // Until its routes are read, one of them answers so by itself.
-    const reply = await ask(port, get('/nowhere'), 500).catch(() => undefined)
+    const reply = await ask(port, get(readyAt), answerMs).catch(() => undefined)
     if (reply !== undefined && reply.body !== '404 page not found\n') return { port, stop }
     if (Date.now() > deadline || child.exitCode !== null) {
       if (child.exitCode === null) await stop()

@@ -89,18 +89,4 @@ export function addAdminCommands(program: Command, keys: Command, command: AddCo
     () => import('./commands/audit-verify.ts'),
   ).option('--head <head>', 'where the chain ended when it was verified before, SEQUENCE:HASH')
   command(audit, 'export', 'print the audit log as JSON lines', () => import('./commands/audit-export.ts'))
-
-  const exported = program.command('export').description('what others are configured with')
-  command(
-    exported,
-    'openapi',
-    'print the admin API’s OpenAPI document',
-    () => import('./commands/export-openapi.ts'),
-  )
-  command(
-    exported,
-    'nginx',
-    'print configuration for nginx, which asks the gateway',
-    () => import('./commands/export-nginx.ts'),
-  ).option('--listen <address>', 'what its servers listen on; 80 unless given')
 }

@@ -3,6 +3,7 @@ import { Command, CommanderError, Option } from 'commander'
 import type { CommandOptions } from 'commander'
 import { addAdminCommands } from './admin-commands.ts'
 import type { Context } from './context.ts'
+import { addExportCommands } from './export-commands.ts'
 import { loadEnvironment } from './load-environment.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -161,6 +162,7 @@ export function createProgram(terminal: Terminal, end: (code: number) => void): 
     .option('--issuer <url>', 'the issuer; the trust file’s unless given')
     .option('--all', 'every key on record with its state, from the admin API')
   addAdminCommands(program, keys, command)
+  addExportCommands(program, command)
   const store = program.command('store').description('where an issuer keeps its keys, clients and audit log')
   command(
     store,

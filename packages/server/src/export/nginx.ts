@@ -1,7 +1,7 @@
-import { Problem } from '@countersign/sdk/core'
 import { identityNames } from '../gateway/decision/identity.ts'
 import { overrideNames } from '../gateway/upstream/header-names.ts'
 import type { Service, Trust } from '../trust/trust.ts'
+import { endpointFor, exportedServices, hostOf, pathOf, targetsOf } from './exported.ts'
 
 /**
  * The trust file as configuration of nginx, to be included in `http { … }`: nginx finds the service and forwards, the
@@ -9,51 +9,26 @@ import type { Service, Trust } from '../trust/trust.ts'
  * never left out in silence.
  *
  * @param listen what stands behind `listen` in its servers
+ * @param authz where the gateway is, seen from nginx; the trust file's address unless given
  * @throws Problem `export-impossible`
  */
-export function exportNginx(trust: Trust, listen: string): string {
-  const endpoint = trust.gateway?.authz?.find(({ proxy }) => proxy === 'nginx')
-  if (endpoint === undefined) {
-    throw new Problem('export-impossible', 'gateway.authz: nginx has nobody to ask', {
-      next: 'write `authz: { nginx: { listen: 127.0.0.1:9002 } }` in gateway',
-    })
-  }
-  const services = [...trust.services.values()].filter(({ upstream }) => upstream !== undefined)
-  refuseInexpressible(services)
-  const { host, port } = endpoint.listen
-  const authz = `${host.includes(':') ? `[${host}]` : host}:${port}`
+export function exportNginx(trust: Trust, listen: string, authz?: string): string {
+  const { authority } = endpointFor(trust, 'nginx', 'nginx', authz)
+  const services = exportedServices(trust, 'nginx', (service) => [
+    [targetsOf(service).some((url) => !url.startsWith('http:')), 'upstream: TLS towards it'],
+    [service.upstreamSettings?.protocol === 'h2', 'upstream: HTTP/2 towards it'],
+    [new Set(targetsOf(service).map(pathOf)).size > 1, 'upstream: targets with different paths'],
+  ])
   const shared = services.filter((service) => service.host === undefined)
   const own = services.filter((service) => service.host !== undefined)
   return [
     '# Made by `countersign export nginx`: change the trust file, and make it anew.',
-    `upstream countersign_authz {\n    server ${authz};\n    keepalive 16;\n}`,
+    `upstream countersign_authz {\n    server ${authority};\n    keepalive 16;\n}`,
     ...services.map(upstreamBlock),
     ...(shared.length === 0 ? [] : [serverBlock(listen, '_', shared)]),
     ...own.map((service) => serverBlock(listen, service.host!, [service])),
     '',
   ].join('\n\n')
-}
-
-function refuseInexpressible(services: readonly Service[]): void {
-  const found = services.flatMap((service) => {
-    const { name, cors, websocket, token, tokenFrom, upstreamSettings } = service
-    const says: (readonly [boolean, string])[] = [
-      [cors !== undefined, 'cors: preflights are answered by the gateway alone'],
-      [websocket !== undefined, 'websocket: tunnels that end with their token are the gateway’s own'],
-      [
-        token !== undefined && token !== 'forward' && tokenFrom.some(({ kind }) => kind === 'cookie'),
-        'token: nginx cannot take one cookie out of several',
-      ],
-      [targetsOf(service).some((url) => !url.startsWith('http:')), 'upstream: TLS towards it'],
-      [upstreamSettings?.protocol === 'h2', 'upstream: HTTP/2 towards it'],
-      [new Set(targetsOf(service).map(pathOf)).size > 1, 'upstream: targets with different paths'],
-    ]
-    return says.flatMap(([is, what]) => (is ? [`services.${name}.${what}`] : []))
-  })
-  if (found.length === 0) return
-  throw new Problem('export-impossible', `nginx cannot be told:\n  ${found.join('\n  ')}`, {
-    next: 'leave these services behind the gateway itself, or take the settings out',
-  })
 }
 
 function upstreamBlock(service: Service): string {
@@ -126,21 +101,6 @@ ${[400, 404, 405, 429].map((status) => `    if ($countersign_status = ${status})
     add_header WWW-Authenticate $countersign_challenge always;
     return 403;
 }`
-
-function targetsOf({ upstream, upstreamSettings }: Service): readonly string[] {
-  return upstreamSettings?.targets ?? [upstream!]
-}
-
-function hostOf(url: string): string {
-  const { host, port } = new URL(url)
-  return port === '' ? `${host}:80` : host
-}
-
-/** With its slash at the end, so that what follows is put behind it. */
-function pathOf(url: string): string {
-  const { pathname } = new URL(url)
-  return pathname.endsWith('/') ? pathname : `${pathname}/`
-}
 
 function variable(header: string): string {
   const name = snake(header)

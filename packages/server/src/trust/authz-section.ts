@@ -16,6 +16,7 @@ export const authzSection = fields({
   caddy: optional(endpoint(), 'For forward_auth of Caddy.'),
   envoy: optional(endpoint(), 'For ext_authz of Envoy over HTTP, with the path prefix /authz.'),
   envoyGrpc: optional(endpoint(), 'For ext_authz of Envoy over gRPC.'),
+  haproxy: optional(endpoint(), 'For the Lua action that `countersign export haproxy` writes.'),
 } satisfies Record<AuthzProxy, unknown>)
 
 export type AuthzDraft = typeof authzSection extends Shape<infer T> ? T : never

@@ -123,7 +123,7 @@ export type GatewaySettings = {
 }
 
 /** Which proxy asks, and so in which words it says what it was asked itself. */
-export type AuthzProxy = 'nginx' | 'traefik' | 'caddy' | 'envoy' | 'envoyGrpc'
+export type AuthzProxy = 'nginx' | 'traefik' | 'caddy' | 'envoy' | 'envoyGrpc' | 'haproxy'
 
 export type AuthzSettings = {
   readonly proxy: AuthzProxy

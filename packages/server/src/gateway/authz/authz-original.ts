@@ -44,11 +44,11 @@ function byHeaders(names: HeaderNames): (inquiry: Inquiry) => Original | Denial 
     // Caddy leaves the original query behind the path it asks at. It counts for nothing here.
     if (target !== authzPath && !target.startsWith(`${authzPath}?`)) return notAuthz
     const method = only(rawHeaders, names.method)
-    const original = only(rawHeaders, names.target)
+    const asked = only(rawHeaders, names.target)
     const host = only(rawHeaders, names.host)
     for (const [name, value] of [
       [names.method, method],
-      [names.target, original],
+      [names.target, asked],
       [names.host, host],
     ] as const) {
       if (value === undefined) return deny('request-malformed', `the proxy must say ${name}, once`)
@@ -56,7 +56,7 @@ function byHeaders(names: HeaderNames): (inquiry: Inquiry) => Original | Denial 
     const read = readHost(host!)
     if (read === undefined) return deny('request-malformed', `${names.host} is no host`)
     const from = lastOf(rawHeaders, names.address) ?? address
-    return { method: method!, target: original!, host: read, rawHeaders, address: from }
+    return { method: method!, target: asked!, host: read, rawHeaders, address: from }
   }
 }
 
@@ -103,13 +103,17 @@ const forwarded: HeaderNames = {
   address: 'x-forwarded-for',
 }
 
+/** What a configuration of ours has the proxy say. */
+const original: HeaderNames = {
+  method: 'x-original-method',
+  target: 'x-original-uri',
+  host: 'x-original-host',
+  address: 'x-original-address',
+}
+
 const proxies: Readonly<Record<Exclude<AuthzProxy, 'envoyGrpc'>, (inquiry: Inquiry) => Original | Denial>> = {
-  nginx: byHeaders({
-    method: 'x-original-method',
-    target: 'x-original-uri',
-    host: 'x-original-host',
-    address: 'x-original-address',
-  }),
+  nginx: byHeaders(original),
+  haproxy: byHeaders(original),
   traefik: byHeaders(forwarded),
   caddy: byHeaders(forwarded),
   envoy: byPath,

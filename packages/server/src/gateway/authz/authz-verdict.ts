@@ -1,6 +1,7 @@
 import { deny, isProblem, Problem } from '@countersign/sdk/core'
 import type { Denial } from '@countersign/sdk/core'
 import { canonicalPath, problemResponse } from '@countersign/sdk/policy'
+import type { CanonicalPath } from '@countersign/sdk/policy'
 import { plainAnswer, wantsJson } from '../front/answer.ts'
 import type { Answer } from '../front/answer.ts'
 import type { Original } from './authz-original.ts'
@@ -15,6 +16,7 @@ import { refusalAnswer } from '../decision/refusal.ts'
 import type { ReadyService } from '../decision/routes.ts'
 import type { GatewayState } from '../gateway-state.ts'
 import { overrideNames } from '../upstream/header-names.ts'
+import { withoutPrefix } from '../upstream/upstream-target.ts'
 
 /** What a decision endpoint answers, before it is put into the words of one proxy. */
 export type Verdict =
@@ -26,6 +28,10 @@ export type Verdict =
       readonly absent: readonly string[]
       /** What the client is to be told in `DPoP-Nonce`. */
       readonly nextNonce?: string
+      /** Whom the request goes to. */
+      readonly service: string
+      /** What the service is asked for: the path that was decided about, without its prefix, and the query. */
+      readonly target: string
     }
   | { readonly kind: 'refuse'; readonly answer: Answer }
 
@@ -56,7 +62,7 @@ export async function judge(gateway: GatewayState, original: Original | Denial):
     })
     if ('reason' in result) return refuse(gateway, asked, original, result, token, reply)
     record(gateway, asked, original, dryRun === undefined ? { token } : { token, ...dryRun, dryRun: true })
-    const verdict = allow(result.identity, asked.service!)
+    const verdict = allow(result.identity, asked.service!, asked.path!)
     return nextNonce === undefined ? verdict : { ...verdict, nextNonce }
   } catch (error) {
     return cannotDecide(gateway, asked, original, error)
@@ -75,14 +81,19 @@ function find(gateway: GatewayState, asked: Asked, original: Original): Denial |
   return locate(asked, gateway.routing, method, host.name)
 }
 
-function allow(lines: string, { passing }: ReadyService): Verdict & { kind: 'allow' } {
+function allow(
+  lines: string,
+  { name: service, passing, prefixSegments }: ReadyService,
+  { path, query }: CanonicalPath,
+): Verdict & { kind: 'allow' } {
   const identity = new Map<string, string>()
   for (const line of lines.split('\r\n')) {
     const colon = line.indexOf(': ')
     if (colon !== -1) identity.set(line.slice(0, colon).toLowerCase(), line.slice(colon + 2))
   }
   const names = [...identityNames, ...overrideNames, ...(passing?.filled ?? []), ...(passing?.removed ?? [])]
-  return { kind: 'allow', identity, absent: names.filter((name) => !identity.has(name)) }
+  const absent = names.filter((name) => !identity.has(name))
+  return { kind: 'allow', identity, absent, service, target: withoutPrefix(path, prefixSegments) + query }
 }
 
 function refuse(

@@ -52,6 +52,35 @@ test('no is the gateway’s own refusal, word for word', async (t) => {
   assert.match(forbidden.headers['www-authenticate']!, /error="insufficient_scope"/)
 })
 
+test('HAProxy is told whom to ask, and for what', async (t) => {
+  const stand = await open(t, 'haproxy')
+  const asked = (target: string, ...headers: string[]): Promise<RawReply> =>
+    ask(
+      stand.authzPort,
+      get(
+        '/authz',
+        'X-Original-Method: GET',
+        `X-Original-URI: ${target}`,
+        'X-Original-Host: gateway.test',
+        'X-Original-Address: 203.0.113.9',
+        ...headers,
+      ),
+    )
+  const reply = await asked('/%62illing/invoices/7?x=%2F', bearer(stand.token()))
+  assert.equal(reply.status, 200)
+  assert.equal(reply.headers['countersign-service'], 'billing')
+  assert.equal(reply.headers['countersign-target'], '/invoices/7?x=%2F')
+  for (const [target, status] of [
+    ['/billing/invoices/7', 401],
+    ['/billing/nowhere', 404],
+    ['/billing/x/../health', 400],
+  ] as const) {
+    const refused = await asked(target)
+    assert.equal(refused.status, status)
+    assert.equal(refused.headers['countersign-target'], undefined)
+  }
+})
+
 test('nginx is told what it understands, and the true status beside it', async (t) => {
   const stand = await open(t, 'nginx')
   const nginx = (method: string, target: string, ...headers: string[]): Promise<RawReply> =>

@@ -101,6 +101,15 @@ function forEnvoy(verdict: Verdict): Answer {
   }
 }
 
+/** HAProxy has no rules of its own about paths: it is told whom to ask, and for what. */
+function forHaproxy(verdict: Verdict): Answer {
+  const answer = asItIs(verdict)
+  if (verdict.kind === 'refuse') return answer
+  const { service, target } = verdict
+  const place = { 'Countersign-Service': service, 'Countersign-Target': target }
+  return { ...answer, headers: { ...answer.headers, ...place } }
+}
+
 const allowedHeaders = { 'Cache-Control': 'no-store' }
 
 const ways: Readonly<Record<Exclude<AuthzProxy, 'envoyGrpc'>, (verdict: Verdict) => Answer>> = {
@@ -108,4 +117,5 @@ const ways: Readonly<Record<Exclude<AuthzProxy, 'envoyGrpc'>, (verdict: Verdict)
   traefik: asItIs,
   caddy: asItIs,
   envoy: forEnvoy,
+  haproxy: forHaproxy,
 }

@@ -50,12 +50,14 @@ test('property: noise is refused or no message, and never anything else', () => 
 test('the bytes of an answer, field by field', () => {
   const identity = new Map([['countersign-subject', 'a']])
   assert.equal(
-    checkResponse({ kind: 'allow', identity, absent: ['b'] }).toString('hex'),
+    checkResponse({ kind: 'allow', identity, absent: ['b'], ...place }).toString('hex'),
     // status {}; ok_response { headers { header { key, value }, append_action: 2 }, headers_to_remove: b }
     `0a00${'1a21'}${'121c'}${'0a18'}${'0a13'}${Buffer.from('countersign-subject').toString('hex')}${'120161'}${'1802'}${'2a0162'}`,
   )
   assert.equal(
-    checkResponse({ kind: 'allow', identity: new Map(), absent: [], nextNonce: 'n' }).toString('hex'),
+    checkResponse({ kind: 'allow', identity: new Map(), absent: [], nextNonce: 'n', ...place }).toString(
+      'hex',
+    ),
     // ok_response { response_headers_to_add { header { dpop-nonce, n }, append_action: 2 } }
     `0a00${'1a15'}${'3213'}${'0a0f'}${'0a0a'}${Buffer.from('dpop-nonce').toString('hex')}${'12016e'}${'1802'}`,
   )
@@ -66,3 +68,6 @@ test('the bytes of an answer, field by field', () => {
     `0a020810${'1215'}${'0a03089103'}${'120a'}${'0a06'}${'0a0161'}${'120162'}${'1802'}${'1a026e6f'}`,
   )
 })
+
+/** Envoy finds the service by itself. */
+const place = { service: 'billing', target: '/' }

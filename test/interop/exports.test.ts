@@ -1,0 +1,92 @@
+/** What `countersign export` writes, in the real proxies. nginx has a test of its own. */
+import { spawnSync } from 'node:child_process'
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { exportEnvoy } from '../../packages/server/src/export/envoy.ts'
+import { exportHaproxy } from '../../packages/server/src/export/haproxy.ts'
+import { exportTraefik } from '../../packages/server/src/export/traefik.ts'
+import type { Trust } from '../../packages/server/src/trust/trust.ts'
+import { standService, standTrust } from '../gateway/stand.ts'
+import { exportContract, trustWith } from './export-contract.ts'
+import type { ExportUnderTest } from './export-contract.ts'
+import { proxyContract } from './proxy-contract.ts'
+import type { ProxyUnderTest } from './proxy-contract.ts'
+import { prepareProxies, startProxy } from './real-proxy.ts'
+
+const haproxy = ['/usr/sbin/haproxy', 'haproxy'].find((path) => spawnSync(path, ['-v']).status === 0)
+
+underBoth('HAProxy', {
+  kind: 'haproxy',
+  missing: haproxy === undefined ? 'HAProxy is not installed' : false,
+  withoutKeys: 503,
+  alone: 503,
+  start: (trust) =>
+    startProxy(
+      haproxy!,
+      (port, folder) => {
+        const { config, lua } = exportHaproxy(trust, { listen: `127.0.0.1:${port}` })
+        writeFileSync(join(folder, 'countersign.lua'), lua)
+        writeFileSync(join(folder, 'haproxy.cfg'), config)
+        const checked = spawnSync(haproxy!, ['-c', '-f', 'haproxy.cfg'], { cwd: folder, encoding: 'utf8' })
+        assert.equal(checked.status, 0, checked.stderr)
+        assert.doesNotMatch(checked.stderr, /WARNING/)
+        return ['-db', '-f', 'haproxy.cfg']
+      },
+      { answerMs: 5_000 },
+    ),
+})
+
+const { missing, folder: proxies } = prepareProxies()
+
+underBoth('Envoy', {
+  kind: 'envoyGrpc',
+  missing,
+  withoutKeys: 503,
+  alone: 503,
+  start: (trust) =>
+    startProxy(join(proxies, 'envoy/_bin/envoy'), (port, folder) => {
+      writeFileSync(join(folder, 'envoy.yaml'), exportEnvoy(trust, { listen: `127.0.0.1:${port}` }))
+      const quiet = ['--concurrency', '1', '--disable-hot-restart', '--log-level', 'warning']
+      return ['--config-path', join(folder, 'envoy.yaml'), ...quiet]
+    }),
+})
+
+underBoth('Traefik', {
+  kind: 'traefik',
+  missing,
+  withoutKeys: 503,
+  alone: 500,
+  start: (trust) =>
+    startProxy(
+      join(proxies, 'bin/traefik'),
+      (port, folder) => {
+        writeFileSync(join(folder, 'dynamic.yaml'), exportTraefik(trust))
+        return [
+          `--entryPoints.web.address=127.0.0.1:${port}`,
+          '--entryPoints.web.http.underscoreHeadersStrategy=delete',
+          `--providers.file.filename=${join(folder, 'dynamic.yaml')}`,
+          '--global.checkNewVersion=false',
+          '--global.sendAnonymousUsage=false',
+        ]
+      },
+      { readyAt: '/billing/nowhere' },
+    ),
+})
+
+/** With the trust file of a service that stands where its prefix is, so that what arrives is what was asked for. */
+function underBoth(
+  name: string,
+  proxy: ExportUnderTest & Pick<ProxyUnderTest, 'alone' | 'withoutKeys'>,
+): void {
+  exportContract(name, proxy)
+  proxyContract(`${name}, by an exported configuration,`, {
+    ...proxy,
+    start: ({ upstream, authz }) => proxy.start(trustOf(proxy.kind, upstream, authz)),
+  })
+}
+
+function trustOf(kind: ExportUnderTest['kind'], upstream: number, authz: number): Trust {
+  const service = standService(`http://127.0.0.1:${upstream}/billing`)
+  return trustWith(standTrust('http://127.0.0.1:1'), [service], kind, authz)
+}
