@@ -67,7 +67,7 @@ class StreamExchange implements Turn {
     stream.on('data', (chunk: Buffer) => this.#careful(() => this.#onBody(chunk)))
     stream.on('end', () => this.#careful(() => this.#onEnd()))
     stream.on('error', () => undefined)
-    stream.on('close', () => this.#failed(http2.failureOf(stream)))
+    stream.on('close', () => this.#careful(() => this.#failed(http2.failureOf(stream))))
     if (!this.#requestComplete) this.#upload(stream)
   }
 
