@@ -230,6 +230,16 @@ test('a revoked client takes what it has a part in with it', () => {
   }
 })
 
+test('a revoked client takes the transaction tokens with it that it has asked for', () => {
+  const revocations = createRevocations()
+  revocations.revoke({ ...until, clientId: 'front', issuedBeforeSeconds: 2000 })
+  const transaction = (req_wl: unknown, iat: number): VerifiedToken => tokenOf({ txn: 't1', iat, req_wl })
+  assert.equal(revocations.refuses(transaction('front', 1999))?.reason, 'token-revoked')
+  assert.equal(revocations.refuses(transaction('front', 2000)), undefined)
+  for (const other of ['billing', ['front'], null, 7])
+    assert.equal(revocations.refuses(transaction(other, 1000)), undefined)
+})
+
 test('a subject may be named by its digest, which is that of its issuer', () => {
   for (const [owner, subject, issuedBeforeSeconds, revoked] of [
     [issuer, 'user-7', 2000, true],

@@ -116,7 +116,11 @@ export class Revocations {
     if (keyId !== undefined && this.#hits('kid', issuer, keyId, token)) {
       return deny('token-revoked', 'the key that signed it is revoked')
     }
-    const { act, lineage } = token.claims
+    const { act, lineage, req_wl: requester } = token.claims
+    // A transaction token has no client_id; this is who asked for it (draft-ietf-oauth-transaction-tokens).
+    if (typeof requester === 'string' && this.#hits('client', issuer, requester, token)) {
+      return deny('token-revoked', 'tokens that this client asked for by then are revoked')
+    }
     return this.#refusesActor(act, token) ?? this.#refusesAncestor(lineage)
   }
 

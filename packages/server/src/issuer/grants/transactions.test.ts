@@ -149,6 +149,29 @@ describe('refused', () => {
   })
 })
 
+test('it ends with the client that asked for it', async (t) => {
+  const own = await startIssuer({ trust: { ...chainTrust({ clients }), transactions } })
+  t.after(own.close)
+  const called = (await own.ask(as('front', { grant_type: 'client_credentials' }))).json['access_token']
+  const begun = await own.ask(form('billing-api', String(called), { scope: 'pay' }))
+  const text = String(begun.json['access_token'])
+  const verifier = createVerifier({
+    issuer: own.url,
+    audience: 'acme.example',
+    types: ['txntoken+jwt'],
+    keySet: own.issuer.keySet,
+    revocations: own.issuer.revocations.revocations,
+    clock: () => own.clock.nowMs,
+  })
+  assert.equal((await verifier.verify(text)).kind, 'verified')
+  await own.issuer.revoke({ clientId: 'billing-api' }, { nowMs: own.clock.nowMs })
+  const outcome = await verifier.verify(text)
+  assert.ok(outcome.kind === 'denied' && outcome.denial.reason === 'token-revoked')
+  const further = { scope: 'pay', subject_token_type: transactionTokenType }
+  const next = await own.ask(form('stock-api', text, further))
+  assert.equal(next.json['error'], 'invalid_request')
+})
+
 test('a service takes it from its own header, and nowhere is it an access token', async () => {
   const token = String((await ask('billing-api', fromFront, { scope: 'pay' })).json['access_token'])
   const guard = createGuard({
