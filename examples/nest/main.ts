@@ -1,10 +1,10 @@
 import 'reflect-metadata'
 import { Body, Controller, createParamDecorator, Get, HttpException, Module } from '@nestjs/common'
 import { NotFoundException, Param, Post } from '@nestjs/common'
-import { APP_GUARD, NestFactory } from '@nestjs/core'
+import { APP_GUARD, APP_INTERCEPTOR, NestFactory } from '@nestjs/core'
 import { guardExpress } from '@countersign/sdk/express'
 import { createGuard } from '@countersign/sdk/guard'
-import { guardNest, Public, readAuth, Roles } from '@countersign/sdk/nest'
+import { moduleNest, Public, readAuth, Roles } from '@countersign/sdk/nest'
 import type { Principal } from '@countersign/sdk/policy'
 
 const guard = createGuard({
@@ -41,9 +41,9 @@ class InvoicesController {
 }
 
 @Module({
-  controllers: [InvoicesController],
   // Every handler needs a token, unless it says something else.
-  providers: [{ provide: APP_GUARD, useValue: guardNest(guard, HttpException) }],
+  imports: [moduleNest(guard, { APP_GUARD, APP_INTERCEPTOR, HttpException })],
+  controllers: [InvoicesController],
 })
 class AppModule {}
 

@@ -6,3 +6,5 @@ export type {
   NestGuard,
   NestInterceptor,
 } from './guard/nest.ts'
+export { moduleNest } from './guard/nest-module.ts'
+export type { NestModule, NestNames } from './guard/nest-module.ts'
