@@ -32,7 +32,9 @@ export function identityHeaders(principal: Principal, claimHeaders: ClaimHeaders
     }
     lines += `${name}: ${value}\r\n`
   }
-  return lines
+  // What was put together piece by piece stays a tree of pieces, which is walked each time it is sent and takes up a
+  // kilobyte a token for as long as that is remembered.
+  return Buffer.from(lines, 'latin1').toString('latin1')
 }
 
 /** Headers that a service wants filled from claims. */
@@ -68,8 +70,10 @@ function encodeWord(text: string): string {
 }
 
 function encodeJson(value: unknown): string {
+  const json = JSON.stringify(value)
+  if (isAscii(json)) return json
   let encoded = ''
-  for (const unit of JSON.stringify(value).split('')) {
+  for (const unit of json.split('')) {
     const code = unit.charCodeAt(0)
     encoded += code >= 0x20 && code < 0x7f ? unit : `\\u${code.toString(16).padStart(4, '0')}`
   }
@@ -81,6 +85,12 @@ function isPlain(text: string): boolean {
     const code = text.charCodeAt(i)
     if (code < 0x20 || code >= 0x7f || code === PERCENT) return false
   }
+  return true
+}
+
+/** JSON has no control characters of its own, but for DEL. */
+function isAscii(json: string): boolean {
+  for (let i = 0; i < json.length; i++) if (json.charCodeAt(i) >= 0x7f) return false
   return true
 }
 
