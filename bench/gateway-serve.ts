@@ -46,8 +46,10 @@ export async function startServe({
   const folder = mkdtempSync(join(tmpdir(), 'bench-serve-'))
   const children: ChildProcess[] = []
   const stop = async (): Promise<void> => {
-    for (const child of children) child.kill('SIGTERM')
-    await Promise.all(children.map((child) => (child.exitCode === null ? once(child, 'exit') : undefined)))
+    const running = children.filter(({ exitCode, signalCode }) => exitCode === null && signalCode === null)
+    const ended = running.map((child) => once(child, 'exit'))
+    for (const child of running) child.kill('SIGTERM')
+    await Promise.all(ended)
     rmSync(folder, { recursive: true, force: true })
   }
   try {
