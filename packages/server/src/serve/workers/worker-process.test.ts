@@ -4,7 +4,16 @@ import type { TestContext } from 'node:test'
 import { freePort } from '../../../../../test/cli/issuer.ts'
 import { until } from '../../../../../test/gateway/stand.ts'
 import { forkWorkers, openTrust } from '../../../../../test/gateway/workers-stand.ts'
-import { WorkerProcess } from './worker-process.ts'
+import { WorkerProcess, withYoungGeneration } from './worker-process.ts'
+
+test('its young generation is small, unless somebody has chosen', () => {
+  assert.deepEqual(withYoungGeneration(['--enable-source-maps']), [
+    '--enable-source-maps',
+    '--max-semi-space-size=8',
+  ])
+  assert.deepEqual(withYoungGeneration(['--max_semi_space_size=32']), ['--max_semi_space_size=32'])
+  assert.deepEqual(withYoungGeneration([], '--max-semi-space-size=16'), [])
+})
 
 test('from its start to its end', async (t) => {
   const port = await freePort()

@@ -34,6 +34,7 @@ export class WorkerProcess {
   /** @param start asked for when the worker is there, so that it begins with what counts then */
   constructor(number: number, start: () => ToWorker, answer: (ask: Ask) => Answer) {
     this.number = number
+    cluster.setupPrimary({ execArgv: withYoungGeneration(process.execArgv, process.env['NODE_OPTIONS']) })
     this.#worker = cluster.fork({ [workerVariable]: String(number) })
     const { promise: listening, resolve: listens } = Promise.withResolvers<GatewayAddresses | undefined>()
     const { promise: ended, resolve: ends } = Promise.withResolvers<WorkerEnd>()
@@ -116,3 +117,16 @@ export class WorkerProcess {
     this.#worker.process.kill('SIGKILL')
   }
 }
+
+/**
+ * What a worker's Node is started with: this one's options, and eight mebibytes for what is short-lived, unless somebody has
+ * chosen. V8 would let it grow, and what is only passed on would take up more memory than all that is remembered.
+ */
+export function withYoungGeneration(options: readonly string[], nodeOptions = ''): string[] {
+  const chosen = [...options, nodeOptions].some((option) =>
+    option.replaceAll('_', '-').includes(semiSpaceSize),
+  )
+  return chosen ? [...options] : [...options, `${semiSpaceSize}=8`]
+}
+
+const semiSpaceSize = '--max-semi-space-size'
