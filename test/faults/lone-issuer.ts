@@ -1,6 +1,6 @@
 /**
- * Test support: an issuer in a process of its own, with a tenth of the usual patience, or all of it. Prints its port, and for
- * each line that it is sent the number of its connections. `lone-issuer.ts [patient]`
+ * Test support: an issuer in a process of its own, with as many seconds of patience, or the usual. Prints its port, and for
+ * each line that it is sent the number of its connections. `lone-issuer.ts [SECONDS]`
  */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -14,8 +14,11 @@ const issuer = await createIssuer({
   trust: trust(),
   store: createMemoryStore(),
 })
-const hurried = { headersTimeout: 1500, requestTimeout: 2000, connectionsCheckingInterval: 250 }
-const patience = process.argv[2] === 'patient' ? {} : hurried
+const patienceMs = Number(process.argv[2] ?? 0) * 1000
+const patience =
+  patienceMs === 0
+    ? {}
+    : { headersTimeout: patienceMs, requestTimeout: patienceMs + 500, connectionsCheckingInterval: 250 }
 const server = createServer({ ...issuerServerOptions, ...patience }, issuer.listener)
 protectServer(server)
 server.listen(0, '127.0.0.1', () => process.stdout.write(`${(server.address() as AddressInfo).port}\n`))

@@ -22,10 +22,13 @@ const most = Math.min(isLong ? 10_000 : 2_000, Math.floor(openFiles() / 2) - 300
 const head = 'POST /token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n'
 
 test(`${many} connections that send half a request: the issuer answers others meanwhile, and ends these`, async (t) => {
-  const issuer = await startLoneIssuer(t, isLong ? ['patient'] : [])
+  const issuer = await startLoneIssuer(t, isLong ? [] : ['5'])
   const before = issuer.memory()
   const slow = await openSlowly(t, issuer.port, [head, `${head}Content-Length: 100\r\n\r\ngrant_type=`], many)
-  assert.ok((await issuer.connections()) >= many, 'all of them are open at once')
+  // The kernel takes them for the process, which hears of them by and by.
+  let open = 0
+  for (let tries = 0; tries < 100 && open < many; tries++) open = await issuer.connections()
+  assert.ok(open >= many, `${open} of them are open at once`)
   const perConnection = (issuer.memory() - before) / many
   const tookMs: number[] = []
   for (let ended = false; !ended;) {
@@ -83,7 +86,7 @@ test(`${most} connections that send half a request: the gateway answers others m
 })
 
 test('more slow connections than the process may have files open: it lives, and answers again when they are ended', async (t) => {
-  const { port, child } = await startLoneIssuer(t, [], 'ulimit -n 128; ')
+  const { port, child } = await startLoneIssuer(t, ['1.5'], 'ulimit -n 128; ')
   const slow = await openSlowly(t, port, [head], 400)
   await slow.ended
   const answer = await fetch(`http://127.0.0.1:${port}/readyz`)
