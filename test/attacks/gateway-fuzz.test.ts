@@ -12,6 +12,9 @@ import type { Stand } from '../gateway/stand.ts'
 type Seen = { readonly method: string; readonly url: string; readonly rawHeaders: readonly string[] }
 
 const seen: Seen[] = []
+// Of what was made in a hook the test runner tells such an error and fails nothing; a gateway would have ended.
+const uncaught: unknown[] = []
+process.on('uncaughtException', (error) => uncaught.push(error))
 const malformed: string[] = []
 let stand: Stand
 
@@ -39,7 +42,10 @@ test('almost right requests: what reaches the service is right', async () => {
   let reached = 0
   await fc.assert(
     fc.asyncProperty(
-      fc.array(fc.oneof({ weight: 2, arbitrary: right }, almost), { minLength: 1, maxLength: 3 }),
+      fc.array(fc.oneof({ weight: 2, arbitrary: right }, almost, { weight: 2, arbitrary: answeredAtOnce }), {
+        minLength: 1,
+        maxLength: 3,
+      }),
       async (texts) => {
         seen.length = 0
         const client = new RawClient(stand.port).send(texts.join(''))
@@ -52,6 +58,7 @@ test('almost right requests: what reaches the service is right', async () => {
     ),
     { numRuns: Number(process.env['FUZZ_RUNS'] ?? 250) },
   )
+  assert.deepEqual(uncaught, [])
   assert.ok(reached > 50, `only ${reached} requests came through`)
   assert.equal((await ask(stand.port, get('/billing/health'))).body, 'ok')
 })
@@ -187,6 +194,19 @@ const right = fc
     const chunk = body === '' ? '' : `${body.length.toString(16)}\r\n${body}\r\n`
     return [...head, 'Transfer-Encoding: chunked', '', `${chunk}0\r\n\r\n`].join('\r\n')
   })
+
+/** What needs no upstream: its reply is still leaving when the next request is read. */
+const answeredAtOnce = fc.constantFrom(
+  get('/billing/nothing'),
+  get('/.well-known/countersign/livez'),
+  get(
+    '/billing/health',
+    'Connection: Upgrade',
+    'Upgrade: websocket',
+    'Sec-WebSocket-Version: 13',
+    'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==',
+  ),
+)
 
 /** A few characters put in, taken out or replaced, among them those that parsers trip over. */
 const almost = fc
