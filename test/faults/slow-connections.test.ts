@@ -54,7 +54,8 @@ test(`${many} connections that send half a request: the issuer answers others me
   )
   assert.ok(perConnection < 32 * 1024, `${Math.round(perConnection / 1024)} KiB a connection`)
   // One that comes while thousands are ended at once waits for that.
-  assert.ok(slowestMs < 3_000, `a token took ${slowestMs} ms`)
+  const nearlyAllMs = tookMs[Math.ceil(tookMs.length * 0.95) - 1]!
+  assert.ok(nearlyAllMs < 500, `a token took ${nearlyAllMs} ms`)
   assert.deepEqual([...slow.received], ['HTTP/1.1 408 Request Timeout'])
   assert.ok((await issuer.connections()) < 10)
 })
