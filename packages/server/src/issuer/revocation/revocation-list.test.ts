@@ -124,3 +124,16 @@ test('what is written but cannot be read back at once is refused all the same', 
   assert.equal(await list.add(revocationRecord('token', 't1'), bounds, []), true)
   assert.equal(await stage.refuses(list, { jti: 't1' }), true)
 })
+
+test('what was written together with something else is learned at once, also while the store is down', async () => {
+  const stage = new Stage()
+  const list = stage.replica()
+  // Somebody follows it already, such as a gateway in this process.
+  assert.equal(await stage.refuses(list, { client_id: 'shop' }, {}), false)
+  stage.down = true
+  const records = [revocationRecord('client', 'shop', { issuedBeforeSeconds: stage.nowMs / 1000 })]
+  await list.learn(records, stage.nowMs)
+  assert.equal(await stage.refuses(list, { client_id: 'shop' }), true)
+  assert.equal(await stage.refuses(list, { client_id: 'shop' }, {}), true)
+  assert.equal(await stage.refuses(list, { client_id: 'other' }, {}), false)
+})
