@@ -37,9 +37,10 @@ export class TokenFacts {
   decide(token: VerifiedToken, route: ReadyRoute): Allowance | Denial {
     const facts = this.#factsOf(token)
     if (facts.lastRoute === route) return facts.lastVerdict!
-    let verdict = facts.verdicts.get(route)
-    if (verdict === undefined) {
-      verdict = judge(facts.allowance, route)
+    const verdict = facts.verdicts?.get(route) ?? judge(facts.allowance, route)
+    // Most tokens are used for one route, and need no map.
+    if (facts.lastRoute !== undefined) {
+      facts.verdicts ??= new Map([[facts.lastRoute, facts.lastVerdict!]])
       facts.verdicts.set(route, verdict)
     }
     facts.lastRoute = route
@@ -59,7 +60,7 @@ export class TokenFacts {
   #read(token: VerifiedToken): Facts {
     return {
       allowance: this.#allowance(token),
-      verdicts: new Map(),
+      verdicts: undefined,
       lastRoute: undefined,
       lastVerdict: undefined,
     }
@@ -84,7 +85,7 @@ export type Allowance = {
 
 type Facts = {
   readonly allowance: Allowance | Denial
-  readonly verdicts: Map<ReadyRoute, Allowance | Denial>
+  verdicts: Map<ReadyRoute, Allowance | Denial> | undefined
   lastRoute: ReadyRoute | undefined
   lastVerdict: Allowance | Denial | undefined
 }
