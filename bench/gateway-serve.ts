@@ -35,10 +35,12 @@ export async function startServe({
   workers,
   tokens,
   core,
+  nodeOptions = '',
 }: {
   readonly workers: number
   readonly tokens: number
   readonly core?: number
+  readonly nodeOptions?: string
 }): Promise<Serving> {
   const nginx = findBinary('nginx')
   if (nginx === undefined)
@@ -79,7 +81,13 @@ export async function startServe({
       const [first, ...rest] = name === 'gateway' && core !== undefined ? pinned(core, command) : command
       const child = spawn(first!, rest, {
         cwd: folder,
-        env: { PATH: process.env['PATH'], HOME: folder, NO_COLOR: '1', ORDERS_SECRET: secret },
+        env: {
+          PATH: process.env['PATH'],
+          HOME: folder,
+          NO_COLOR: '1',
+          ORDERS_SECRET: secret,
+          NODE_OPTIONS: nodeOptions,
+        },
         stdio: ['ignore', 'ignore', 'inherit'],
       })
       children.push(child)

@@ -7,6 +7,8 @@ import { machine, median, table } from './measure.ts'
 const minutes = Number(process.env['SOAK_MINUTES'] ?? 10)
 const sliceSeconds = 30
 const tokenCount = 10_000
+// What a worker of several has by itself.
+const nodeOptions = '--max-semi-space-size=8'
 
 /** Moderate, so that what grows does so by time and not because there is no room. */
 const loads = [
@@ -28,7 +30,7 @@ type Slice = {
 export async function run(): Promise<void> {
   if (!canServe())
     throw new Error('it needs nginx to stand behind the gateway, and wrk, which keeps to a rate')
-  const serving = await startServe({ workers: 1, tokens: tokenCount, core: 0 })
+  const serving = await startServe({ workers: 1, tokens: tokenCount, core: 0, nodeOptions })
   const slices: Slice[] = []
   try {
     const started = performance.now()
