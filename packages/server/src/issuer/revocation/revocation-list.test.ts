@@ -128,6 +128,7 @@ test('what is written but cannot be read back at once is refused all the same', 
 test('what was written together with something else is learned at once, also while the store is down', async () => {
   const stage = new Stage()
   const list = stage.replica()
+  await list.current()
   // Somebody follows it already, such as a gateway in this process.
   assert.equal(await stage.refuses(list, { client_id: 'shop' }, {}), false)
   stage.down = true
