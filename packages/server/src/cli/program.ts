@@ -88,6 +88,12 @@ export function createProgram(terminal: Terminal, end: (code: number) => void): 
   ).option('--without-secrets', 'do not look for the secrets, as in a pull request')
   command(
     program,
+    'doctor',
+    'look at an installation, and say what is wrong with it',
+    () => import('./commands/doctor.ts'),
+  ).addOption(new Option('--only <part>', 'only what this part needs').choices(['issuer', 'gateway']))
+  command(
+    program,
     'types [file]',
     'write the services of the trust file as a typed module',
     () => import('./commands/types.ts'),
