@@ -220,7 +220,8 @@ function ask(answer: typeof respond, changes: Partial<TokenRequest> = {}): Promi
     clientId: 'orders',
     clientSecret: secret,
     fields: {},
-    timeoutMs: 2000,
+    // For a machine that is busy; no test waits for it.
+    timeoutMs: 20_000,
     fetch: globalThis.fetch,
     nowMs,
     ...changes,
