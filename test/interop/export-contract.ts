@@ -56,7 +56,10 @@ export function exportContract(name: string, proxy: ExportUnderTest): void {
     })
 
     test('what the file says of headers: the token is taken out, and claims are only ours', async () => {
-      const forged = ['X-Tenant: evil', 'Countersign-Roles: ["admin"]', 'Forwarded: for=1.2.3.4']
+      const forged = [
+        ...['X-Tenant: evil', 'Countersign-Roles: ["admin"]', 'Forwarded: for=1.2.3.4'],
+        ...['Client-Cert: :evil:', 'Proxy: evil', 'True-Client-IP: evil', 'X-Client-IP: evil'],
+      ]
       const token = stand.token({ tenant: 'acme' })
       await ask(port, get('/billing/invoices/7', bearer(token), ...forged))
       const with_ = upstream.requests.at(-1)!

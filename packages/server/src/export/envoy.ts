@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import { stringify } from 'yaml'
-import { overrideNames } from '../gateway/upstream/header-names.ts'
+import { forgedNames } from '../gateway/upstream/header-names.ts'
 import type { Service, Trust } from '../trust/trust.ts'
 import { endpointFor, exportedServices, hostOf, listenPlace, pathOf, targetsOf } from './exported.ts'
 
@@ -60,7 +60,7 @@ function httpConnections(services: readonly Service[]) {
       path_with_escaped_slashes_action: 'REJECT_REQUEST',
       common_http_protocol_options: { headers_with_underscores_action: 'DROP_HEADER' },
       route_config: {
-        request_headers_to_remove: [...overrideNames, 'forwarded', 'x-real-ip'],
+        request_headers_to_remove: forgedNames,
         request_headers_to_add: [
           overwrite('x-forwarded-for', '%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%'),
           overwrite('x-forwarded-host', '%REQ(:AUTHORITY)%'),

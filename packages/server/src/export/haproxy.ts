@@ -1,4 +1,4 @@
-import { overrideNames } from '../gateway/upstream/header-names.ts'
+import { forgedNames } from '../gateway/upstream/header-names.ts'
 import type { Service, Trust } from '../trust/trust.ts'
 import { endpointFor, exportedServices, hostOf, pathOf, targetsOf, tokenHeaders } from './exported.ts'
 import { haproxyLua } from './haproxy-lua.ts'
@@ -64,7 +64,7 @@ defaults
     option http-restrict-req-hdr-names delete`
 
 function frontend(listen: string, claimHeaders: readonly string[]): string {
-  const removed = [...overrideNames, 'Forwarded', 'X-Real-IP', ...claimHeaders]
+  const removed = [...forgedNames, ...claimHeaders]
   return `frontend countersign
     bind ${listen}
     # Who it is, and what it came by, only we say.

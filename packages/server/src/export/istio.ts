@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import { Problem } from '@countersign/sdk/core'
 import { stringify } from 'yaml'
-import { overrideNames } from '../gateway/upstream/header-names.ts'
+import { forgedNames } from '../gateway/upstream/header-names.ts'
 import type { Service, Trust } from '../trust/trust.ts'
 import { endpointFor, exportedServices, hostOf, pathOf, targetsOf } from './exported.ts'
 
@@ -173,7 +173,7 @@ function routesOf(service: Service) {
     name,
     match: at === '/' ? [{ uri: { prefix: '/' } }] : [{ uri: { exact: at } }, { uri: { prefix: `${at}/` } }],
     rewrite: { uri: pathOf(target!), authority: host },
-    headers: { request: { remove: [...overrideNames, 'forwarded', 'x-real-ip'] } },
+    headers: { request: { remove: forgedNames } },
     timeout: '0s',
     retries: { attempts: 0 },
     route: [{ destination: { host: hostname, port: { number: port } } }],

@@ -1,5 +1,5 @@
 import { identityNames } from '../gateway/decision/identity.ts'
-import { overrideNames } from '../gateway/upstream/header-names.ts'
+import { forgedNames } from '../gateway/upstream/header-names.ts'
 import type { Service, Trust } from '../trust/trust.ts'
 import { endpointFor, exportedServices, hostOf, pathOf, targetsOf } from './exported.ts'
 
@@ -67,7 +67,7 @@ function location(where: string, service: Service, path: string): string {
   if (bodyLimitBytes !== undefined) lines.push(`client_max_body_size ${bodyLimitBytes};`)
   // An empty value takes the header out, whatever the client sent.
   for (const header of filled) lines.push(`proxy_set_header ${header} ${variable(header)};`)
-  for (const header of overrideNames) lines.push(`proxy_set_header ${header} "";`)
+  for (const header of forgedNames) lines.push(`proxy_set_header ${header} "";`)
   lines.push(`proxy_set_header Host ${new URL(targetsOf(service)[0]!).host};`)
   lines.push('proxy_set_header X-Forwarded-For $remote_addr;', 'proxy_set_header X-Forwarded-Proto $scheme;')
   lines.push('proxy_set_header X-Forwarded-Host $host;')

@@ -1,5 +1,5 @@
 import { stringify } from 'yaml'
-import { overrideNames } from '../gateway/upstream/header-names.ts'
+import { forgedNames } from '../gateway/upstream/header-names.ts'
 import type { Service, Trust } from '../trust/trust.ts'
 import { endpointFor, exportedServices, pathOf, targetsOf, tokenHeaders } from './exported.ts'
 
@@ -139,4 +139,5 @@ function removed(names: readonly string[]): Record<string, string> {
   return Object.fromEntries(names.map((name) => [name, '']))
 }
 
-const unsaid = [...overrideNames, 'Forwarded']
+/** X-Real-Ip it writes itself. */
+const unsaid = forgedNames.filter((name) => name !== 'x-real-ip')

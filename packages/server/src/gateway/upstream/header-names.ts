@@ -91,14 +91,12 @@ export const overrideNames: readonly string[] = [
   'x-rewrite-url',
 ]
 
-/** Only a trusted hop before us could say these, and none is configured. */
-const ours: ReadonlySet<string> = new Set([
+/** Only a trusted hop before us could say these, and none is configured. In lower case. */
+export const forgedNames: readonly string[] = [
   // RFC 9440 §2.4: whoever passes requests on takes out what the client may have invented.
   'client-cert',
   'client-cert-chain',
   'cf-connecting-ip',
-  // Answered by us.
-  'expect',
   'forwarded',
   // httpoxy (CVE-2016-5385): CGI makes it HTTP_PROXY.
   'proxy',
@@ -108,7 +106,10 @@ const ours: ReadonlySet<string> = new Set([
   'x-client-ip',
   'x-cluster-client-ip',
   'x-real-ip',
-])
+]
+
+/** Beside them, what is answered by us. */
+const ours: ReadonlySet<string> = new Set(['expect', ...forgedNames])
 
 const ourPrefixes: readonly string[] = ['countersign-', 'x-envoy-', 'x-forwarded-', 'x-original-']
 
