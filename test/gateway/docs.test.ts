@@ -1,9 +1,16 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
 import { test } from 'node:test'
 import { identityHeaders, identityNames } from '../../packages/server/src/gateway/decision/identity.ts'
 import { readTrust } from '../../packages/server/src/trust/read.ts'
 import { readLimits } from '../../packages/server/src/gateway/front/limits.ts'
+import { createGateway } from '../../packages/server/src/gateway/gateway.ts'
+import { selfSigned } from './certificate.ts'
+import { ask } from './stand.ts'
 
 const issuer = "issuer: { url: http://localhost:8080, listen: 127.0.0.1:8080, store: 'memory:' }\n"
 const page = readFileSync(new URL('../../docs/gateway.md', import.meta.url), 'utf8')
@@ -24,6 +31,54 @@ test('the settings docs/gateway.md shows are read without a mistake', () => {
     const read = readTrust(text, { file: 'gateway.md', env: {}, readFile: () => 'PEM-'.repeat(10) })
     assert.deepEqual(read.kind === 'mistakes' ? read.mistakes : read.warnings, [], block)
   }
+})
+
+test('a gateway runs by each of the settings docs/gateway.md shows', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'countersign-docs-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const { cert, key } = selfSigned()
+  for (const [name, content] of Object.entries({
+    'tls/gateway.pem': cert,
+    'tls/gateway-key.pem': key,
+    'tls/internal-ca.pem': cert,
+    'secrets/edge': 's'.repeat(43),
+  })) {
+    mkdirSync(dirname(join(folder, name)), { recursive: true })
+    writeFileSync(join(folder, name), content)
+  }
+  const file = join(folder, 'gateway.yaml')
+  const readFile = (path: string): string => readFileSync(resolve(folder, path), 'utf8')
+  let asked = 0
+  for (const [, block = ''] of page.matchAll(/^```yaml\n([\s\S]*?)^```$/gm)) {
+    const read = readTrust(block.startsWith('issuer:') ? block : `${issuer}${block}`, {
+      file,
+      env: {},
+      readFile,
+    })
+    assert.ok(read.kind === 'trust', block)
+    const gateway = createGateway({ trust: read.trust, limits: { drainMs: 0 } })
+    gateway.server.listen(0, '127.0.0.1')
+    await once(gateway.server, 'listening')
+    const { port } = gateway.server.address() as AddressInfo
+    try {
+      if (read.trust.gateway?.tls !== undefined) continue
+      const see = async (path: string, host = 'gateway.test'): Promise<number> =>
+        (await ask(port, `GET ${path} HTTP/1.1\r\nHost: ${host}\r\n\r\n`)).status
+      assert.equal(await see('/.well-known/countersign/livez'), 200)
+      assert.equal(await see('/nowhere/at/all'), 404)
+      for (const { at, host, routes } of read.trust.services.values()) {
+        const place = at === undefined || at === '/' ? '' : at
+        for (const { method, template, requirement } of routes ?? []) {
+          if (method !== 'GET' || requirement === 'open') continue
+          assert.equal(await see(`${place}${template.replaceAll(/\{.*?\}/g, '7')}`, host), 401, block)
+          asked += 1
+        }
+      }
+    } finally {
+      await gateway.close()
+    }
+  }
+  assert.ok(asked >= 6, `${asked} routes were asked for`)
 })
 
 test('the values docs/gateway.md shows for several targets are what is meant without them', () => {
