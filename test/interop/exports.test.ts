@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process'
 import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { parse } from 'yaml'
 import { exportEnvoy } from '../../packages/server/src/export/envoy.ts'
 import { exportHaproxy } from '../../packages/server/src/export/haproxy.ts'
 import { exportTraefik } from '../../packages/server/src/export/traefik.ts'
@@ -47,8 +48,27 @@ underBoth('Envoy', {
   start: (trust) =>
     startProxy(join(proxies, 'envoy/_bin/envoy'), (port, folder) => {
       writeFileSync(join(folder, 'envoy.yaml'), exportEnvoy(trust, { listen: `127.0.0.1:${port}` }))
-      const quiet = ['--concurrency', '1', '--disable-hot-restart', '--log-level', 'warning']
-      return ['--config-path', join(folder, 'envoy.yaml'), ...quiet]
+      return envoyArguments(join(folder, 'envoy.yaml'))
+    }),
+})
+
+// What Istio makes of the extension provider: an authority of its own spelling, and repeated headers joined.
+proxyContract('Envoy, as Istio sets it up,', {
+  kind: 'envoyGrpc',
+  missing,
+  withoutKeys: 503,
+  alone: 503,
+  start: ({ upstream, authz }) =>
+    startProxy(join(proxies, 'envoy/_bin/envoy'), (port, folder) => {
+      const bootstrap = parse(
+        exportEnvoy(trustOf('envoyGrpc', upstream, authz), { listen: `127.0.0.1:${port}` }),
+      )
+      const { typed_config: settings } = bootstrap.static_resources.listeners[0].filter_chains[0].filters[0]
+      const { typed_config: filter } = settings.http_filters[0]
+      filter.grpc_service.envoy_grpc.authority = 'outbound_.9003_._.countersign.auth.svc.cluster.local'
+      delete filter.encode_raw_headers
+      writeFileSync(join(folder, 'envoy.json'), JSON.stringify(bootstrap))
+      return envoyArguments(join(folder, 'envoy.json'))
     }),
 })
 
@@ -73,6 +93,10 @@ underBoth('Traefik', {
       { readyAt: '/billing/nowhere' },
     ),
 })
+
+function envoyArguments(file: string): readonly string[] {
+  return ['--config-path', file, '--concurrency', '1', '--disable-hot-restart', '--log-level', 'warning']
+}
 
 /** With the trust file of a service that stands where its prefix is, so that what arrives is what was asked for. */
 function underBoth(
