@@ -26,7 +26,11 @@ export function publicKey(): Shape<VerificationKey> {
         )
       } catch (error) {
         if (!isProblem(error)) throw error
-        return mistake(reading, spot, error.message, error.next)
+        const isPrivate = privateMembers.some((name) => tree.entries.has(name))
+        const next = isPrivate
+          ? 'leave its public members only, and make another key: this one has been written down'
+          : error.next
+        return mistake(reading, spot, error.message, next)
       }
     },
   }
@@ -37,3 +41,6 @@ function plain(tree: Tree): unknown {
   if (tree.kind === 'list') return tree.items.map(plain)
   return Object.fromEntries([...tree.entries].map(([name, value]) => [name, plain(value)]))
 }
+
+/** Of EC, OKP and RSA keys (RFC 7518 §6), and of AKP keys. */
+const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'priv']

@@ -18,6 +18,9 @@ test('--print-trust prints the trust file with the ports asked for', async () =>
   assert.equal(code, 0)
   assert.match(stdout, /^ {2}listen: 127\.0\.0\.1:9101$/m)
   assert.match(stdout, /^ {4}upstream: http:\/\/127\.0\.0\.1:9201$/m)
+  const asJson = await start(['--print-trust', '--json', '--gateway-port', '9101', '--secret-port', '9201'])
+    .ended
+  assert.equal((JSON.parse(asJson.stdout) as { trust: string }).trust, stdout)
 })
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {

@@ -17,11 +17,12 @@ export type DemoFlags = {
   readonly billingPort?: string
 }
 
-/** `countersign demo`: runs until it is told to stop. */
-export async function run({ terminal, env, cwd }: Context, flags: DemoFlags): Promise<number> {
+/** `countersign demo`: runs until it is told to stop. JSON of `--print-trust`: `{ "trust": "…" }`. */
+export async function run({ terminal, env, cwd, json }: Context, flags: DemoFlags): Promise<number> {
   const settings = readDemoSettings({ flags: portsOf(flags), algorithm: flags.algorithm, env, cwd })
   if (flags.printTrust === true) {
-    terminal.print(demoTrustText(settings.ports, settings.algorithm).trimEnd())
+    const text = demoTrustText(settings.ports, settings.algorithm)
+    terminal.print(json ? JSON.stringify({ trust: text }, null, 2) : text.trimEnd())
     return exitCodes.ok
   }
   const log = createLog({
