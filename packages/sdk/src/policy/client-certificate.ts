@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { BlockList, isIP } from 'node:net'
+import type { BlockList } from 'node:net'
 import { refuseUnknownOptions } from '../core/options.ts'
 import { Problem } from '../core/problem.ts'
 
@@ -99,7 +99,11 @@ function readHeader(from: CertificateHeader): TrustedHeader {
   }
 }
 
+/** Not imported, since node:net would be loaded by every guard, and few stand behind a proxy that ends TLS. */
+const net = (): typeof import('node:net') => process.getBuiltinModule('node:net')
+
 function readProxies(listed: readonly string[]): BlockList {
+  const { BlockList, isIP } = net()
   if (!Array.isArray(listed) || listed.length === 0) {
     throw invalid('proxies must list at least one address', 'for example proxies: ["127.0.0.1"]')
   }
@@ -124,6 +128,7 @@ function readBits(text: string): number {
 }
 
 function isListed(proxies: BlockList, address: string): boolean {
+  const { isIP } = net()
   // A server that listens for IPv6 names its IPv4 peers so (RFC 4291 §2.5.5.2).
   const plain = address.startsWith(mapped) && isIP(address.slice(mapped.length)) === 4
   const text = plain ? address.slice(mapped.length) : (address.split('%', 1)[0] ?? '')
