@@ -29,6 +29,25 @@ test('a trust file that cannot be put to work is refused when the gateway is mad
   assert.throws(() => createGateway({ trust: standTrust('http://127.0.0.1:1') }), { code: 'trust-unusable' })
 })
 
+test('limits stand in the trust file, and who makes the gateway has the last word', async (t) => {
+  const plain = standTrust('http://127.0.0.1:1')
+  const trust = { ...plain, gateway: { ...plain.gateway!, limits: { requestHeadMs: 60 } } }
+  for (const [limits, expected] of [
+    [{}, 408],
+    [{ requestHeadMs: 60_000 }, 'nothing'],
+  ] as const) {
+    const stand = await openStand('http://127.0.0.1:1', { gateway: { trust }, limits })
+    t.after(() => stand.close())
+    const client = new RawClient(stand.port).send('GET / HTTP/1.1\r\n')
+    const seen = await client.reply(1_000).then(
+      ({ status }) => status,
+      () => 'nothing',
+    )
+    assert.equal(seen, expected)
+    client.destroy()
+  }
+})
+
 test('a gateway that never had the keys of its issuer is alive but not ready, until it has them', async (t) => {
   const keys = [publicJwk(generateSigningKey('ES256', { keyId: 'a' }))]
   let isUp = false

@@ -40,6 +40,7 @@ export type GatewayOptions = {
   readonly log?: Log
   /** Told what was decided about each request, allowed or not. */
   readonly onDecision?: (record: DecisionRecord) => void
+  /** Before those of the trust file. */
   readonly limits?: Partial<GatewayLimits>
   /** Where to count; nowhere unless given. */
   readonly metrics?: Metrics
@@ -82,7 +83,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   refuseUnknownOptions('createGateway', options, optionNames)
   const { ownIssuer, onDecision, metrics, accessLog, tracing, shared } = options
   const { clock = systemClock, log = silentLog } = options
-  const limits = readLimits(options.limits)
+  const limits = readLimits({ ...options.trust.gateway?.limits, ...options.limits })
   const upstreams = new Upstreams(limits, log, () => ticker, shared?.processes)
   const keySets = new KeySets(clock, log, shared?.revocationsEverySeconds)
   const proofs = createGatewayProofs(options.trust.gateway ?? {}, shared)

@@ -19,6 +19,7 @@ export const renewable: ReadonlySet<string> = new Set([
   'gateway.clientCertificates',
   'gateway.dpop',
   'gateway.authz',
+  'gateway.limits',
 ])
 
 function withoutSecret(dpop: DpopSettings | undefined): unknown {
@@ -47,4 +48,5 @@ const frozen: readonly { readonly name: string; readonly of: (trust: Trust) => u
   { name: 'gateway.clientCertificates', of: ({ gateway }) => gateway?.clientCertificates },
   { name: 'gateway.dpop', of: ({ gateway }) => withoutSecret(gateway?.dpop) },
   { name: 'gateway.authz', of: ({ gateway }) => gateway?.authz },
+  { name: 'gateway.limits', of: ({ gateway }) => gateway?.limits },
 ]

@@ -1,5 +1,6 @@
 import { authzSection, resolveAuthz } from './authz-section.ts'
 import { dpopSection, resolveDpop } from './dpop-section.ts'
+import { gatewayLimitsSection, resolveLimits } from './limits-section.ts'
 import { mistake } from './reading.ts'
 import type { Reading } from './reading.ts'
 import { duration, listenAddress, realmText, wholeNumber } from './scalars.ts'
@@ -39,6 +40,7 @@ export const gatewaySection = located(
       duration({ min: '20s', max: '1d' }),
       'How long it goes on while what our issuer has revoked cannot be had, before it answers 503; without end.',
     ),
+    limits: optional(gatewayLimitsSection, 'How long and how much, where it is not to be as usual.'),
   }),
 )
 
@@ -51,7 +53,7 @@ export function resolveGateway(
   reading: Reading,
 ): GatewaySettings | undefined {
   const { listen, realm = 'countersign', url, dpop, authz, tls, clientCertificates } = draft.value
-  const { revocationsStaleAfter: stale, workers } = draft.value
+  const { revocationsStaleAfter: stale, workers, limits } = draft.value
   const loads = reading.secretsFor === 'all' || reading.secretsFor === 'gateway'
   const proofs = resolveDpop(dpop, loads, reading)
   const endpoints = authz === undefined ? {} : { authz: resolveAuthz(authz, listen, reading) }
@@ -62,6 +64,7 @@ export function resolveGateway(
     ...(url === undefined ? {} : { url }),
     ...(workers === undefined ? {} : { workers }),
     ...(stale === undefined ? {} : { revocationsStaleAfterSeconds: stale }),
+    ...resolveLimits(limits),
   }
   return { listen, realm, ...known, ...proofs, ...resolveTls(tls), ...certificates, ...endpoints }
 }

@@ -120,7 +120,11 @@ export type GatewaySettings = {
   readonly workers?: number
   /** For how long it goes on while what our issuer has revoked cannot be had; without end unless given. */
   readonly revocationsStaleAfterSeconds?: number
+  readonly limits?: GatewayLimitSettings
 }
+
+/** Of the gateway's limits those that the file sets, by their names. */
+export type GatewayLimitSettings = Readonly<Record<string, number>>
 
 /** Which proxy asks, and so in which words it says what it was asked itself. */
 export type AuthzProxy = 'nginx' | 'traefik' | 'caddy' | 'envoy' | 'envoyGrpc' | 'haproxy'
