@@ -139,6 +139,15 @@ test('the document is there for everybody who gets here', async (t) => {
   assert.deepEqual([status, json['openapi']], [200, '3.1.0'])
 })
 
+test('HEAD is answered as GET, for the same token', async (t) => {
+  const stand = await start(t)
+  const head = (path: string, headers: Record<string, string> = {}) =>
+    fetch(`${stand.url}/admin${path}`, { method: 'HEAD', headers })
+  assert.equal((await head('/openapi.json')).status, 200)
+  assert.equal((await head('/clients')).status, 401)
+  assert.equal((await head('/clients', { Authorization: `Bearer ${await stand.token()}` })).status, 200)
+})
+
 test('the first client is made by a code, once, whoever asks', async (t) => {
   const stand = await startAdmin({ clients: [orders] })
   t.after(stand.close)

@@ -72,7 +72,8 @@ export async function createAdminApi(options: AdminApiOptions): Promise<AdminApi
       nowMs,
       clientId: undefined,
       tokenId: undefined,
-      operation: `${method} ${decision.route ?? ''}`,
+      // Where a route takes GET, the guard lets HEAD through too.
+      operation: `${method === 'HEAD' ? 'GET' : method} ${decision.route ?? ''}`,
       address: issuer.addressOf(request),
     }
     if (decision.kind === 'deny') return refuse(request, decision, visit)
