@@ -242,7 +242,7 @@ test('a large reply in small pieces reaches a slow client unchanged', async (t) 
     client.socket.resume()
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
-  const reply = await client.reply()
+  const reply = await client.reply(60_000)
   assert.equal(hashOf(Buffer.from(reply.body, 'latin1')), hashOf(whole))
   client.destroy()
 })
