@@ -70,44 +70,49 @@ export function createDiscovery({
     introspection_endpoint: at + paths.introspection,
     revocation_endpoint: at + paths.revocation,
   })
-  const metadata = {
-    // RFC 8414 §3.3: identical to what the reader started from, character by character.
-    issuer,
-    ...endpoints(origin),
-    // RFC 8414 §2 asks for it only where people log in; clients that insist on one, MCP's among them, read no further
-    // without it.
-    authorization_endpoint: origin + paths.authorization,
-    jwks_uri: origin + paths.jwks,
-    response_types_supported: [],
-    grant_types_supported: grantTypes,
-    token_endpoint_auth_methods_supported: authMethods(clientCertificates),
-    // RFC 8414 §2: required with private_key_jwt.
-    token_endpoint_auth_signing_alg_values_supported: assertionAlgorithms(),
-    // RFC 9449 §5.1
-    dpop_signing_alg_values_supported: proofAlgorithms,
-    // RFC 8705 §3.3, §5
-    ...(clientCertificates === undefined ? {} : { tls_client_certificate_bound_access_tokens: true }),
-    ...(mtlsUrl === undefined ? {} : { mtls_endpoint_aliases: endpoints(mtlsUrl) }),
-    // RFC 8414 §2: the ways to authenticate are those of the token endpoint.
-    ...Object.fromEntries(
-      ['introspection', 'revocation'].flatMap((name) => [
-        [`${name}_endpoint_auth_methods_supported`, authMethods(clientCertificates)],
-        [`${name}_endpoint_auth_signing_alg_values_supported`, assertionAlgorithms()],
-      ]),
-    ),
-    revocations_uri: origin + paths.revocations,
+  // Made for the first who asks: what this runtime can verify takes a while to find out, and nobody waits for it at the start.
+  let documents: { readonly oauth: Document; readonly openid: Document } | undefined
+  const describe = (): { readonly oauth: Document; readonly openid: Document } => {
+    const metadata = {
+      // RFC 8414 §3.3: identical to what the reader started from, character by character.
+      issuer,
+      ...endpoints(origin),
+      // RFC 8414 §2 asks for it only where people log in; clients that insist on one, MCP's among them, read no further
+      // without it.
+      authorization_endpoint: origin + paths.authorization,
+      jwks_uri: origin + paths.jwks,
+      response_types_supported: [],
+      grant_types_supported: grantTypes,
+      token_endpoint_auth_methods_supported: authMethods(clientCertificates),
+      // RFC 8414 §2: required with private_key_jwt.
+      token_endpoint_auth_signing_alg_values_supported: assertionAlgorithms(),
+      // RFC 9449 §5.1
+      dpop_signing_alg_values_supported: proofAlgorithms,
+      // RFC 8705 §3.3, §5
+      ...(clientCertificates === undefined ? {} : { tls_client_certificate_bound_access_tokens: true }),
+      ...(mtlsUrl === undefined ? {} : { mtls_endpoint_aliases: endpoints(mtlsUrl) }),
+      // RFC 8414 §2: the ways to authenticate are those of the token endpoint.
+      ...Object.fromEntries(
+        ['introspection', 'revocation'].flatMap((name) => [
+          [`${name}_endpoint_auth_methods_supported`, authMethods(clientCertificates)],
+          [`${name}_endpoint_auth_signing_alg_values_supported`, assertionAlgorithms()],
+        ]),
+      ),
+      revocations_uri: origin + paths.revocations,
+    }
+    const oauth = publish('application/json', asciiJson(metadata), caching)
+    // OpenID Connect Discovery §3 requires the last two; the algorithm is the one our tokens are signed with.
+    const openid = publish(
+      'application/json',
+      asciiJson({
+        ...metadata,
+        subject_types_supported: ['public'],
+        id_token_signing_alg_values_supported: [algorithm],
+      }),
+      caching,
+    )
+    return { oauth, openid }
   }
-  const oauth = publish('application/json', asciiJson(metadata), caching)
-  // OpenID Connect Discovery §3 requires the last two; the algorithm is the one our tokens are signed with.
-  const openid = publish(
-    'application/json',
-    asciiJson({
-      ...metadata,
-      subject_types_supported: ['public'],
-      id_token_signing_alg_values_supported: [algorithm],
-    }),
-    caching,
-  )
 
   let served: { readonly keys: readonly Jwk[]; readonly document: Document } | undefined
   const jwks = (nowMs: number): Document => {
@@ -119,8 +124,8 @@ export function createDiscovery({
   }
 
   return new Map<string, (request: IncomingMessage, nowMs: number) => Reply>([
-    [paths.authorizationServer, (request) => conditional(request, oauth)],
-    [paths.openidConfiguration, (request) => conditional(request, openid)],
+    [paths.authorizationServer, (request) => conditional(request, (documents ??= describe()).oauth)],
+    [paths.openidConfiguration, (request) => conditional(request, (documents ??= describe()).openid)],
     [paths.jwks, (request, nowMs) => conditional(request, jwks(nowMs))],
     [paths.authorization, () => nobodyLogsIn],
   ])
