@@ -11,15 +11,23 @@ export type Finding = {
 }
 
 export function pass(check: string, text: string): Finding {
-  return { check, verdict: 'pass', text }
+  return { check, verdict: 'pass', text: readable(text) }
 }
 
 export function warn(check: string, text: string, next: string): Finding {
-  return { check, verdict: 'warn', text, next }
+  return { check, verdict: 'warn', text: readable(text), next }
 }
 
 export function fail(check: string, text: string, next: string): Finding {
-  return { check, verdict: 'fail', text, next }
+  return { check, verdict: 'fail', text: readable(text), next }
+}
+
+/** Parts of it may be an issuer's own words: what a terminal would follow is shown instead. */
+function readable(text: string): string {
+  return text.replaceAll(
+    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
+    (character) => `\\u${character.codePointAt(0)!.toString(16).padStart(4, '0')}`,
+  )
 }
 
 /** Why something could not be reached, in few words that hold nothing secret. */
