@@ -43,7 +43,8 @@ export async function run(context: Context, { only }: { only?: Part }): Promise<
   if (json) {
     terminal.print(JSON.stringify({ file: file.name, ok: failures === 0, checks: all }, null, 2))
   } else {
-    for (const finding of all) printFinding(finding, terminal)
+    const width = Math.max(18, ...all.map(({ check }) => check.length))
+    for (const finding of all) printFinding(finding, width, terminal)
     terminal.say(summary(all, failures))
   }
   return failures === 0 ? exitCodes.ok : exitCodes.denied
@@ -107,9 +108,13 @@ function checkNode({ services }: Trust): Finding {
   return pass('node', `Node.js ${node}`)
 }
 
-function printFinding({ check, verdict, text, next }: Finding, { paint, print }: Terminal): void {
-  print(`${paint(styles[verdict], words[verdict])} ${check.padEnd(18)} ${text}`)
-  if (next !== undefined) print(`${''.padEnd(24)}next: ${next}`)
+function printFinding(
+  { check, verdict, text, next }: Finding,
+  width: number,
+  { paint, print }: Terminal,
+): void {
+  print(`${paint(styles[verdict], words[verdict])} ${check.padEnd(width)} ${text}`)
+  if (next !== undefined) print(`${''.padEnd(width + 6)}next: ${next}`)
 }
 
 function summary(all: readonly Finding[], failures: number): string {
