@@ -1,8 +1,9 @@
 import { createServer } from 'node:http'
-import type { RequestListener } from 'node:http'
+
 import { createServer as createHttp2Server } from 'node:http2'
 import { readRoutes } from '@countersign/sdk/guard'
 import { guardNode } from '@countersign/sdk/node'
+import type { NodeListener } from '@countersign/sdk/node'
 import { http2 } from './http2-request.ts'
 import { listen, listenHttp2 } from './listen.ts'
 import { maxHeaderBytes, requirements, testAdapter, who } from './adapter-contract.ts'
@@ -26,10 +27,10 @@ testAdapter({
   name: 'node:http2',
   wire: http2,
   // Its requests and responses are made to look like those of node:http.
-  start: (service) => listenHttp2(createHttp2Server(listenerOf(service) as never)),
+  start: (service) => listenHttp2(createHttp2Server(listenerOf(service))),
 })
 
-function listenerOf({ guard, reached }: ContractService): RequestListener {
+function listenerOf({ guard, reached }: ContractService): NodeListener {
   const table = readRoutes(
     Object.fromEntries(Object.entries(routes).map(([key, name]) => [key, requirements[name]])),
   )

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { createHash, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { RequestListener, Server } from 'node:http'
+import type { Server } from 'node:http'
 import { connect as connectHttp2, createSecureServer } from 'node:http2'
 import { Agent, createServer as createTlsServer, request as tlsRequest } from 'node:https'
 import type { AddressInfo } from 'node:net'
@@ -21,6 +21,7 @@ import {
   verificationKey,
 } from '@countersign/sdk/jwt'
 import { guardNode } from '@countersign/sdk/node'
+import type { NodeListener } from '@countersign/sdk/node'
 import { selfSigned } from '../gateway/certificate.ts'
 
 const issuer = 'https://issuer.example'
@@ -62,7 +63,7 @@ test('a header in the name of a proxy counts for nothing from others', async () 
 })
 
 test('HTTP/2 over TLS', async () => {
-  const secure = createSecureServer(tls, listener as never)
+  const secure = createSecureServer(tls, listener)
   const securePort = await listen(secure as unknown as Server)
   for (const [shown, status] of [
     [own, 200],
@@ -150,7 +151,7 @@ function guardOf(options: Partial<GuardOptions>) {
   } as GuardOptions)
 }
 
-function listenerOf(options: Partial<GuardOptions>): RequestListener {
+function listenerOf(options: Partial<GuardOptions>): NodeListener {
   return guardNode(guardOf(options), 'authenticated', (_request, response, auth) =>
     response.end(auth.subject),
   )

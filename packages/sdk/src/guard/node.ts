@@ -1,4 +1,5 @@
-import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import { isPending } from '../core/pending.ts'
 import type { Challenge } from '../policy/challenge.ts'
 import type { Decision } from '../policy/decide.ts'
@@ -10,6 +11,12 @@ import { checkRequirement } from './routes.ts'
 import type { GuardRoutes } from './routes.ts'
 
 type Allowed<Claims extends SignedClaims = SignedClaims> = Decision<Claims> & { readonly kind: 'allow' }
+
+/** For servers of node:http, and of node:http2, whose requests and responses are made to look the same. */
+export type NodeListener = (
+  request: IncomingMessage | Http2ServerRequest,
+  response: ServerResponse | Http2ServerResponse,
+) => void
 
 /**
  * Puts a guard before a listener of node:http. Who may not pass gets the same answer as at the gateway, and the
@@ -36,7 +43,7 @@ export function guardNode<Terms extends GuardTerms>(
     auth: Principal<Terms['claims']>,
     decision: Allowed<Terms['claims']>,
   ) => void,
-): RequestListener
+): NodeListener
 export function guardNode<Terms extends GuardTerms>(
   guard: Guard<Terms>,
   requirement: RequirementOf<Terms> | GuardRoutes<Terms['role'], Terms['scope']>,
@@ -46,7 +53,7 @@ export function guardNode<Terms extends GuardTerms>(
     auth: Principal<Terms['claims']> | undefined,
     decision: Allowed<Terms['claims']>,
   ) => void,
-): RequestListener
+): NodeListener
 export function guardNode(
   guard: Guard,
   requirement: RequirementOf<GuardTerms> | GuardRoutes,
@@ -56,9 +63,11 @@ export function guardNode(
     auth: Principal & undefined,
     decision: Allowed,
   ) => void,
-): RequestListener {
+): NodeListener {
   checkRequirement(requirement)
-  return (request, response) => {
+  return serve as NodeListener
+
+  function serve(request: IncomingMessage, response: ServerResponse): void {
     let decision: Decision | Promise<Decision>
     try {
       decision = guard.check(readRequest(request), requirement)
