@@ -34,7 +34,9 @@ export class WorkerProcess {
   /** @param start asked for when the worker is there, so that it begins with what counts then */
   constructor(number: number, start: () => ToWorker, answer: (ask: Ask) => Answer) {
     this.number = number
-    cluster.setupPrimary({ execArgv: withYoungGeneration(process.execArgv, process.env['NODE_OPTIONS']) })
+    // Whoever has settled how workers begin keeps that.
+    const { execArgv = process.execArgv } = cluster.settings
+    cluster.setupPrimary({ execArgv: withYoungGeneration(execArgv, process.env['NODE_OPTIONS']) })
     this.#worker = cluster.fork({ [workerVariable]: String(number) })
     const { promise: listening, resolve: listens } = Promise.withResolvers<GatewayAddresses | undefined>()
     const { promise: ended, resolve: ends } = Promise.withResolvers<WorkerEnd>()
