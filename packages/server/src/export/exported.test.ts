@@ -8,7 +8,7 @@ import { endpointFor, exportedServices, hostOf, listenPlace, pathOf, tokenHeader
 test('what a proxy cannot be told is named for all services at once', () => {
   const cookie = { token: 'remove', tokenFrom: [{ kind: 'cookie', name: 's' }] } as const
   const websocket = { routes: [], connections: 1, idleSeconds: 1, outlivesToken: false }
-  const other = standService('http://127.0.0.1:1', { name: 'other', websocket })
+  const other = standService('http://127.0.0.1:1', { name: 'other', websocket, bind: 'certificate' })
   const guarded = standService('', { name: 'guarded', upstream: undefined, at: undefined })
   const trust = standTrust('http://127.0.0.1:1', { service: cookie, services: [other, guarded] })
   assert.throws(
@@ -18,6 +18,7 @@ test('what a proxy cannot be told is named for all services at once', () => {
       assert.deepEqual(error.message.split('\n').slice(1), [
         '  services.billing.token: Squid cannot take one cookie out of several',
         '  services.other.websocket: tunnels that end with their token are the gateway’s own',
+        '  services.other.bind: whoever asks does not show us the client’s certificate',
         '  services.other.upstream: not that one',
       ])
       return true

@@ -28,11 +28,15 @@ export function exportedServices(
 }
 
 /** What only the gateway does, whichever proxy stands in its place. */
-function refusalsOfAll({ cors, websocket, token, tokenFrom }: Service, proxy: string): readonly Refusal[] {
+function refusalsOfAll(
+  { cors, websocket, token, tokenFrom, bind }: Service,
+  proxy: string,
+): readonly Refusal[] {
   const hides = token !== undefined && token !== 'forward'
   return [
     [cors !== undefined, 'cors: preflights are answered by the gateway alone'],
     [websocket !== undefined, 'websocket: tunnels that end with their token are the gateway’s own'],
+    [bind === 'certificate', 'bind: whoever asks does not show us the client’s certificate'],
     [
       hides && tokenFrom.some(({ kind }) => kind === 'cookie'),
       `token: ${proxy} cannot take one cookie out of several`,
