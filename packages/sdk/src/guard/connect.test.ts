@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
-import { createServer } from 'node:http2'
+import { createHash, X509Certificate } from 'node:crypto'
+import { createSecureServer, createServer } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { after, test } from 'node:test'
 import { create, createFileRegistry } from '@bufbuild/protobuf'
 import type { DescService } from '@bufbuild/protobuf'
 import { FileDescriptorProtoSchema, file_google_protobuf_wrappers } from '@bufbuild/protobuf/wkt'
-import { Code, ConnectError, createClient } from '@connectrpc/connect'
+import { Code, ConnectError, createClient, createContextValues } from '@connectrpc/connect'
 import type { HandlerContext } from '@connectrpc/connect'
 import {
   connectNodeAdapter,
@@ -13,10 +14,13 @@ import {
   createGrpcTransport,
   createGrpcWebTransport,
 } from '@connectrpc/connect-node'
+import type { ConnectNodeAdapterOptions } from '@connectrpc/connect-node'
 import { createDpopKey, createDpopNonces, createDpopProof } from '@countersign/sdk/jwt'
 import { createTestIssuer, startTestIssuer } from '@countersign/sdk/testing'
+import { selfSigned } from '../../../../test/gateway/certificate.ts'
+import type { RequestPeer } from '../policy/client-certificate.ts'
 import { authOf } from './auth-of.ts'
-import { authKey, guardConnect } from './connect.ts'
+import { authKey, guardConnect, peerKey } from './connect.ts'
 import type { Guard } from './guard.ts'
 import { readRoutes } from './routes.ts'
 
@@ -118,18 +122,57 @@ test('a refusal tells the nonce to use, and an answer the next one', async () =>
   await own.close()
 })
 
+test('a token that is bound to the client’s certificate (RFC 8705 §3), where the connection is told', async () => {
+  const [server, own, stranger] = [selfSigned(), selfSigned(), selfSigned()]
+  const x5t = createHash('sha256').update(new X509Certificate(own.cert).raw).digest('base64url')
+  const wanted = { roles: 'reader', scopes: 'invoices:read', claims: { cnf: { 'x5t#S256': x5t } } }
+  const headers = { authorization: issuer.authorization(wanted) }
+  const guard = issuer.guard({ senderConstraint: 'certificate', publicUrl: 'https://billing.test' })
+  const told = (req: { socket: object }) => createContextValues().set(peerKey, req.socket as RequestPeer)
+  for (const [contextValues, shown, expected] of [
+    [told, own, '7 for test-client'],
+    [told, stranger, Code.Unauthenticated],
+    [told, undefined, Code.Unauthenticated],
+    [undefined, own, Code.Unauthenticated],
+  ] as const) {
+    const listener = connectNodeAdapter({ ...adapterOf(guard), ...(contextValues && { contextValues }) })
+    const secure = createSecureServer({ ...server, requestCert: true, rejectUnauthorized: false }, listener)
+    await new Promise<void>((resolve) => secure.listen(0, '127.0.0.1', resolve))
+    const transport = createConnectTransport({
+      baseUrl: `https://127.0.0.1:${(secure.address() as AddressInfo).port}`,
+      httpVersion: '2',
+      nodeOptions: { rejectUnauthorized: false, ...shown },
+      idleConnectionTimeoutMs: 50,
+    })
+    const client = createClient(service, transport) as unknown as Client
+    const reply = client['read']!({ value: '7' }, { headers })
+    if (typeof expected === 'string') assert.equal((await reply).value, expected)
+    else await assert.rejects(reply, { code: expected })
+    await new Promise((resolve) => secure.close(resolve))
+  }
+})
+
 test('what cannot be is refused when the service starts', () => {
   assert.throws(() => guardConnect(issuer.guard(), {}, ConnectError), { code: 'policy-invalid' })
   assert.throws(() => guardConnect(issuer.guard(), 'open', undefined as never), { code: 'option-invalid' })
 })
 
 async function serve(guard: Guard): Promise<{ port: number; close(): Promise<void> }> {
+  const server = createServer(connectNodeAdapter(adapterOf(guard)))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () => new Promise((resolve) => server.close(() => resolve())),
+  }
+}
+
+function adapterOf(guard: Guard): Pick<ConnectNodeAdapterOptions, 'interceptors' | 'routes'> {
   const answer = ({ value }: Text, context: HandlerContext): { value: string } => {
     reached++
     assert.equal(context.values.get(authKey), authOf(context.values))
     return { value: `${value} for ${authOf(context.values).subject}` }
   }
-  const listener = connectNodeAdapter({
+  return {
     interceptors: [guardConnect(guard, routes, ConnectError)],
     routes: (router) =>
       router.service(service, {
@@ -142,12 +185,6 @@ async function serve(guard: Guard): Promise<{ port: number; close(): Promise<voi
           for (const n of [1, 2]) yield { value: `${value} ${n} ${authOf(context.values).subject}` }
         },
       } as never),
-  })
-  const server = createServer(listener)
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  return {
-    port: (server.address() as AddressInfo).port,
-    close: () => new Promise((resolve) => server.close(() => resolve())),
   }
 }
 

@@ -1,4 +1,5 @@
 import { Problem } from '../core/problem.ts'
+import type { RequestPeer } from '../policy/client-certificate.ts'
 import type { Principal } from '../policy/principal.ts'
 import { proceed, rememberAuth } from './auth-of.ts'
 import type { Guard, GuardRequest, GuardTerms, RequirementOf } from './guard.ts'
@@ -15,7 +16,10 @@ export type ConnectRequest = {
   readonly url: string
   readonly requestMethod: string
   readonly header: Headers
-  readonly contextValues: { set(key: typeof authKey, value: Principal): unknown }
+  readonly contextValues: {
+    get(key: typeof peerKey): RequestPeer | undefined
+    set(key: typeof authKey, value: Principal): unknown
+  }
 }
 
 /** A server interceptor of Connect, for unary calls and streams. */
@@ -28,6 +32,17 @@ export const authKey: { readonly id: symbol; readonly defaultValue: Principal | 
   id: Symbol('countersign.auth'),
   defaultValue: undefined,
 })
+
+/**
+ * Where the guard finds the connection of a call, which Connect does not tell by itself: only by it can a token that is
+ * bound to a client certificate pass (RFC 8705), and a proxy's header count.
+ *
+ * @example
+ * connectNodeAdapter({ routes, interceptors, contextValues: (req) => createContextValues().set(peerKey, req.socket) })
+ */
+export const peerKey: { readonly id: symbol; readonly defaultValue: RequestPeer | undefined } = Object.freeze(
+  { id: Symbol('countersign.peer'), defaultValue: undefined },
+)
 
 /**
  * Guards a Connect server, whichever of its three protocols a client speaks: a call needs a token
@@ -70,10 +85,11 @@ export function guardConnect<Terms extends GuardTerms>(
 }
 
 /** The path begins at the first slash behind the authority (RFC 3986 §3.2). */
-function readConnectRequest({ url, requestMethod, header }: ConnectRequest): GuardRequest {
+function readConnectRequest({ url, requestMethod, header, contextValues }: ConnectRequest): GuardRequest {
   const rawHeaders: string[] = []
   for (const [name, value] of header) rawHeaders.push(name, value)
-  return { method: requestMethod, target: url.slice(url.indexOf('/', url.indexOf('//') + 2)), rawHeaders }
+  const target = url.slice(url.indexOf('/', url.indexOf('//') + 2))
+  return { method: requestMethod, target, rawHeaders, peer: contextValues.get(peerKey) }
 }
 
 function challengeOf(headers: Readonly<Record<string, string>>): Record<string, string> {
