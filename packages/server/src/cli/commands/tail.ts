@@ -26,11 +26,17 @@ export async function run(context: Context, options: Options, file?: string): Pr
       next: 'for example `countersign serve --log debug | countersign tail`',
     })
   }
+  let [seen, shown] = [0, 0]
   for await (const line of linesOf(file, cwd)) {
     const record = readRecord(line)
-    if (record === undefined || !isWanted(record, options)) continue
+    if (record === undefined) continue
+    seen++
+    if (!isWanted(record, options)) continue
+    shown++
     terminal.print(json ? line : recordText(record, context))
   }
+  if (seen === 0) terminal.say('no decision is in it; `serve --log debug` also writes down what is allowed')
+  else if (shown === 0) terminal.say(`of ${seen} decisions in it none fits`)
   return exitCodes.ok
 }
 
