@@ -4,6 +4,7 @@ import { refuseUnknownOptions, systemClock } from '@countersign/sdk/core'
 import type { Clock } from '@countersign/sdk/core'
 import { createAuthzEndpoints } from './authz/authz-endpoints.ts'
 import type { AuthzEndpoint } from './authz/authz-endpoints.ts'
+import { decisionRecord } from './decision/decision.ts'
 import type { DecisionRecord } from './decision/decision.ts'
 import { FailureLog } from './upstream/failure-log.ts'
 import { KeySets } from './decision/key-sets.ts'
@@ -128,6 +129,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   }
   const front = createFrontServer(limits, createServe(state), tlsOf(options.trust, log))
   state.observer?.watch(front.server)
+  if (onDecision !== undefined) recordUnparsed(front.server, onDecision)
   if (metrics !== undefined) countPools(metrics, upstreams, keySets)
   const authz = createAuthzEndpoints(state, options.trust.gateway?.authz)
   let closing: Promise<void> | undefined
@@ -160,6 +162,25 @@ export function createGateway(options: GatewayOptions): Gateway {
     },
     close: ({ announceMs = 0, unnoticed = false } = {}) => (closing ??= close(announceMs, unnoticed)),
   }
+}
+
+/** What the parser refuses never becomes a request, and is one that was refused all the same. */
+function recordUnparsed(server: Server, onDecision: NonNullable<GatewayOptions['onDecision']>): void {
+  server.on('clientError', ({ code = '' }: NodeJS.ErrnoException) => {
+    if (!code.startsWith('HPE_')) return
+    onDecision(
+      decisionRecord({
+        method: undefined,
+        path: undefined,
+        service: undefined,
+        route: undefined,
+        token: undefined,
+        reason: 'request-malformed',
+        detail: `no request of HTTP: ${code}`,
+        status: code === 'HPE_HEADER_OVERFLOW' ? 431 : 400,
+      }),
+    )
+  })
 }
 
 /** Unlike any other gateway's. */

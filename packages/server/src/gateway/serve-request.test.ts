@@ -217,6 +217,32 @@ test('every decision is recorded, without the token', async (t) => {
   assert.ok(!JSON.stringify(stand.decisions).includes(token.slice(-20)))
 })
 
+test('what is declined before any rule, and what is no request at all, are recorded as well', async (t) => {
+  const upstream = await openUpstream()
+  const stand = await openStand(upstream.url, { service: { bodyLimitBytes: 10 } })
+  t.after(() => Promise.all([stand.close(), upstream.close()]))
+  const upgrade = ['Connection: Upgrade', 'Upgrade: websocket']
+  for (const [text, status, detail] of [
+    [get('/billing/health', ...upgrade), 501, /upgrade|WebSocket/],
+    [get('/billing/health').replace('GET', 'TRACE'), 501, /a method/],
+    [`POST /billing/open HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\nhello world`, 413, /longer body/],
+    [
+      get('/billing/health', 'Content-Length: 1', 'Transfer-Encoding: chunked'),
+      400,
+      /no request of HTTP: HPE_/,
+    ],
+    [get('/billing/health', `X-Long: ${'x'.repeat(40_000)}`), 431, /HPE_HEADER_OVERFLOW/],
+  ] as const) {
+    const before = stand.decisions.length
+    assert.equal((await ask(stand.port, text)).status, status)
+    const [record, ...more] = stand.decisions.slice(before)
+    assert.deepEqual([record?.outcome, record?.reason, record?.status], ['deny', 'request-malformed', status])
+    assert.match(record!.detail!, detail)
+    assert.deepEqual(more, [])
+  }
+  assert.deepEqual(upstream.requests, [])
+})
+
 test('the token may stand in a place of the service’s own, and in one place only', async (t) => {
   const tokenFrom = [{ kind: 'bearer' }, { kind: 'header', name: 'Token' }] as const
   const { stand } = await open(t, undefined, { service: { tokenFrom } })

@@ -76,7 +76,9 @@ function walk(call: Call): void {
     return refuseAtGate(call, gated)
   }
   call.unread = gated.body !== 'none' && gated.body !== 0
-  if (gated.via?.includes(gateway.viaName) === true) return answer(call, plainAnswer(508, json(call)))
+  if (gated.via?.includes(gateway.viaName) === true) {
+    return decline(call, 508, 'it has come through this gateway before')
+  }
   const path = canonicalPath(gated.target)
   if ('reason' in path) return refuse(call, path)
   call.path = path
@@ -92,7 +94,7 @@ function walk(call: Call): void {
   const service = call.service!
   if (typeof gated.body === 'number' && gated.body > (service.bodyLimitBytes ?? Infinity)) {
     call.failure = 'body-oversize'
-    return answer(call, plainAnswer(413, json(call)))
+    return decline(call, 413, 'a longer body than the service takes')
   }
   if (call.route!.rules !== undefined) {
     const { address } = senderOf(gateway.proxies, client, request.rawHeaders)
@@ -101,7 +103,7 @@ function walk(call: Call): void {
   if (gated.websocket) {
     const fault = handshakeFault(request.rawHeaders, takesCookies(service))
     if (!call.upgradable || service.websocket?.routes.has(call.route!.name) !== true) {
-      return answer(call, plainAnswer(501, json(call)), true)
+      return decline(call, 501, 'a WebSocket where none may be', true)
     }
     if (fault !== undefined) return refuse(call, deny('request-malformed', fault), undefined, true)
   }
@@ -278,7 +280,12 @@ function refuseAtGate(call: Call, refusal: GateRefusal): void {
     case 'denied':
       return refuse(call, refusal.denial, undefined, true)
     case 'unsupported':
-      return answer(call, plainAnswer(501, json(call)), true)
+      return decline(
+        call,
+        501,
+        `${refusal.what === 'upgrade' ? 'an upgrade' : 'a method'} for no service`,
+        true,
+      )
     case 'asterisk':
       return answer(
         call,
@@ -303,6 +310,13 @@ function refuse(
     record(call, { token, reason: denial.reason, detail: denial.detail, status: refusal.status })
   }
   answer(call, refusal, close)
+}
+
+/** No matter of tokens or rules: the request itself is not for us to serve. */
+function decline(call: Call, status: 413 | 501 | 508, detail: string, close = false): void {
+  call.reason = 'request-malformed'
+  if (call.gateway.onDecision !== undefined) record(call, { reason: call.reason, detail, status })
+  answer(call, plainAnswer(status, json(call)), close)
 }
 
 /** The keys to decide with cannot be had: 503, never 401, and never a yes. */
