@@ -12,3 +12,12 @@ test('the token belongs to the object alone, and does not show in it', () => {
   assert.ok(!inspect(auth, { showHidden: true }).includes('a.b.c'))
   assert.equal(JSON.stringify(auth), '{"subject":"alice"}')
 })
+
+test('the latest counts, and what no guard has made has none', () => {
+  const auth = { subject: 'alice' }
+  rememberShownToken(auth, 'a.b.c')
+  rememberShownToken(auth, 'd.e.f')
+  assert.equal(shownToken(auth), 'd.e.f')
+  assert.equal(shownToken({}), undefined)
+  assert.deepEqual(Reflect.ownKeys(auth), ['subject'])
+})

@@ -28,6 +28,21 @@ test('a token of RFC 9068 becomes a principal', () => {
   assert.equal(principal.claims['jti'], 'j1')
 })
 
+test('scopes are those of the very token, however many tokens have been read', () => {
+  const long = Array.from({ length: 60 }, (_, index) => `scope-${index}`).join(' ')
+  for (const round of [1, 2]) {
+    for (const scope of ['a', 'a b', 'b a', 'a  b', '', long]) {
+      const expected = scope.split(' ').filter((one) => one !== '')
+      assert.deepEqual([...read({ scope }).scopes], expected, `${round}: ${scope}`)
+    }
+    assert.deepEqual([...read({ scp: ['a b', 'c'] }).scopes], ['a b', 'c'])
+    assert.deepEqual([...read({ scp: 'a b' }).scopes], ['a', 'b'])
+    for (let index = 0; index < 300; index++) {
+      assert.ok(read({ scope: `one-${index} two` }).scopes.has(`one-${index}`))
+    }
+  }
+})
+
 test('who is a client and who a user', () => {
   for (const [claims, kind] of [
     [{}, 'client'],

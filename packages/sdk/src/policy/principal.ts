@@ -73,12 +73,24 @@ export function principalOf(token: VerifiedToken, roles: Pointer): Principal | D
     subject: token.subject,
     clientId: token.clientId,
     actor,
-    scopes: new FrozenSet(token.scopes),
+    scopes: scopesOf(token),
     roles: new FrozenSet(readRoles(lookUp(claims, roles))),
     tokenId: token.tokenId,
     expiresAtSeconds: token.expiresAtSeconds,
     claims,
   })
+}
+
+/** The tokens of a service say the same few things again and again, and what is frozen can be shared. */
+function scopesOf(token: VerifiedToken): ReadonlySet<string> {
+  const text = token.claims['scope']
+  if (typeof text !== 'string' || text.length > longestKnownScope) return new FrozenSet(token.scopes)
+  let scopes = knownScopes.get(text)
+  if (scopes === undefined) {
+    if (knownScopes.size >= mostKnownScopes) knownScopes.clear()
+    knownScopes.set(text, (scopes = new FrozenSet(token.scopes)))
+  }
+  return scopes
 }
 
 /** RFC 9068 §2.2: a client that asks for itself is its own subject. Entra ID and Auth0 say it in a claim of theirs. */
@@ -135,6 +147,10 @@ function refuseChange(): never {
 }
 
 const defaultRoles: Pointer = ['roles']
+
+const knownScopes = new Map<string, ReadonlySet<string>>()
+const mostKnownScopes = 256
+const longestKnownScope = 256
 
 /** More hops than any call chain should have; every further one is a claim to read at every service. */
 const maxActors = 16
