@@ -2,6 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Writable } from 'node:stream'
 import type { Socket } from 'node:net'
 import { plainAddress } from '../../net/address.ts'
+import { burst } from './burst.ts'
+import type { Arrival } from './burst.ts'
 import type { GatewayLimits } from './limits.ts'
 
 /**
@@ -9,7 +11,7 @@ import type { GatewayLimits } from './limits.ts'
  * (pipelining) begins when that one has ended, and never when the connection is to be closed after it. So what stands
  * behind a refused request is never acted on, and one client occupies one upstream connection at a time.
  */
-export class ClientConnection {
+export class ClientConnection implements Arrival {
   readonly socket: Socket
   /** What replies wait in until the client takes them: the socket. */
   readonly outlet: Writable
@@ -21,6 +23,8 @@ export class ClientConnection {
   retired = false
   readonly #limits: GatewayLimits
   #turn: Turn | undefined
+  /** What serves the request that is next, at the end of this turn of the event loop. */
+  #arrived: (() => void) | undefined
   /** Of the request that was begun last. */
   #reply: ServerResponse | undefined
   /** The socket ends when what waits in it does not move. */
@@ -36,9 +40,9 @@ export class ClientConnection {
     socket.on('close', () => this.#closed())
   }
 
-  /** A request is being served. */
+  /** A request is being served, or is about to be. */
   get busy(): boolean {
-    return this.#turn !== undefined
+    return this.#turn !== undefined || this.#arrived !== undefined
   }
 
   /**
@@ -83,20 +87,31 @@ export class ClientConnection {
   }
 
   /**
-   * Serves a request now, or when those before it are served and their replies have left. Only then is its response
-   * connected to the socket, so that how much of it waits to be sent can be seen there.
+   * Takes a request, to serve it with what else arrives in this turn of the event loop, or when those before it are served
+   * and their replies have left. Only then is its response connected to the socket, so that how much of it waits to be sent
+   * can be seen there.
    */
-  serve(response: ServerResponse, serve: () => void): void {
+  take(response: ServerResponse, serve: () => void): void {
     // Behind a request after which the connection closes nothing is served: it may be the tail of a smuggled one.
     if (this.closing) return
-    if (this.#turn === undefined && this.#waiting.length === 0 && response.socket !== null) {
-      this.#reply = response
-      serve()
+    if (!this.busy && this.#waiting.length === 0 && response.socket !== null) {
+      this.#arrive(response, serve)
     } else if (this.#waiting.length >= mostWaiting) this.socket.destroy()
     else {
       this.#waiting.push({ response, serve })
       if (this.#waiting.length === 1) this.#next()
     }
+  }
+
+  /** The turn of the request that has arrived. */
+  serve(): void {
+    const serve = this.#arrived
+    this.#arrived = undefined
+    // The client has left meanwhile.
+    if (serve === undefined || this.socket.destroyed) return
+    serve()
+    // Answered at once.
+    if (this.#waiting.length > 0) this.#next()
   }
 
   /**
@@ -120,6 +135,7 @@ export class ClientConnection {
   abort(): void {
     this.closing = true
     this.#waiting.length = 0
+    this.#arrived = undefined
     const turn = this.#turn
     this.#turn = undefined
     turn?.abort()
@@ -167,17 +183,21 @@ export class ClientConnection {
   }
 
   #next(): void {
-    while (this.#turn === undefined && !this.closing) {
-      const next = this.#waiting[0]
-      if (next === undefined) return
-      if (next.response.socket === null) {
-        next.response.once('socket', () => process.nextTick(() => this.#next()))
-        return
-      }
-      this.#waiting.shift()
-      this.#reply = next.response
-      next.serve()
+    if (this.busy || this.closing) return
+    const next = this.#waiting[0]
+    if (next === undefined) return
+    if (next.response.socket === null) {
+      next.response.once('socket', () => process.nextTick(() => this.#next()))
+      return
     }
+    this.#waiting.shift()
+    this.#arrive(next.response, next.serve)
+  }
+
+  #arrive(response: ServerResponse, serve: () => void): void {
+    this.#reply = response
+    this.#arrived = serve
+    burst.arrive(this)
   }
 
   #closed(): void {

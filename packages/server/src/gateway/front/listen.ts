@@ -28,7 +28,7 @@ export function createFrontServer(limits: GatewayLimits, serve: Serve, tls?: Tls
 
   const accept = (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void => {
     const client = connections.get(request.socket)
-    client?.serve(response, () => serve(client, request, response, expectsContinue, false))
+    client?.take(response, () => serve(client, request, response, expectsContinue, false))
   }
   server.on(tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
     if ('alpnProtocol' in socket && socket.alpnProtocol === 'h2') return
@@ -40,7 +40,7 @@ export function createFrontServer(limits: GatewayLimits, serve: Serve, tls?: Tls
   server.on('checkContinue', (request, response) => accept(request, response, true))
   server.on('checkExpectation', (request, response) => {
     const client = connections.get(request.socket)
-    client?.serve(response, () =>
+    client?.take(response, () =>
       sendAnswer(plainAnswer(417), client, request, response, { unread: false, close: true }),
     )
   })
@@ -49,6 +49,8 @@ export function createFrontServer(limits: GatewayLimits, serve: Serve, tls?: Tls
       // Node has taken its own listener off, and an error that nobody hears ends the process.
       socket.on('error', () => undefined)
       const client = connections.get(socket as Socket)
+      // What it came behind has its turn first.
+      client?.serve()
       // Who sends more before it has an answer may be passing on what somebody else has written (RFC 9931).
       if (client === undefined || client.owesReply || client.closing || early.length > 0) {
         return closeWith(client?.owesReply === true ? undefined : 400, socket as Socket)

@@ -1,3 +1,5 @@
+import { burst } from '../front/burst.ts'
+import type { Departure } from '../front/burst.ts'
 import type { Client, ClientReply, ClientRequest, Turn } from '../front/client-connection.ts'
 import { replyHeaders } from './headers.ts'
 import { withNonce } from '../decision/sender.ts'
@@ -50,7 +52,7 @@ export function forward(forwarding: Forwarding): void {
   new Exchange(forwarding).start()
 }
 
-class Exchange implements UpstreamExchange, UpstreamWaiter, Turn {
+class Exchange implements UpstreamExchange, UpstreamWaiter, Turn, Departure {
   replying = false
   readonly #to: Forwarding
   #upstream: Upstream
@@ -60,7 +62,7 @@ class Exchange implements UpstreamExchange, UpstreamWaiter, Turn {
   #over = false
   /** It was sent on a kept connection that turned out to be closed, and has been sent to the same upstream again. */
   #renewed = false
-  /** The request's head, until it leaves with the first piece of the body. */
+  /** The request's head, until it leaves, with the first piece of the body if there is one. */
   #unsentHead: string | undefined
   #requestComplete: boolean
   #uploading = false
@@ -73,6 +75,8 @@ class Exchange implements UpstreamExchange, UpstreamWaiter, Turn {
   #replyPaused = false
   #replyHead: ResponseHead | undefined
   #framing: ResponseFraming = 'none'
+  /** The body of a small reply that has ended, until it leaves with its head in one write. */
+  #replyText: string | undefined
   /** The reply's first piece, lent until the end of the present read. */
   #firstChunk: Buffer | undefined
   /** When the client last sent or took something; on the ticker's scale. */
@@ -97,17 +101,24 @@ class Exchange implements UpstreamExchange, UpstreamWaiter, Turn {
   onConnection(connection: UpstreamConnection): void {
     const { fields, method, target, last } = this.#to
     const { authority, basePath } = this.#upstream.origin
-    const head =
+    this.#unsentHead =
       `${method} ${basePath}${target} HTTP/1.1\r\nHost: ${authority}\r\n` +
       (last ? 'Connection: close\r\n' + fields : fields)
     this.#connection = connection
     connection.begin(this, method === 'HEAD', last)
-    if (this.#requestComplete) {
-      connection.write(head)
-      connection.endRequest()
-    } else {
-      this.#unsentHead = head
-      this.#upload()
+    if (this.#requestComplete) burst.leave(this)
+    else this.#upload()
+  }
+
+  /** Writes what was put off: a request without a body, or a small reply as a whole. */
+  leave(): void {
+    if (this.#replyText !== undefined) {
+      this.#to.response.end(this.#replyText, 'latin1')
+      this.#replyText = undefined
+      this.#finish()
+    } else if (this.#requestComplete && this.#unsentHead !== undefined) {
+      this.#sendUnsentHead()
+      this.#connection?.endRequest()
     }
   }
 
@@ -164,6 +175,7 @@ class Exchange implements UpstreamExchange, UpstreamWaiter, Turn {
     const connection = this.#connection
     this.#connection = undefined
     this.#firstChunk = undefined
+    this.#replyText = undefined
     if (connection === undefined) this.#upstream.cancel(this)
     else connection.abandon()
   }
@@ -230,9 +242,8 @@ class Exchange implements UpstreamExchange, UpstreamWaiter, Turn {
     if (!this.replying) {
       this.#sendHead(first?.length ?? 0)
       if (first !== undefined && first.length <= mostInOneWrite && this.#requestComplete) {
-        // As text it leaves together with the head, in one write.
-        response.end(first.toString('latin1'), 'latin1')
-        this.#finish()
+        this.#replyText = first.toString('latin1')
+        burst.leave(this)
         return false
       }
       if (first !== undefined) kept = this.#sendChunk(first)
