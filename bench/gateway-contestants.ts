@@ -15,6 +15,7 @@ import { haproxyConfiguration, nginxProxy, nginxUpstream } from './gateway-confi
 import type { ProxyCheck } from './gateway-configurations.ts'
 import type { Trusted } from './gateway-processes.ts'
 import { pinned } from './http-load.ts'
+import { withYoungGeneration } from '../packages/server/src/serve/workers/worker-process.ts'
 
 export type Running = {
   readonly name: string
@@ -69,8 +70,14 @@ export async function startContestants(): Promise<Field> {
       await listening(port)
       contestants.push(running(name, version, port, child, about))
     }
-    const node = async (name: string, kind: string, version: string, about: Partial<Running>) => {
-      const child = startNode([kind, String(upstreamPort)], 0)
+    const node = async (
+      name: string,
+      kind: string,
+      version: string,
+      about: Partial<Running>,
+      options: readonly string[] = [],
+    ) => {
+      const child = startNode([kind, String(upstreamPort)], 0, options)
       children.push(child)
       child.send(material.trusted)
       contestants.push(running(name, version, await message<number>(child), child, about))
@@ -100,11 +107,8 @@ export async function startContestants(): Promise<Field> {
       await command(plainNginx, version, (port) => [nginx, '-c', nginxProxy(folder, port, upstreamPort)])
     }
     const prefix = '/billing'
-    await node('Countersign, ES256', 'countersign', '', {
-      prefix,
-      checks: material.tokens.ES256,
-      isOurs: true,
-    })
+    const ours = { prefix, checks: material.tokens.ES256, isOurs: true }
+    await node('Countersign, ES256', 'countersign', '', ours, withYoungGeneration([]))
     if (haproxyVersion !== undefined) {
       for (const check of material.proxyChecks) {
         const checks = material.tokens[check.algorithm]
@@ -237,9 +241,15 @@ function running(
   }
 }
 
-function startNode(args: readonly string[], core: number): ChildProcess {
+function startNode(args: readonly string[], core: number, options: readonly string[] = []): ChildProcess {
   const script = fileURLToPath(new URL('gateway-processes.ts', import.meta.url))
-  const [command, ...rest] = pinned(core, [process.execPath, '--conditions=source', script, ...args])
+  const [command, ...rest] = pinned(core, [
+    process.execPath,
+    '--conditions=source',
+    ...options,
+    script,
+    ...args,
+  ])
   const env = { ...process.env, NODE_ENV: 'production' }
   return spawn(command!, rest, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'], env })
 }

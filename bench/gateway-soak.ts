@@ -8,7 +8,7 @@ const minutes = Number(process.env['SOAK_MINUTES'] ?? 10)
 const sliceSeconds = 30
 const tokenCount = 10_000
 // What a worker of several has by itself.
-const nodeOptions = '--max-semi-space-size=8'
+const nodeOptions = '--max-semi-space-size=4'
 
 /** Moderate, so that what grows does so by time and not because there is no room. */
 const loads = [

@@ -8,9 +8,9 @@ import type { WorkersSample } from './gateway-workers.ts'
 import { loader } from './http-load.ts'
 import { machine, median, table } from './measure.ts'
 
-const rounds = 3
+const rounds = 5
 const seconds = 2
-const leadSeconds = 2
+const leadSeconds = 1
 const connections = 64
 const pacedSeconds = 5
 
@@ -184,7 +184,7 @@ async function report(
     '',
     `${machine()}; load by ${loader()}, ${connections} keep-alive connections. Medians of ${rounds} interleaved rounds of ${seconds} s, each after ${leadSeconds} s of the same load that are not counted.`,
     "CPU is utime + stime of the contestant's process by the kernel, in microseconds per request. Read ratios, not absolutes.",
-    '"direct" is the upstream itself, without any proxy.',
+    '"direct" is the upstream itself, without any proxy. Ours runs with the young generation that a worker is started with.',
     ...notes,
     '',
     table(['', ...cases.flatMap(({ name }) => [`${name}: µs`, 'per s / p99 ms']), 'RSS MiB'], rows),

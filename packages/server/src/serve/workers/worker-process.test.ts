@@ -9,7 +9,7 @@ import { WorkerProcess, withYoungGeneration } from './worker-process.ts'
 test('its young generation is small, unless somebody has chosen', () => {
   assert.deepEqual(withYoungGeneration(['--enable-source-maps']), [
     '--enable-source-maps',
-    '--max-semi-space-size=8',
+    '--max-semi-space-size=4',
   ])
   assert.deepEqual(withYoungGeneration(['--max_semi_space_size=32']), ['--max_semi_space_size=32'])
   assert.deepEqual(withYoungGeneration([], '--max-semi-space-size=16'), [])

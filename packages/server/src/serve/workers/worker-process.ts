@@ -121,14 +121,14 @@ export class WorkerProcess {
 }
 
 /**
- * What a worker's Node is started with: this one's options, and eight mebibytes for what is short-lived, unless somebody has
+ * What a worker's Node is started with: this one's options, and four mebibytes for what is short-lived, unless somebody has
  * chosen. V8 would let it grow, and what is only passed on would take up more memory than all that is remembered.
  */
 export function withYoungGeneration(options: readonly string[], nodeOptions = ''): string[] {
   const chosen = [...options, nodeOptions].some((option) =>
     option.replaceAll('_', '-').includes(semiSpaceSize),
   )
-  return chosen ? [...options] : [...options, `${semiSpaceSize}=8`]
+  return chosen ? [...options] : [...options, `${semiSpaceSize}=4`]
 }
 
 const semiSpaceSize = '--max-semi-space-size'
