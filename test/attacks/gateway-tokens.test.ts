@@ -150,6 +150,39 @@ test('on an open route a token may be anything, but not two', async (t) => {
   assert.equal((await ask(own.port, get('/billing/health', 'Cookie: at=a; at=b'))).status, 400)
 })
 
+test('nobody gets past a rule without a token, however the path is written (Kong CVE-2021-27306)', async () => {
+  const token = stand.token()
+  const paths = [
+    '/billing/invoices/7',
+    '/billing/invoices/%37',
+    '/billing/invoices/7/',
+    '/billing//invoices/7',
+    '/billing/./invoices/7',
+    '/billing/health/../invoices/7',
+    '/BILLING/invoices/7',
+    '/billing/invoices/7?next=/billing/health',
+  ]
+  const without = [
+    [],
+    ['Authorization:'],
+    ['Authorization: Bearer'],
+    ['Authorization: Basic b3JkZXJzOnNlY3JldA=='],
+    [`Proxy-Authorization: Bearer ${token}`],
+    [`X-Access-Token: ${token}`],
+    [`Cookie: jwt=${token}`],
+  ]
+  const before = upstream.requests.length
+  for (const path of paths) {
+    for (const headers of without) {
+      const { status } = await ask(stand.port, get(path, ...headers))
+      assert.ok([400, 401, 404].includes(status), `${path} ${headers.join()}: ${status}`)
+    }
+  }
+  assert.equal((await ask(stand.port, get(paths[0]!))).status, 401)
+  assert.equal(upstream.requests.length, before)
+  assert.equal((await ask(stand.port, get(paths[0]!, bearer(token)))).status, 200)
+})
+
 test('a token in the query or the body is none', async () => {
   const token = stand.token({ roles: ['admin'], scope: 'invoices:write' })
   assert.equal((await ask(stand.port, get(`/billing/invoices/7?access_token=${token}`))).status, 401)
