@@ -53,10 +53,17 @@ clients:
 }
 
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
+  for (;;) {
+    const server = createServer().listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    server.close()
+    await once(server, 'close')
+    // Free again, it can be the next one as well.
+    if (given.has(port)) continue
+    given.add(port)
+    return port
+  }
 }
+
+const given = new Set<number>()
