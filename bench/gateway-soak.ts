@@ -3,12 +3,13 @@ import { gatewayLoad } from './gateway-load.ts'
 import type { GatewayLoadResult } from './gateway-load.ts'
 import { canServe, startServe } from './gateway-serve.ts'
 import { machine, median, table } from './measure.ts'
+import { withYoungGeneration } from '../packages/server/src/serve/workers/worker-process.ts'
 
 const minutes = Number(process.env['SOAK_MINUTES'] ?? 10)
 const sliceSeconds = 30
 const tokenCount = 10_000
 // What a worker of several has by itself.
-const nodeOptions = '--max-semi-space-size=4'
+const nodeOptions = withYoungGeneration([]).join(' ')
 
 /** Moderate, so that what grows does so by time and not because there is no room. */
 const loads = [

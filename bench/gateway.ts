@@ -74,8 +74,7 @@ async function shot(
   tokens: readonly string[],
   forSeconds: number,
 ): Promise<Sample> {
-  // Whoever has been waiting for its turn first gets its caches back, and compiled code that a collection while it had
-  // nothing to do has thrown away; a gateway at work waits for no turn.
+  // Whoever has been waiting for its turn first gets its caches back; a gateway at work waits for no turn.
   await load(contestant, one, tokens, leadSeconds)
   const before = contestant.cpuSeconds()
   const result = await load(contestant, one, tokens, forSeconds)

@@ -229,8 +229,7 @@ async function shot({ name, child, port }: Running, how: Case, tokens: readonly 
     connections,
     core: 1,
   }
-  // While one case is measured, V8 throws compiled code of the other away: a service that gets nothing but new tokens
-  // never has to compile their path again.
+  // So that no case is measured while it takes over from another.
   await gatewayLoad({ ...load, seconds: leadSeconds })
   const before = cpuSeconds(child)
   const { requests, failed } = await gatewayLoad({ ...load, seconds })
