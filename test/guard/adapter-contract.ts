@@ -49,6 +49,8 @@ export type Adapter = {
   start(service: ContractService): Promise<{ readonly port: number; close(): Promise<unknown> }>
   /** The framework answers with JSON alone, so that every refusal is a problem document. */
   readonly isJsonOnly?: true
+  /** Nothing around it answers for a handler that throws. */
+  readonly isBare?: true
   /** The guard gets a parsed `Request`: repeated headers are joined, and some paths have lost their second reading. */
   readonly isParsed?: true
 }
@@ -90,6 +92,7 @@ export function testAdapter(adapter: Adapter): void {
     const issuer = createTestIssuer({ audience: 'https://billing.test' })
     const reasons: (string | undefined)[] = []
     const reached: ContractRoute[] = []
+    let failing = false
     const metadata = 'https://billing.test/.well-known/oauth-protected-resource'
     const guard = issuer.guard({
       verifier: issuer.verifier({ maxLifetimeSeconds: 3600 }),
@@ -115,7 +118,10 @@ export function testAdapter(adapter: Adapter): void {
       const service = {
         guard: behind,
         isFronted,
-        reached: (route: ContractRoute) => void reached.push(route),
+        reached: (route: ContractRoute) => {
+          if (failing) throw new Error('thrown on purpose')
+          reached.push(route)
+        },
       }
       const started = await adapter.start(service)
       closing.push(() => started.close())
@@ -257,6 +263,38 @@ export function testAdapter(adapter: Adapter): void {
         .map(({ body }) => (JSON.parse(body) as { subject: string }).subject)
       assert.deepEqual(subjects, ['alice', 'bob'])
     })
+
+    test('a crowd at once: each is answered as itself', async () => {
+      const subjects = Array.from({ length: 90 }, (_, index) => `crowd-${index}`)
+      const asked = subjects.map((subject, index) => {
+        // Every third has a signature of somebody else's.
+        const text = bearer(issuer, { subject })[1]!
+        const headers = ['Authorization', index % 3 === 2 ? `${text.slice(0, -8)}AAAAAAAA` : text]
+        return ask(port, { target: '/me', headers })
+      })
+      for (const [index, { status, body }] of (await Promise.all(asked)).entries()) {
+        assert.equal(status, index % 3 === 2 ? 401 : 200, `${index}`)
+        const expected = index % 3 === 2 ? undefined : subjects[index]
+        assert.equal(
+          body.startsWith('{') ? (JSON.parse(body) as { subject?: string }).subject : undefined,
+          expected,
+        )
+      }
+    })
+
+    test(
+      'what a handler throws is the framework’s to answer',
+      { skip: adapter.isBare === true },
+      async () => {
+        failing = true
+        try {
+          assert.equal((await ask(port, { target: '/me', headers: bearer(issuer) })).status, 500)
+        } finally {
+          failing = false
+        }
+        assert.equal((await ask(port, { target: '/me', headers: bearer(issuer) })).status, 200)
+      },
+    )
 
     test('tokens that differ in one part share nothing, however warm the cache', async () => {
       const [reader, other] = [issuer.token({ roles: 'reader' }), issuer.token()]

@@ -20,11 +20,13 @@ const routes: Readonly<Record<string, ContractRoute>> = {
 
 testAdapter({
   name: 'node:http',
+  isBare: true,
   start: (service) => listen(createServer({ maxHeaderSize: maxHeaderBytes }, listenerOf(service))),
 })
 
 testAdapter({
   name: 'node:http2',
+  isBare: true,
   wire: http2,
   // Its requests and responses are made to look like those of node:http.
   start: (service) => listenHttp2(createHttp2Server(listenerOf(service))),

@@ -1,20 +1,20 @@
 import type { Principal } from '../policy/principal.ts'
-import type { GuardRequest } from './guard.ts'
+import type { AskedRequest } from './guard-request.ts'
 
 /**
  * What guards remember of one request, on the object that the framework gives to its handlers. Private fields, so that
  * whoever prints that object prints nothing of it.
  */
 export class Carried {
-  #request: GuardRequest | undefined
+  #request: AskedRequest | undefined
   #principal: Principal | undefined
   #guard: object | undefined
 
-  get request(): GuardRequest | undefined {
+  get request(): AskedRequest | undefined {
     return this.#request
   }
 
-  set request(request: GuardRequest) {
+  set request(request: AskedRequest) {
     this.#request = request
   }
 

@@ -5,7 +5,7 @@ import { proceed, rememberAuth } from './auth-of.ts'
 import type { Guard, GuardTerms, RequirementOf } from './guard.ts'
 import { nodeGuardRequest } from './guard-request.ts'
 import { answer, isGone } from './node.ts'
-import { checkOneRequirement, outcomeOf, responseHeadersOf } from './outcome.ts'
+import { checkOneRequirement, outcomeInTurn, responseHeadersOf } from './outcome.ts'
 import type { Outcome } from './outcome.ts'
 
 /** A middleware of Express 4 or 5, and of whatever else calls its middleware so. */
@@ -37,12 +37,12 @@ export function guardExpress<Terms extends GuardTerms>(
   checkOneRequirement('guardExpress', requirement)
   return (request, response, next) => {
     // A router that is mounted somewhere has taken its own path off `url`, and the client never sent the rest alone.
-    const outcome = outcomeOf(guard, nodeGuardRequest(request, request.originalUrl), requirement)
+    const outcome = outcomeInTurn(guard, nodeGuardRequest(request, request.originalUrl), requirement)
     return isPending(outcome) ? outcome.then(act) : act(outcome)
 
     function act(settled: Outcome): void {
       if (settled.kind === 'refused') return answer(request, response, settled.challenge)
-      // Whoever asked may have left while the keys were on their way.
+      // Whoever asked may have left meanwhile.
       if (isGone(response)) return
       rememberAuth(request, settled.principal, guard)
       if (settled.principal !== undefined) (request as { auth?: Principal }).auth = settled.principal

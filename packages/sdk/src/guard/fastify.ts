@@ -7,7 +7,7 @@ import type { AuthOf } from './auth-of.ts'
 import type { Guard, GuardTerms, RequirementOf } from './guard.ts'
 import { nodeGuardRequest } from './guard-request.ts'
 import { isGone } from './node.ts'
-import { checkOneRequirement, outcomeOf, responseHeadersOf } from './outcome.ts'
+import { checkOneRequirement, outcomeInTurn, responseHeadersOf } from './outcome.ts'
 import type { Outcome } from './outcome.ts'
 
 /** What the plugin gives to a `FastifyRequest`; see {@link guardFastify} for telling the compiler. */
@@ -65,7 +65,7 @@ export function guardFastify<Terms extends GuardTerms>(
     app.addHook('onRequest', (request, reply, next) => {
       // What no route is for is Fastify's to answer; only the path must have one reading.
       const requirement = request.is404 ? 'open' : (request.routeOptions.config?.auth ?? fallback)
-      const outcome = outcomeOf(guard, nodeGuardRequest(request.raw, request.originalUrl), requirement)
+      const outcome = outcomeInTurn(guard, nodeGuardRequest(request.raw, request.originalUrl), requirement)
       if (isPending(outcome)) void outcome.then(act)
       else act(outcome)
 
@@ -75,7 +75,7 @@ export function guardFastify<Terms extends GuardTerms>(
           reply.code(status).headers(headers).send(body)
           return
         }
-        // Whoever asked may have left while the keys were on their way.
+        // Whoever asked may have left meanwhile.
         if (isGone(reply.raw)) return
         rememberAuth(request, settled.principal, guard)
         if (settled.principal !== undefined) request.auth = settled.principal

@@ -12,6 +12,7 @@ test('a message as it arrived, with the target that routers have changed by now'
     target: '/invoices/7',
     rawHeaders: ['Accept', '*/*', 'accept', 'x'],
     peer: message.socket,
+    waited: false,
   })
   const other = Object.assign(new IncomingMessage(new Socket()), { url: '/7' })
   assert.equal(nodeGuardRequest(other).target, '/7')

@@ -3,21 +3,27 @@ import { carriedBy } from './carried.ts'
 import { readFetchRequest } from './fetch.ts'
 import type { GuardRequest } from './guard.ts'
 
+/** A guard's request, with what its adapters know of it. */
+export type AskedRequest = GuardRequest & {
+  /** Whether it has waited for the others of its turn: it does so once, however many guards it passes. */
+  waited: boolean
+}
+
 /**
  * A node:http request as a guard takes it; the same object for the same message, so that guards which are asked one
  * after the other, in whatever framework, see that it is one request.
  *
  * @param target the request line's own target, which routers leave in `originalUrl` and change in `url`.
  */
-export function nodeGuardRequest(message: IncomingMessage, target?: string): GuardRequest {
+export function nodeGuardRequest(message: IncomingMessage, target?: string): AskedRequest {
   const carried = carriedBy(message)
   if (carried.request !== undefined) return carried.request
   const { method = '', url = '', rawHeaders, socket } = message
-  return (carried.request = { method, target: target ?? url, rawHeaders, peer: socket })
+  return (carried.request = { method, target: target ?? url, rawHeaders, peer: socket, waited: false })
 }
 
 /** The same for a `Request` of the fetch standard. */
-export function fetchGuardRequest(request: Request): GuardRequest {
+export function fetchGuardRequest(request: Request): AskedRequest {
   const carried = carriedBy(request)
   return (carried.request ??= readFetchRequest(request))
 }

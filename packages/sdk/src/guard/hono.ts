@@ -3,10 +3,11 @@ import { isPending } from '../core/pending.ts'
 import type { Principal } from '../policy/principal.ts'
 import { proceed, rememberAuth } from './auth-of.ts'
 import { refusalResponse } from './fetch.ts'
-import type { Guard, GuardRequest, GuardTerms, RequirementOf } from './guard.ts'
+import type { Guard, GuardTerms, RequirementOf } from './guard.ts'
 import { fetchGuardRequest, nodeGuardRequest } from './guard-request.ts'
+import type { AskedRequest } from './guard-request.ts'
 import { isGone } from './node.ts'
-import { checkOneRequirement, outcomeOf, responseHeadersOf } from './outcome.ts'
+import { checkOneRequirement, outcomeInTurn, responseHeadersOf } from './outcome.ts'
 import type { Outcome } from './outcome.ts'
 
 /** What a Hono context has that a guard needs. */
@@ -41,7 +42,7 @@ export function guardHono<Terms extends GuardTerms>(
 ): HonoMiddleware {
   checkOneRequirement('guardHono', requirement)
   return (context, next) => {
-    const outcome = outcomeOf(guard, requestOf(context), requirement)
+    const outcome = outcomeInTurn(guard, requestOf(context), requirement)
     // Another function that waits would cost as much as the check.
     return isPending(outcome) ? outcome.then(act) : act(outcome)
 
@@ -49,7 +50,7 @@ export function guardHono<Terms extends GuardTerms>(
       if (settled.kind === 'refused') {
         return Promise.resolve(refusalResponse(context.req.raw, settled.challenge))
       }
-      // Whoever asked may have left while the keys were on their way, and nobody will read this.
+      // Whoever asked may have left meanwhile, and nobody will read this.
       if (isLeft(context)) return Promise.resolve(new Response(null, { status: 503 }))
       rememberAuth(context, settled.principal, guard)
       if (settled.principal !== undefined) context.set('auth', settled.principal)
@@ -59,7 +60,7 @@ export function guardHono<Terms extends GuardTerms>(
   }
 }
 
-function requestOf(context: HonoContext): GuardRequest {
+function requestOf(context: HonoContext): AskedRequest {
   const { incoming } = nodeBindings(context)
   return incoming?.rawHeaders === undefined ? fetchGuardRequest(context.req.raw) : nodeGuardRequest(incoming)
 }

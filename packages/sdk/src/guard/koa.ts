@@ -5,7 +5,7 @@ import { proceed, rememberAuth } from './auth-of.ts'
 import type { Guard, GuardTerms, RequirementOf } from './guard.ts'
 import { nodeGuardRequest } from './guard-request.ts'
 import { answer, isGone } from './node.ts'
-import { checkOneRequirement, outcomeOf, responseHeadersOf } from './outcome.ts'
+import { checkOneRequirement, outcomeInTurn, responseHeadersOf } from './outcome.ts'
 import type { Outcome } from './outcome.ts'
 
 /** What a Koa context has that a guard needs. */
@@ -39,7 +39,7 @@ export function guardKoa<Terms extends GuardTerms>(
   checkOneRequirement('guardKoa', requirement)
   return (context, next) => {
     const { req, res, originalUrl } = context
-    const outcome = outcomeOf(guard, nodeGuardRequest(req, originalUrl), requirement)
+    const outcome = outcomeInTurn(guard, nodeGuardRequest(req, originalUrl), requirement)
     // Another function that waits would cost as much as the check.
     return isPending(outcome) ? outcome.then(act) : act(outcome)
 
@@ -50,7 +50,7 @@ export function guardKoa<Terms extends GuardTerms>(
         answer(req, res, settled.challenge)
         return done
       }
-      // Whoever asked may have left while the keys were on their way.
+      // Whoever asked may have left meanwhile.
       if (isGone(res)) return done
       rememberAuth(context, settled.principal, guard)
       if (settled.principal !== undefined) (context.state as { auth?: Principal }).auth = settled.principal

@@ -7,7 +7,7 @@ import { authOf, proceed, rememberAuth } from './auth-of.ts'
 import type { Guard, GuardTerms } from './guard.ts'
 import { nodeGuardRequest } from './guard-request.ts'
 import { isGone } from './node.ts'
-import { checkOneRequirement, outcomeOf, responseHeadersOf } from './outcome.ts'
+import { checkOneRequirement, outcomeInTurn, responseHeadersOf } from './outcome.ts'
 import type { Outcome } from './outcome.ts'
 
 /** Nest's `HttpException`, or any error that its exception filters can read. */
@@ -49,7 +49,7 @@ export function guardNest<Terms extends GuardTerms>(
       const http = context.switchToHttp()
       const request = http.getRequest() as NestRequest
       const asked = nodeGuardRequest(request.raw ?? request, request.originalUrl)
-      const outcome = outcomeOf(guard, asked, requirementOf(context), wantsJson)
+      const outcome = outcomeInTurn(guard, asked, requirementOf(context), wantsJson)
       return isPending(outcome) ? outcome.then(act) : act(outcome)
 
       function act(settled: Outcome): boolean {
@@ -60,7 +60,7 @@ export function guardNest<Terms extends GuardTerms>(
         if (isRefused) {
           throw new HttpException(JSON.parse(settled.challenge.body) as object, settled.challenge.status)
         }
-        // Whoever asked may have left while the keys were on their way.
+        // Whoever asked may have left meanwhile.
         if (isGone(response.raw ?? response)) return false
         rememberAuth(request, settled.principal, guard)
         if (settled.principal !== undefined) request.auth = settled.principal
