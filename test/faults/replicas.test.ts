@@ -119,28 +119,43 @@ async function startReplica(issuer: string, database: Secret, aheadMs: number): 
 
 let turns = 0
 
-/** One after the other; to the next one when there is nobody. */
+/**
+ * One after the other; to the next one when there is nobody, or when it cannot answer now. On a machine that stands still
+ * for a second, a minute of these clocks has passed in which no replica has read the keys, and each says so with a 503.
+ */
 function balance(replicas: readonly Replica[], request: IncomingMessage, response: ServerResponse): void {
   const chunks: Buffer[] = []
+  const untilMs = performance.now() + patienceMs
   request.on('data', (chunk: Buffer) => chunks.push(chunk))
   request.on('end', () => {
-    const attempt = (left: number): void => {
+    const attempt = (): void => {
       const replica = replicas[turns++ % replicas.length]
-      if (replica === undefined || left === 0) return void response.writeHead(502).end()
+      if (replica === undefined) return again()
       const { method, url: path, headers } = request
       const onward = httpRequest(
         { host: '127.0.0.1', port: replica.port, method, path, headers, agent: false },
         (reply) => {
+          if (reply.statusCode === 503) {
+            reply.resume()
+            return again()
+          }
           response.writeHead(reply.statusCode!, reply.headers)
           reply.pipe(response)
         },
       )
-      onward.on('error', () => (response.headersSent ? response.destroy() : attempt(left - 1)))
+      onward.on('error', () => (response.headersSent ? response.destroy() : again()))
       onward.end(Buffer.concat(chunks))
     }
-    attempt(3)
+    const again = (): void => {
+      if (performance.now() > untilMs) response.writeHead(502).end()
+      else setTimeout(attempt, 20)
+    }
+    attempt()
   })
 }
+
+/** Less than any client here waits for an answer. */
+const patienceMs = 2_500
 
 async function askToken(issuer: string): Promise<string | undefined> {
   const body = new URLSearchParams({
