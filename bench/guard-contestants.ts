@@ -50,7 +50,7 @@ export const contestants: Readonly<Record<string, Make>> = {
     guardNode(guardOf(trusted), { roles: 'reader' }, (_, response) => {
       response.setHeader('Content-Type', 'application/json').end(JSON.stringify(hello))
     }),
-  Express: () => expressWith((_, __, next) => next()),
+  Express: () => expressWith(),
   'Express, guardExpress': (trusted) => expressWith(guardExpress(guardOf(trusted), { roles: 'reader' })),
   'Express, express-jwt': ({ issuer, audience, jwk }) =>
     expressWith(expressjwt({ secret: publicKey(jwk), algorithms: ['RS256'], issuer, audience })),
@@ -88,10 +88,10 @@ function guardOf({ issuer, audience, jwk: key }: Trusted): Guard {
   })
 }
 
-function expressWith(middleware: RequestHandler): RequestListener {
+function expressWith(...middleware: readonly RequestHandler[]): RequestListener {
   const app = express()
   app.disable('x-powered-by').disable('etag')
-  app.get('/', middleware, (_, response) => void response.json(hello))
+  app.get('/', ...middleware, (_, response) => void response.json(hello))
   return app
 }
 

@@ -16,7 +16,7 @@ test('each carrier has its own, made when it is first needed', () => {
 test('nothing of it is printed, and no text can name it', async () => {
   const issuer = createTestIssuer()
   const rawHeaders = ['Authorization', issuer.authorization({ subject: 'alice' })]
-  const request = { method: 'GET', target: '/', rawHeaders, waited: false }
+  const request = { method: 'GET', target: '/', rawHeaders }
   const guard = issuer.guard()
   const decision = await guard.check(request, 'authenticated')
   assert.ok(decision.kind === 'allow')

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
+import { connect } from 'node:net'
 import { test } from 'node:test'
 import express from 'express'
 import type { Request, Response } from 'express'
@@ -128,6 +129,62 @@ test('what a handler throws is its own, also after keys were fetched', async () 
   const { port, close } = await listen(createServer(app))
   const headers = ['Authorization', issuer.authorization()]
   assert.equal((await ask(port, { headers })).status, 418)
+  await close()
+})
+
+test('a body that somebody has begun to read gets to its handler all the same', async () => {
+  const issuer = createTestIssuer()
+  const app = express()
+  let counted = 0
+  app.use((req, _, next) => {
+    req.on('data', (chunk: Buffer) => (counted += chunk.length))
+    next()
+  })
+  app.post('/', guardExpress(issuer.guard(), 'authenticated'), express.json(), (req, res) => {
+    res.json(req.body)
+  })
+  const { port, close } = await listen(createServer(app))
+  const headers = ['Authorization', issuer.authorization(), 'Content-Type', 'application/json']
+  assert.equal((await ask(port, { method: 'POST', headers, body: '{"a":1}' })).body, '{"a":1}')
+  assert.equal(counted, 7)
+  await close()
+})
+
+test('who sends what is no request in the same packet is not served', async () => {
+  const issuer = createTestIssuer()
+  const app = express()
+  let served = 0
+  app.post('/pay', guardExpress(issuer.guard(), 'authenticated'), (_, res) => {
+    served++
+    res.send('paid')
+  })
+  const { port, close } = await listen(createServer(app))
+  const head = `POST /pay HTTP/1.1\r\nHost: x\r\nAuthorization: ${issuer.authorization()}\r\nContent-Length: 1\r\n\r\nx`
+  const client = connect(port, '127.0.0.1').setEncoding('latin1')
+  client.write(`${head}no request\r\n\r\n`)
+  let reply = ''
+  for await (const text of client) reply += text as string
+  assert.match(reply, /^HTTP\/1\.1 400 /)
+  assert.equal(served, 0)
+  await close()
+})
+
+test('what goes wrong once a request was let through is Express’s to answer', async () => {
+  const issuer = createTestIssuer()
+  const app = express()
+  app.use((req, _, next) => {
+    Object.defineProperty(req, 'auth', { get: () => 'somebody else’s' })
+    next()
+  })
+  app.get('/', guardExpress(issuer.guard(), 'authenticated'), (_, res) => void res.send('x'))
+  // Without its own way of awaiting middleware, as in Express 4.
+  app.get('/4', (req, res, next) => {
+    void guardExpress(issuer.guard(), 'authenticated')(req, res, next)
+  })
+  app.set('env', 'test')
+  const { port, close } = await listen(createServer(app))
+  const headers = ['Authorization', issuer.authorization()]
+  for (const target of ['/', '/4']) assert.equal((await ask(port, { target, headers })).status, 500)
   await close()
 })
 

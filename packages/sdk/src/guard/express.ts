@@ -37,8 +37,18 @@ export function guardExpress<Terms extends GuardTerms>(
   checkOneRequirement('guardExpress', requirement)
   return (request, response, next) => {
     // A router that is mounted somewhere has taken its own path off `url`, and the client never sent the rest alone.
-    const outcome = outcomeInTurn(guard, nodeGuardRequest(request, request.originalUrl), requirement)
-    return isPending(outcome) ? outcome.then(act) : act(outcome)
+    const asked = nodeGuardRequest(request, request.originalUrl)
+    const outcome = outcomeInTurn(guard, asked, requirement, request)
+    return isPending(outcome) ? outcome.then(actLater) : act(outcome)
+
+    /** Express 4 asks for no promise, so what is thrown later would end the process. */
+    function actLater(settled: Outcome): void {
+      try {
+        act(settled)
+      } catch (error) {
+        next(error)
+      }
+    }
 
     function act(settled: Outcome): void {
       if (settled.kind === 'refused') return answer(request, response, settled.challenge)

@@ -135,6 +135,34 @@ test('a parameter with an encoded slash is asked for like any other', async () =
   await app.close()
 })
 
+test('a body that somebody has begun to read gets to its handler all the same', async () => {
+  const issuer = createTestIssuer()
+  const app = fastify()
+  let counted = 0
+  app.addHook('onRequest', (request, _, next) => {
+    request.raw.on('data', (chunk: Buffer) => (counted += chunk.length))
+    next()
+  })
+  await app.register(guardFastify(issuer.guard()))
+  app.post('/', (request) => request.body)
+  await app.listen({ port: 0, host: '127.0.0.1', listenTextResolver: () => '' })
+  const headers = ['Authorization', issuer.authorization(), 'Content-Type', 'application/json']
+  assert.equal((await ask(portOf(app), { method: 'POST', headers, body: '{"a":1}' })).body, '{"a":1}')
+  assert.equal(counted, 7)
+  await app.close()
+})
+
+test('what goes wrong once a request was let through is Fastify’s to answer', async () => {
+  const issuer = createTestIssuer()
+  const app = fastify()
+  app.decorateRequest('auth', { getter: () => undefined })
+  await app.register(guardFastify(issuer.guard()))
+  app.get('/', () => 'x')
+  const headers = { authorization: issuer.authorization() }
+  assert.equal((await app.inject({ url: '/', headers })).statusCode, 500)
+  await app.close()
+})
+
 test('routes and plugins from before are guarded too; those beside it are not', async () => {
   const app = fastify()
   app.get('/early', () => 'x')

@@ -65,9 +65,18 @@ export function guardFastify<Terms extends GuardTerms>(
     app.addHook('onRequest', (request, reply, next) => {
       // What no route is for is Fastify's to answer; only the path must have one reading.
       const requirement = request.is404 ? 'open' : (request.routeOptions.config?.auth ?? fallback)
-      const outcome = outcomeInTurn(guard, nodeGuardRequest(request.raw, request.originalUrl), requirement)
-      if (isPending(outcome)) void outcome.then(act)
+      const { raw, originalUrl } = request
+      const outcome = outcomeInTurn(guard, nodeGuardRequest(raw, originalUrl), requirement, raw)
+      if (isPending(outcome)) void outcome.then(actLater)
       else act(outcome)
+
+      function actLater(settled: Outcome): void {
+        try {
+          act(settled)
+        } catch (error) {
+          next(error as Error)
+        }
+      }
 
       function act(settled: Outcome): void {
         if (settled.kind === 'refused') {
@@ -104,7 +113,7 @@ type FastifyInstance = {
   ): unknown
   addHook(
     name: 'onRequest',
-    hook: (request: FastifyRequest, reply: FastifyReply, next: () => void) => void,
+    hook: (request: FastifyRequest, reply: FastifyReply, next: (error?: Error) => void) => void,
   ): unknown
 }
 

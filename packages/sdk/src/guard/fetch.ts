@@ -2,10 +2,7 @@ import { isPending } from '../core/pending.ts'
 import type { Challenge } from '../policy/challenge.ts'
 import type { Decision } from '../policy/decide.ts'
 import type { Principal, SignedClaims } from '../policy/principal.ts'
-import type { Guard, GuardTerms, RequirementOf } from './guard.ts'
-import type { AskedRequest } from './guard-request.ts'
-import { outcomeOf, withItsTurn } from './outcome.ts'
-import type { Outcome } from './outcome.ts'
+import type { Guard, GuardRequest, GuardTerms, RequirementOf } from './guard.ts'
 import type { PolicyOf } from './refusal.ts'
 import { checkRequirement } from './routes.ts'
 import type { GuardRoutes } from './routes.ts'
@@ -51,22 +48,25 @@ export function guardFetch(
   checkRequirement(requirement)
   return async (request) => {
     const asked = readFetchRequest(request)
-    const decided = outcomeOf(guard, asked, requirement)
-    let outcome: Outcome
-    if (isPending(decided)) {
-      // Looked up before, since some servers watch the connection only from then on.
-      const { signal } = request
-      outcome = await decided
-      // Whoever asked may have left while the keys were on their way, and nobody will read this.
-      if (signal.aborted) return new Response(null, { status: 503 })
-    } else outcome = await withItsTurn(decided, asked)
-    if (outcome.kind === 'refused') return refusalResponse(request, outcome.challenge)
-    const allowed = outcome
-    const auth = allowed.principal as Principal & undefined
+    let decision: Decision
+    try {
+      const decided = guard.check(asked, requirement)
+      if (isPending(decided)) {
+        // Looked up before, since some servers watch the connection only from then on.
+        const { signal } = request
+        decision = await decided
+        // Whoever asked may have left while the keys were on their way, and nobody will read this.
+        if (signal.aborted) return new Response(null, { status: 503 })
+      } else decision = decided
+    } catch (problem) {
+      return refusalResponse(request, guard.answerProblem(problem, asked.rawHeaders))
+    }
+    if (decision.kind === 'deny') return refusalResponse(request, guard.answer(decision, asked.rawHeaders))
+    const auth = decision.principal as Principal & undefined
     const response = await (guard.context === undefined
-      ? respond(request, auth, allowed)
-      : guard.context.run(auth, () => respond(request, auth, allowed)))
-    return allowed.responseHeaders === undefined ? response : withHeaders(response, allowed.responseHeaders)
+      ? respond(request, auth, decision)
+      : guard.context.run(auth, () => respond(request, auth, decision)))
+    return decision.responseHeaders === undefined ? response : withHeaders(response, decision.responseHeaders)
   }
 }
 
@@ -77,12 +77,12 @@ function withHeaders(response: Response, headers: Readonly<Record<string, string
   return copy
 }
 
-export function readFetchRequest({ method, url, headers }: Request): AskedRequest {
+export function readFetchRequest({ method, url, headers }: Request): GuardRequest {
   const rawHeaders: string[] = []
   // Two Authorization headers arrive here joined by a comma, which no token has: they are refused as malformed.
   for (const [name, value] of headers) rawHeaders.push(name, value)
   // An absolute URL: the path begins at the first slash behind the authority (RFC 3986 §3.2).
-  return { method, target: url.slice(url.indexOf('/', url.indexOf('//') + 2)), rawHeaders, waited: false }
+  return { method, target: url.slice(url.indexOf('/', url.indexOf('//') + 2)), rawHeaders }
 }
 
 export function refusalResponse({ method }: Request, { status, headers, body }: Challenge): Response {

@@ -6,7 +6,7 @@ import type { GuardRequest } from './guard.ts'
 /** A guard's request, with what its adapters know of it. */
 export type AskedRequest = GuardRequest & {
   /** Whether it has waited for the others of its turn: it does so once, however many guards it passes. */
-  waited: boolean
+  waited?: boolean
 }
 
 /**

@@ -1,13 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isPending } from '../core/pending.ts'
+import type { Requirement } from '../policy/policy.ts'
 import type { Principal } from '../policy/principal.ts'
 import { proceed, rememberAuth } from './auth-of.ts'
 import { refusalResponse } from './fetch.ts'
 import type { Guard, GuardTerms, RequirementOf } from './guard.ts'
 import { fetchGuardRequest, nodeGuardRequest } from './guard-request.ts'
-import type { AskedRequest } from './guard-request.ts'
 import { isGone } from './node.ts'
-import { checkOneRequirement, outcomeInTurn, responseHeadersOf } from './outcome.ts'
+import { checkOneRequirement, outcomeInTurn, outcomeOf, responseHeadersOf } from './outcome.ts'
 import type { Outcome } from './outcome.ts'
 
 /** What a Hono context has that a guard needs. */
@@ -42,7 +42,7 @@ export function guardHono<Terms extends GuardTerms>(
 ): HonoMiddleware {
   checkOneRequirement('guardHono', requirement)
   return (context, next) => {
-    const outcome = outcomeInTurn(guard, requestOf(context), requirement)
+    const outcome = outcomeOfContext(guard, context, requirement)
     // Another function that waits would cost as much as the check.
     return isPending(outcome) ? outcome.then(act) : act(outcome)
 
@@ -60,9 +60,15 @@ export function guardHono<Terms extends GuardTerms>(
   }
 }
 
-function requestOf(context: HonoContext): AskedRequest {
+function outcomeOfContext(
+  guard: Guard,
+  context: HonoContext,
+  requirement: Requirement,
+): Outcome | Promise<Outcome> {
   const { incoming } = nodeBindings(context)
-  return incoming?.rawHeaders === undefined ? fetchGuardRequest(context.req.raw) : nodeGuardRequest(incoming)
+  return incoming?.rawHeaders === undefined
+    ? outcomeOf(guard, fetchGuardRequest(context.req.raw), requirement)
+    : outcomeInTurn(guard, nodeGuardRequest(incoming), requirement, incoming)
 }
 
 function isLeft(context: HonoContext): boolean {

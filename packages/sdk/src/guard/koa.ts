@@ -39,7 +39,7 @@ export function guardKoa<Terms extends GuardTerms>(
   checkOneRequirement('guardKoa', requirement)
   return (context, next) => {
     const { req, res, originalUrl } = context
-    const outcome = outcomeInTurn(guard, nodeGuardRequest(req, originalUrl), requirement)
+    const outcome = outcomeInTurn(guard, nodeGuardRequest(req, originalUrl), requirement, req)
     // Another function that waits would cost as much as the check.
     return isPending(outcome) ? outcome.then(act) : act(outcome)
 

@@ -218,10 +218,10 @@ test('what contradicts itself, or asks for nothing, is refused when the class is
   assert.throws(() => Needs({ role: 'a' } as object), { code: 'option-unknown' })
 })
 
-test('what is not HTTP is not let through', () => {
+test('what is not HTTP is not let through', async () => {
   const context = { getType: () => 'rpc' } as unknown as NestContext
   const { canActivate } = guardNest(createTestIssuer().guard(), HttpException)
-  assert.throws(() => canActivate(context), { code: 'option-invalid' })
+  await assert.rejects(canActivate(context), { code: 'option-invalid' })
 })
 
 test('the interceptor leaves what is not HTTP alone, and guards without a context', () => {

@@ -1,5 +1,4 @@
 import type { IncomingMessage } from 'node:http'
-import { isPending } from '../core/pending.ts'
 import { Problem } from '../core/problem.ts'
 import type { Policy, Requirement } from '../policy/policy.ts'
 import type { Principal } from '../policy/principal.ts'
@@ -8,7 +7,6 @@ import type { Guard, GuardTerms } from './guard.ts'
 import { nodeGuardRequest } from './guard-request.ts'
 import { isGone } from './node.ts'
 import { checkOneRequirement, outcomeInTurn, responseHeadersOf } from './outcome.ts'
-import type { Outcome } from './outcome.ts'
 
 /** Nest's `HttpException`, or any error that its exception filters can read. */
 export type HttpExceptionClass = new (body: object, status: number) => Error
@@ -21,8 +19,8 @@ export type NestContext = {
   switchToHttp(): { getRequest(): unknown; getResponse(): unknown }
 }
 
-/** Nest's `CanActivate`. */
-export type NestGuard = { canActivate(context: NestContext): boolean | Promise<boolean> }
+/** Nest's `CanActivate`; always a promise, so that nobody takes it for an answer. */
+export type NestGuard = { canActivate(context: NestContext): Promise<boolean> }
 
 /**
  * A guard for a whole Nest application: every handler needs a token, unless a decorator says something else
@@ -40,7 +38,7 @@ export function guardNest<Terms extends GuardTerms>(
   HttpException: HttpExceptionClass,
 ): NestGuard {
   return Object.freeze({
-    canActivate(context: NestContext): boolean | Promise<boolean> {
+    async canActivate(context: NestContext): Promise<boolean> {
       if (context.getType() !== 'http') {
         throw new Problem('option-invalid', `guardNest: cannot guard a handler of ${context.getType()}`, {
           next: 'guard it by its own adapter; this one is for HTTP',
@@ -48,24 +46,21 @@ export function guardNest<Terms extends GuardTerms>(
       }
       const http = context.switchToHttp()
       const request = http.getRequest() as NestRequest
-      const asked = nodeGuardRequest(request.raw ?? request, request.originalUrl)
-      const outcome = outcomeInTurn(guard, asked, requirementOf(context), wantsJson)
-      return isPending(outcome) ? outcome.then(act) : act(outcome)
-
-      function act(settled: Outcome): boolean {
-        const response = http.getResponse() as NestResponse
-        const isRefused = settled.kind === 'refused'
-        const headers = isRefused ? Object.entries(settled.challenge.headers) : responseHeadersOf(settled)
-        for (const [name, value] of headers) response.header(name, value)
-        if (isRefused) {
-          throw new HttpException(JSON.parse(settled.challenge.body) as object, settled.challenge.status)
-        }
-        // Whoever asked may have left meanwhile.
-        if (isGone(response.raw ?? response)) return false
-        rememberAuth(request, settled.principal, guard)
-        if (settled.principal !== undefined) request.auth = settled.principal
-        return true
+      const message = request.raw ?? request
+      const asked = nodeGuardRequest(message, request.originalUrl)
+      const outcome = await outcomeInTurn(guard, asked, requirementOf(context), message, wantsJson)
+      const response = http.getResponse() as NestResponse
+      // Whoever asked may have left meanwhile.
+      if (isGone(response.raw ?? response)) return false
+      const isRefused = outcome.kind === 'refused'
+      const headers = isRefused ? Object.entries(outcome.challenge.headers) : responseHeadersOf(outcome)
+      for (const [name, value] of headers) response.header(name, value)
+      if (isRefused) {
+        throw new HttpException(JSON.parse(outcome.challenge.body) as object, outcome.challenge.status)
       }
+      rememberAuth(request, outcome.principal, guard)
+      if (outcome.principal !== undefined) request.auth = outcome.principal
+      return true
     },
   })
 }

@@ -4,10 +4,8 @@ import { isPending } from '../core/pending.ts'
 import type { Challenge } from '../policy/challenge.ts'
 import type { Decision } from '../policy/decide.ts'
 import type { Principal, SignedClaims } from '../policy/principal.ts'
-import type { Guard, GuardTerms, RequirementOf } from './guard.ts'
-import type { AskedRequest } from './guard-request.ts'
-import { outcomeInTurn, responseHeadersOf } from './outcome.ts'
-import type { Outcome } from './outcome.ts'
+import type { Guard, GuardRequest, GuardTerms, RequirementOf } from './guard.ts'
+import { responseHeadersOf } from './outcome.ts'
 import type { PolicyOf } from './refusal.ts'
 import { checkRequirement } from './routes.ts'
 import type { GuardRoutes } from './routes.ts'
@@ -70,24 +68,46 @@ export function guardNode(
   return serve as NodeListener
 
   function serve(request: IncomingMessage, response: ServerResponse): void {
-    const outcome = outcomeInTurn(guard, readRequest(request), requirement)
-    if (isPending(outcome)) void outcome.then((settled) => act(settled, request, response))
-    else act(outcome, request, response)
+    let decision: Decision | Promise<Decision>
+    try {
+      decision = guard.check(readRequest(request), requirement)
+    } catch (problem) {
+      answer(request, response, guard.answerProblem(problem, request.rawHeaders))
+      return
+    }
+    if (isPending(decision)) void later(decision, request, response)
+    else act(decision, request, response)
   }
 
-  function act(outcome: Outcome, request: IncomingMessage, response: ServerResponse): void {
-    if (outcome.kind === 'refused') return answer(request, response, outcome.challenge)
-    // Whoever asked may have left meanwhile.
-    if (isGone(response)) return
-    for (const [name, value] of responseHeadersOf(outcome)) response.setHeader(name, value)
-    const auth = outcome.principal as Principal & undefined
-    if (guard.context === undefined) listener(request, response, auth, outcome)
-    else guard.context.run(auth, () => listener(request, response, auth, outcome))
+  async function later(
+    pending: Promise<Decision>,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<void> {
+    let decision: Decision
+    try {
+      decision = await pending
+    } catch (problem) {
+      answer(request, response, guard.answerProblem(problem, request.rawHeaders))
+      return
+    }
+    // Whoever asked may have left while the keys were on their way.
+    if (!isGone(response)) act(decision, request, response)
+  }
+
+  function act(decision: Decision, request: IncomingMessage, response: ServerResponse): void {
+    if (decision.kind !== 'allow') answer(request, response, guard.answer(decision, request.rawHeaders))
+    else {
+      for (const [name, value] of responseHeadersOf(decision)) response.setHeader(name, value)
+      const auth = decision.principal as Principal & undefined
+      if (guard.context === undefined) listener(request, response, auth, decision)
+      else guard.context.run(auth, () => listener(request, response, auth, decision))
+    }
   }
 }
 
-function readRequest({ method, url, rawHeaders, socket }: IncomingMessage): AskedRequest {
-  return { method: method ?? '', target: url ?? '', rawHeaders, peer: socket, waited: false }
+function readRequest({ method, url, rawHeaders, socket }: IncomingMessage): GuardRequest {
+  return { method: method ?? '', target: url ?? '', rawHeaders, peer: socket }
 }
 
 /** Answers in place of the listener, and leaves the connection so that the answer arrives. */
@@ -109,12 +129,17 @@ export function answer(
   linger(request, response)
 }
 
-/** Whether nobody is left to read this. In HTTP/2 it is the stream that knows, and the response does not say. */
+/**
+ * Whether nobody is left to read this. In HTTP/2 it is the stream that knows, and the response does not say; in HTTP/1 the
+ * socket knows first, since the response hears of its end only when the event loop has come to that.
+ */
 export function isGone(response: {
   readonly destroyed: boolean
   readonly stream?: { readonly destroyed: boolean }
+  readonly socket?: { readonly destroyed: boolean } | null
 }): boolean {
-  return response.destroyed || response.stream?.destroyed === true
+  if (response.stream !== undefined) return response.destroyed || response.stream.destroyed
+  return response.destroyed || response.socket?.destroyed === true
 }
 
 /** HTTP/2 can end one request and keep the connection, so there every refusal is simply an answer. */

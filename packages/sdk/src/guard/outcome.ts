@@ -36,23 +36,24 @@ export function outcomeOf(
 }
 
 /**
- * The same for servers of HTTP/1, where who was asked for a token goes on with the others of its turn of the event loop:
- * a process that serves many clients then spends a third less CPU on each.
+ * The same for frameworks on Node whose handlers never come at once: who was asked for a token goes on with the others of
+ * its turn of the event loop, and a process that serves many clients then spends a third less CPU on each.
+ *
+ * @param message what the server of Node was asked with.
  */
 export function outcomeInTurn(
   guard: Guard,
   request: AskedRequest,
-  requirement: Requirement | GuardRoutes,
+  requirement: Requirement,
+  message: { readonly readableFlowing: boolean | null },
   answerTo?: readonly string[],
 ): Outcome | Promise<Outcome> {
   const outcome = outcomeOf(guard, request, requirement, answerTo)
-  return isPending(outcome) ? outcome : withItsTurn(outcome, request)
-}
-
-/** An outcome that is known at once, when its turn's input has been read. */
-export function withItsTurn(outcome: Outcome, request: AskedRequest): Outcome | Promise<Outcome> {
+  if (isPending(outcome) || request.waited) return outcome
   // What an open route asks is not worth it; a guard behind it may ask for more.
-  if (request.waited || (outcome.kind === 'allow' && outcome.principal === undefined)) return outcome
+  if (outcome.kind === 'allow' && outcome.principal === undefined) return outcome
+  // Somebody has begun to read the body, and what comes of it by then would be lost to the handler.
+  if (message.readableFlowing === true) return outcome
   request.waited = true
   return inTurn(outcome)
 }
