@@ -11,7 +11,8 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const logs = join(root, '.cache/check')
 const quick = process.argv.includes('--quick')
 const total = { passed: 0, failed: 0 }
-const limitMs = 11 * 60_000
+// Half an hour is what CI gives, and installing comes before.
+const endsAtMs = performance.now() + 27 * 60_000
 const failuresMark = '✖ failing tests:'
 let running
 
@@ -131,16 +132,22 @@ function run(command) {
       cwd: root,
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: undefined },
+      env: {
+        ...process.env,
+        NO_COLOR: '1',
+        FORCE_COLOR: undefined,
+        // Hundreds of processes load the same modules: compiled once, that is a third of their time.
+        NODE_COMPILE_CACHE: join(root, '.cache/compile'),
+      },
     })
     running = child
     let output = ''
     child.stdout.on('data', (chunk) => (output += chunk))
     child.stderr.on('data', (chunk) => (output += chunk))
     const limit = setTimeout(() => {
-      output += `\nstopped after ${limitMs / 60_000} minutes`
+      output += '\nstopped: the whole check has taken 27 minutes'
       stopRunning()
-    }, limitMs)
+    }, endsAtMs - started)
     child.once('close', (code) => {
       clearTimeout(limit)
       stopRunning()
