@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net'
 import { after, test } from 'node:test'
 import { createTokenSource } from '@countersign/sdk/client'
 import type { TokenSourceEvent, TokenSourceOptions } from '@countersign/sdk/client'
+import { generateSigningKey, publicJwk } from '@countersign/sdk/jwt'
 import Provider from 'oidc-provider'
 
 // Characters that only arrive when the id and the secret are form-encoded before base64 (RFC 6749 §2.3.1).
@@ -28,11 +29,20 @@ const client = {
   redirect_uris: [],
   response_types: [] as never[],
 }
+const algorithms = ['ES256', 'PS256', 'Ed25519'] as const
+const keys = new Map(algorithms.map((algorithm) => [algorithm, generateSigningKey(algorithm)]))
 const provider = new Provider(issuer, {
   clients: [
     { ...client, client_id: clientId },
     { ...client, client_id: 'by-form', token_endpoint_auth_method: 'client_secret_post' },
+    ...[...keys].map(([algorithm, key]) => ({
+      ...client,
+      client_id: `by-${algorithm}`,
+      token_endpoint_auth_method: 'private_key_jwt' as const,
+      jwks: { keys: [publicJwk(key)] },
+    })),
   ],
+  enabledJWA: { clientAuthSigningAlgValues: [...algorithms] },
   scopes: ['invoices:read'],
   ttl: { ClientCredentials: 300 },
   features: { clientCredentials: { enabled: true }, devInteractions: { enabled: false } },
@@ -57,6 +67,23 @@ test('a wrong secret', async () => {
     message: /invalid_client/,
   })
 })
+
+for (const [algorithm, privateKey] of keys) {
+  test(`no secret but a private key, ${algorithm}`, async () => {
+    const keyed = { clientId: `by-${algorithm}`, privateKey }
+    for (const options of [
+      { ...keyed, issuer },
+      { ...keyed, issuer, tokenEndpoint: `${issuer}/token` },
+    ]) {
+      const token = await createTokenSource(options).token()
+      assert.ok(token.secret.byteLength > 20)
+    }
+    const other = createTokenSource({ ...keyed, issuer, privateKey: generateSigningKey(algorithm) })
+    await assert.rejects(other.token(), { code: 'token-refused', message: /invalid_client/ })
+    const misled = { ...keyed, issuer: 'https://other.example', tokenEndpoint: `${issuer}/token` }
+    await assert.rejects(createTokenSource(misled).token(), { code: 'token-refused' })
+  })
+}
 
 test('fewer scopes than asked for are told', async () => {
   const token = await source({ scopes: ['invoices:read', 'invoices:write'] }).token()

@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { inspectToken } from '../jwt/inspect.ts'
 import { createKeySet } from '../jwt/key-set.ts'
 import { generateSigningKey, verificationKey } from '../jwt/key-readers.ts'
 import { createVerifier } from '../jwt/verifier.ts'
@@ -136,4 +137,16 @@ test('a token source with an assertion file follows the file', async () => {
       ['orders', 'four.five.six'],
     ],
   )
+})
+
+test('with an endpoint given the assertion is for the issuer that is named, which is asked for nothing', async () => {
+  forms.length = 0
+  const source = createTokenSource({
+    issuer: 'https://issuer.example',
+    tokenEndpoint: `${issuer}/token`,
+    clientId: 'orders',
+    privateKey: key,
+  })
+  await source.token()
+  assert.equal(inspectToken(forms[0]!.get('client_assertion')!).claims?.['aud'], 'https://issuer.example')
 })

@@ -40,3 +40,16 @@ test('what the issuer says counts, but a second at least; chance takes off up to
     assert.equal(backOff.failing(0)?.retryAfterSeconds, seconds)
   }
 })
+
+test('of those that were asked together one failure counts, and the longest wait', () => {
+  const backOff = new BackOff(() => 0)
+  const fail = (retryAfterSeconds?: number): number => {
+    const options = retryAfterSeconds === undefined ? {} : { retryAfterSeconds }
+    backOff.failed(new Problem('token-unavailable', 'x', options), 0, 0)
+    return backOff.failing(0)!.retryAfterSeconds!
+  }
+  assert.deepEqual([undefined, undefined, 30, 20, undefined].map(fail), [1, 1, 30, 30, 30])
+  assert.equal(backOff.failures, 1)
+  backOff.failed(new Problem('token-unavailable', 'x'), 30_000)
+  assert.equal(backOff.failing(30_000)?.retryAfterSeconds, 2)
+})

@@ -13,13 +13,21 @@ export class BackOff {
     this.#random = random
   }
 
-  failed(problem: Problem, nowMs: number): void {
+  /** How many there were since the last success. */
+  get failures(): number {
+    return this.#failures
+  }
+
+  /** @param before how many failures there were when it was asked: of those that fail together one counts, and the longest wait. */
+  failed(problem: Problem, nowMs: number, before = this.#failures): void {
+    const { retryAfterSeconds } = problem
     const backOffMs = Math.min(maxBackOffMs, firstBackOffMs * 2 ** this.#failures)
     const waitMs =
-      problem.retryAfterSeconds === undefined
+      retryAfterSeconds === undefined
         ? backOffMs * (1 - this.#random() / 2)
-        : Math.max(problem.retryAfterSeconds * 1000, firstBackOffMs)
-    this.#failures++
+        : Math.max(retryAfterSeconds * 1000, firstBackOffMs)
+    if (before === this.#failures) this.#failures++
+    else if (retryAfterSeconds === undefined || nowMs + waitMs <= this.#untilMs) return
     this.#failure = problem
     this.#sinceMs = nowMs
     this.#untilMs = nowMs + waitMs

@@ -62,3 +62,24 @@ test('without a token nothing is sent', async () => {
   const request = { url: 'https://x/', requestMethod: 'POST', header: new Headers() }
   await assert.rejects(interceptor(() => assert.fail('sent'))(request), { message: 'no token' })
 })
+
+test('a call that is given up while a token is on its way ends at once, and is not made', async () => {
+  const metadata = new Headers({ 'WWW-Authenticate': 'Bearer error="invalid_token"' })
+  const never = new Promise<never>(() => {})
+  const old = async () => ({ Authorization: 'Bearer old' })
+  for (const [source, calls] of [
+    [{ headersFor: () => never }, 0],
+    [{ headersFor: old, headersAgain: () => never }, 1],
+  ] as const) {
+    let sent = 0
+    const controller = new AbortController()
+    const { signal } = controller
+    const call = connectInterceptor(source)(async () => {
+      sent++
+      throw Object.assign(new Error('refused'), { code: 16, metadata })
+    })({ url: 'https://x/', requestMethod: 'POST', header: new Headers(), signal })
+    setTimeout(() => controller.abort(new Error('enough')), 5)
+    await assert.rejects(call, { message: 'enough' })
+    assert.equal(sent, calls)
+  }
+})

@@ -1,4 +1,5 @@
 import type { TokenSource } from './token-source.ts'
+import { unlessAborted } from './unless-aborted.ts'
 
 /** What a request of a Connect client has that a token needs. */
 export type ConnectClientRequest = {
@@ -7,6 +8,8 @@ export type ConnectClientRequest = {
   readonly header: Headers
   /** Whether messages are still to come. */
   readonly stream?: boolean
+  /** Ends when the call is given up, or its time is over. */
+  readonly signal?: AbortSignal
 }
 
 /** An interceptor of Connect's clients, for calls and streams. */
@@ -26,15 +29,19 @@ export function connectInterceptor(
   source: Pick<TokenSource, 'headersFor'> & Partial<Pick<TokenSource, 'headersAgain'>>,
 ): ConnectClientInterceptor {
   return (next) => async (request) => {
-    const { requestMethod: method, url } = request
-    const headers = await source.headersFor(method, url)
+    const { requestMethod: method, url, signal } = request
+    const headers = await unlessAborted(() => source.headersFor(method, url), signal)
     carry(request, headers)
     try {
       return await next(request)
     } catch (error) {
       const { code, metadata } = error as { readonly code?: unknown; readonly metadata?: unknown }
       if (request.stream === true || code !== unauthenticated || !(metadata instanceof Headers)) throw error
-      const again = await source.headersAgain?.(method, url, headers, { status: 401, headers: metadata })
+      const answer = { status: 401, headers: metadata }
+      const again = await unlessAborted(
+        async () => source.headersAgain?.(method, url, headers, answer),
+        signal,
+      )
       if (again === undefined) throw error
       carry(request, again)
       return next(request)

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, test } from 'node:test'
+import type { Problem } from '../core/problem.ts'
 import { checkSecretUrl, discoverTokenEndpoint } from './endpoint.ts'
 
 let documents: Record<string, unknown> = {}
@@ -16,7 +17,7 @@ await once(server, 'listening')
 after(() => server.close())
 const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 
-const options = { timeoutMs: 1000, allowInsecure: false, method: undefined } as const
+const options = { timeoutMs: 1000, allowInsecure: false, method: undefined, nowMs: 0 } as const
 
 test('the endpoint is found by either kind of metadata, with a path or without', async () => {
   for (const [path, issuer] of [
@@ -99,6 +100,34 @@ test('by a fetch of one’s own the same holds', async () => {
   ]) {
     await assert.rejects(by(answer), { name: 'Problem', code: 'fetch-failed' })
   }
+})
+
+test('how long the issuer asks to be left alone is told', async () => {
+  const asked: string[] = []
+  const by = (answer: () => Response) =>
+    discoverTokenEndpoint('https://issuer.internal', {
+      ...options,
+      fetch: async (url) => {
+        asked.push(String(url))
+        return answer()
+      },
+    })
+  for (const [status, value, seconds] of [
+    [503, '120', 120],
+    [429, 'Thu, 01 Jan 1970 00:00:30 GMT', 30],
+    [503, '86400', 3600],
+    [503, 'soon', undefined],
+  ] as const) {
+    const answer = () => new Response('', { status, headers: { 'Retry-After': value } })
+    await assert.rejects(by(answer), (problem: Problem) => {
+      assert.deepEqual([problem.code, problem.retryAfterSeconds], ['fetch-failed', seconds])
+      assert.match(problem.message, new RegExp(`answered ${status}$`))
+      return true
+    })
+  }
+  assert.equal(asked.length, 4, 'an issuer that wants to be left alone is not asked at a second place')
+  await assert.rejects(by(() => new Response('', { status: 404, headers: { 'Retry-After': '9' } })))
+  assert.equal(asked.length, 6)
 })
 
 test('secrets go by https:, or stay on this machine', () => {

@@ -1,10 +1,12 @@
 import { fetchMetadata } from '../core/metadata.ts'
 import { isProblem, Problem } from '../core/problem.ts'
+import { safeGetJson } from '../core/safe-get.ts'
 import type { SafeGetLimits } from '../core/safe-get.ts'
 import { isLoopbackHost } from '../core/loopback.ts'
 import { chooseMethod } from './authenticate.ts'
 import type { ShownBy } from './authenticate.ts'
 import { readText } from './read-text.ts'
+import { readRetryAfter } from './retry-after.ts'
 
 /** Where tokens are asked for, and how the client shows there who it is. */
 export type TokenEndpoint = { readonly url: string; readonly method: ShownBy }
@@ -15,7 +17,8 @@ export type TokenEndpoint = { readonly url: string; readonly method: ShownBy }
  *
  * @param options.method instead of choosing one of those the issuer publishes.
  * @param options.fetch whoever brings one may have no other way to the issuer: its authorities, a certificate, a proxy.
- * @throws Problem `fetch-failed`, `fetch-refused`, or `option-invalid` when the metadata names an endpoint that a
+ * @param options.nowMs when it is, for a `Retry-After` that is a date; milliseconds since the epoch.
+ * @throws Problem `fetch-failed` (with what `Retry-After` says), `fetch-refused`, or `option-invalid` when the metadata names an endpoint that a
  *   secret must not be sent to.
  */
 export async function discoverTokenEndpoint(
@@ -25,6 +28,7 @@ export async function discoverTokenEndpoint(
     readonly allowInsecure: boolean
     readonly method: ShownBy | undefined
     readonly fetch?: typeof globalThis.fetch
+    readonly nowMs: number
   },
 ): Promise<TokenEndpoint> {
   const limits: SafeGetLimits = {
@@ -35,10 +39,16 @@ export async function discoverTokenEndpoint(
     allowLoopback: isLoopbackHost(new URL(issuer).hostname),
     dangerouslyAllowHttp: options.allowInsecure,
   }
-  const { fetch } = options
-  const metadata = await (fetch === undefined
-    ? fetchMetadata(issuer, limits)
-    : fetchMetadata(issuer, limits, (url) => getBy(fetch, url, limits)))
+  const { fetch, nowMs } = options
+  const metadata = await fetchMetadata(issuer, limits, async (url) => {
+    const answer: MetadataAnswer =
+      fetch === undefined ? await safeGetJson(url, limits) : await getBy(fetch, url, limits)
+    const { status, retryAfter } = answer
+    if (status === 200 || status === 404) return answer
+    const retryAfterSeconds = readRetryAfter(retryAfter, nowMs)
+    if (retryAfterSeconds === undefined) return answer
+    throw new Problem('fetch-failed', `${url}: answered ${status}`, { retryAfterSeconds })
+  })
   const url =
     (options.method === 'tls_client_auth' ? aliasIn(metadata) : undefined) ?? metadata['token_endpoint']
   if (typeof url !== 'string') {
@@ -51,12 +61,18 @@ export async function discoverTokenEndpoint(
   return Object.freeze({ url, method })
 }
 
+type MetadataAnswer = {
+  readonly status: number
+  readonly document: unknown
+  readonly retryAfter?: string | null | undefined
+}
+
 /** Redirects are not followed, and an answer is bounded, as by our own. */
 async function getBy(
   fetch: typeof globalThis.fetch,
   url: string,
   { timeoutMs, maxBytes }: SafeGetLimits,
-): Promise<{ readonly status: number; readonly document: unknown }> {
+): Promise<MetadataAnswer> {
   try {
     const response = await fetch(url, {
       headers: { Accept: 'application/json' },
@@ -66,7 +82,9 @@ async function getBy(
     const text = await readText(response, maxBytes)
     if (text === undefined)
       throw new Problem('fetch-failed', `${url}: the answer is longer than ${maxBytes} bytes`)
-    return { status: response.status, document: response.status === 200 ? JSON.parse(text) : undefined }
+    const { status, headers } = response
+    const document: unknown = status === 200 ? JSON.parse(text) : undefined
+    return { status, document, retryAfter: headers.get('retry-after') }
   } catch (error) {
     if (isProblem(error)) throw error
     throw new Problem('fetch-failed', `${url}: cannot be reached, or its answer is not JSON`, {

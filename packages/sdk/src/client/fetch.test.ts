@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
+import { getEventListeners, once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, beforeEach, test } from 'node:test'
@@ -197,6 +197,85 @@ test('what the source throws is what the caller gets, and nothing is sent', asyn
   )
   await assert.rejects(failing(url), { code: 'token-unavailable' })
   assert.deepEqual(seen, [])
+})
+
+test('who gives up while the token is on its way is told at once, and nothing is sent afterwards', async () => {
+  const waits: [string, (signal: AbortSignal) => Parameters<typeof fetch>][] = [
+    ['in the options', (signal) => [url, { signal }]],
+    ['in a Request', (signal) => [new Request(url, { signal })]],
+    ['in place of a Request’s own', (signal) => [new Request(url), { signal }]],
+  ]
+  for (const [where, wait] of waits) {
+    const { promise, resolve } = Promise.withResolvers<AccessToken>()
+    const send = createTokenFetch({ ...source(good), token: () => promise }, { fetch, allowInsecure: false })
+    const controller = new AbortController()
+    const given = wait(controller.signal)
+    const [gone, other] = [send(...given), send(url)]
+    const reason = new Error('enough')
+    controller.abort(reason)
+    await assert.rejects(gone, (error) => error === reason, where)
+    if (given.length === 2) assert.equal(getEventListeners(controller.signal, 'abort').length, 0)
+    assert.deepEqual(seen, [])
+    resolve(good)
+    assert.equal(await (await other).text(), 'hello', 'others go on waiting')
+    await new Promise((done) => setTimeout(done, 20))
+    assert.equal(seen.length, 1)
+    seen = []
+  }
+})
+
+test('who has given up already asks for no token; null is no signal', async () => {
+  const never = { ...source(good), token: () => assert.fail('asked') }
+  const send = createTokenFetch(never, { fetch, allowInsecure: false })
+  const signal = AbortSignal.abort()
+  await assert.rejects(send(url, { signal }), { name: 'AbortError' })
+  await assert.rejects(send(new Request(url, { signal })), { name: 'AbortError' })
+  assert.deepEqual(seen, [])
+  assert.equal((await from(good)(new Request(url, { signal }), { signal: null })).status, 200)
+})
+
+test('a signal that outlives its calls holds nothing of them', async () => {
+  const { signal } = new AbortController()
+  // By no fetch of the platform, which leaves a listener of its own to the garbage collector.
+  const options = { fetch: async () => new Response('hello'), allowInsecure: false }
+  const send = createTokenFetch(source(good), options)
+  await Promise.all(Array.from({ length: 20 }, () => send(url, { signal })))
+  const failing = { ...source(good), token: () => Promise.reject(new Error('no token')) }
+  await assert.rejects(createTokenFetch(failing, options)(url, { signal }), { message: 'no token' })
+  assert.equal(getEventListeners(signal, 'abort').length, 0)
+})
+
+test('whoever gives up lets the body go', async () => {
+  const cancelled: unknown[] = []
+  const body = new ReadableStream({ cancel: (reason) => void cancelled.push(reason) })
+  const never = { ...source(good), token: () => new Promise<AccessToken>(() => {}) }
+  const controller = new AbortController()
+  const init = { method: 'POST', body, duplex: 'half', signal: controller.signal } as RequestInit
+  const sent = createTokenFetch(never, { fetch, allowInsecure: false })(url, init)
+  controller.abort('enough')
+  await assert.rejects(sent, (error) => error === 'enough')
+  assert.deepEqual(cancelled, ['enough'])
+})
+
+test('who gives up while another token is on its way is told at once, by whatever fetch', async () => {
+  const { promise, resolve } = Promise.withResolvers<AccessToken | undefined>()
+  const controller = new AbortController()
+  let sent = 0
+  const send = createTokenFetch(
+    { ...source(old), renewed: () => promise },
+    {
+      allowInsecure: false,
+      fetch: async () => {
+        sent++
+        queueMicrotask(() => setImmediate(() => controller.abort()))
+        return new Response('', { status: 401, headers: { 'WWW-Authenticate': challenge } })
+      },
+    },
+  )
+  await assert.rejects(send(url, { signal: controller.signal }), { name: 'AbortError' })
+  resolve(good)
+  await new Promise((done) => setImmediate(done))
+  assert.equal(sent, 1)
 })
 
 function from(current: AccessToken): typeof fetch {

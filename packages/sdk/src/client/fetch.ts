@@ -1,6 +1,7 @@
 import { checkSecretUrl } from './endpoint.ts'
 import type { Proof, Prover } from './prover.ts'
 import type { AccessToken, TokenSource } from './token-source.ts'
+import { unlessAborted } from './unless-aborted.ts'
 
 type Fetch = typeof globalThis.fetch
 
@@ -8,7 +9,8 @@ type Fetch = typeof globalThis.fetch
  * Wraps the platform's fetch so that every request carries a token of the source; see `TokenSource.fetch`.
  *
  * @param options.prover makes a proof for each request, where the tokens are bound to its key.
- * @throws (when called) Problem `option-invalid` for a URL that a token must not be sent to, and what the source throws.
+ * @throws (when called) Problem `option-invalid` for a URL that a token must not be sent to, what the source throws, and at
+ *   once the reason of the caller's signal, also while a token is waited for; that request is then never sent.
  */
 export function createTokenFetch(
   source: Pick<TokenSource, 'token' | 'renewed'>,
@@ -18,7 +20,11 @@ export function createTokenFetch(
   return async (input, init) => {
     const url = input instanceof Request ? input.url : String(input)
     checkSecretUrl(url, 'fetch', allowInsecure, 'dangerouslyAllowInsecureServices')
-    const token = await source.token()
+    const signal = signalOf(input, init)
+    const token = await unlessAborted(() => source.token(), signal).catch((error: unknown) => {
+      if (signal?.aborted === true) letGo(input, init, error)
+      throw error
+    })
     // Known before the first request, which may use the body up.
     const again = canSendAgain(input, init)
     let [response, isNewNonce] = await send(token)
@@ -28,12 +34,14 @@ export function createTokenFetch(
       ;[response] = await send(token)
     }
     if (response.status !== 401 || !again || !saysInvalidToken(response)) return response
-    const other = await source.renewed(token)
+    const other = await unlessAborted(() => source.renewed(token), signal)
     if (other === undefined) return response
     await response.body?.cancel()
     return (await send(other))[0]
 
     async function send(sent: AccessToken): Promise<[response: Response, isNewNonce: boolean]> {
+      // Whatever fetch was given: a request that was given up is not sent.
+      signal?.throwIfAborted()
       const text = sent.secret.revealText()
       const proof = prover?.proofFor(methodOf(input, init), url, text)
       const answer = await fetch(input, withToken(input, init, text, proof))
@@ -59,6 +67,21 @@ function withToken(
   else if (!headers.has('Txn-Token')) return { ...init, headers }
   const redirect = init?.redirect ?? (input instanceof Request ? input.redirect : undefined)
   return { ...init, headers, redirect: redirect === 'error' ? 'error' : 'manual' }
+}
+
+/** A signal in the second argument, also none by null, is in place of the request's own. */
+function signalOf(
+  input: Parameters<Fetch>[0],
+  init: RequestInit | undefined,
+): AbortSignal | null | undefined {
+  if (init?.signal !== undefined) return init.signal
+  return input instanceof Request ? input.signal : undefined
+}
+
+/** As fetch does with the body of a request that is given up: whatever feeds it may hold a file open. */
+function letGo(input: Parameters<Fetch>[0], init: RequestInit | undefined, reason: unknown): void {
+  const body: unknown = init?.body ?? (input instanceof Request ? input.body : undefined)
+  if (body instanceof ReadableStream && !body.locked) body.cancel(reason).catch(() => {})
 }
 
 /** The method as fetch sends it: these few in upper case, every other as it is written. */

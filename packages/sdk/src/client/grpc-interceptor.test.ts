@@ -142,6 +142,21 @@ test('a call that is given up while a new token is on its way is not made again'
   assert.deepEqual([asked, seen], [1, []])
 })
 
+test('a call keeps its deadline while a new token is on its way', async () => {
+  await using issuer = await startTestIssuer()
+  const { client, seen } = await serve(issuer.guard(), {
+    headersFor: async () => ({ Authorization: 'Bearer old' }),
+    headersAgain: () => new Promise<never>(() => {}),
+  })
+  const code = await new Promise((resolve) => {
+    const deadline = Date.now() + 300
+    const done = (error: grpc.ServiceError | null): void => resolve(error?.code)
+    method(client, 'Read').call(client, 'x', new grpc.Metadata(), { deadline }, done)
+  })
+  assert.equal(code, grpc.status.DEADLINE_EXCEEDED)
+  assert.deepEqual(seen, [])
+})
+
 type Source = Pick<TokenSource, 'headersFor' | 'headersAgain'>
 
 async function serve(guard: Guard, source: Source, requirement: Requirement = 'authenticated') {

@@ -17,6 +17,7 @@ export type GrpcClientInterceptor<Grpc extends GrpcInterceptingModule> = (
 export type GrpcInterceptedCall = {
   readonly method_definition: { readonly requestStream: boolean; readonly responseStream: boolean }
   readonly credentials?: { compose(other: never): unknown }
+  readonly deadline?: Date | number
 }
 
 /**
@@ -82,17 +83,24 @@ export function grpcInterceptor<Grpc extends GrpcInterceptingModule>(
                 pass(last)
               }
               if (status.code !== unauthenticated || hasBegun || sent === undefined) return end(status)
-              let isCancelled = false
-              giveUp = () => {
-                isCancelled = true
-                end({ ...status, code: cancelled, details: 'Cancelled on client' })
+              let isOver = false
+              const endWith = (code: number, details: string): void => {
+                isOver = true
+                giveUp = undefined
+                clearTimeout(timer)
+                end({ ...status, code, details })
               }
+              giveUp = () => endWith(cancelled, 'Cancelled on client')
+              // The deadline was kept by the call that ended, and the next one is not made yet.
+              const leftMs = Math.min(Number(options.deadline ?? Infinity) - Date.now(), maxTimerMs)
+              const timer = setTimeout(endWith, leftMs, deadlineExceeded, 'Deadline exceeded')
               const answer = { status: 401, headers: headersOf(status) }
               // Where there is none to be had, the refusal is what there is.
               const asked = source.headersAgain('POST', sent.url, sent.headers, answer).catch(() => undefined)
               void asked.then((headers) => {
                 giveUp = undefined
-                if (isCancelled) return
+                clearTimeout(timer)
+                if (isOver) return
                 if (headers === undefined) return end(status)
                 let received: unknown = null
                 again = callWith(async () => headers)
@@ -132,7 +140,10 @@ function headersOf({ metadata }: GrpcStatus): Headers {
 }
 
 const cancelled = 1
+const deadlineExceeded = 4
 const unauthenticated = 16
+/** A timer for longer than this ends at once. */
+const maxTimerMs = 2 ** 31 - 1
 
 type GrpcMetadata = { get(name: string): readonly (string | Uint8Array)[] }
 type GrpcStatus = { readonly code: number; readonly details: string; readonly metadata: GrpcMetadata }

@@ -82,6 +82,13 @@ test('what is missing is a status, and so is a token that cannot be had', async 
   issuer.recover()
 })
 
+test('a deadline and a cancellation end the wait for a token', async () => {
+  const source = { headersFor: () => new Promise<never>(() => {}) }
+  assert.equal(await callBy(source, { deadline: Date.now() + 50 }), grpc.status.DEADLINE_EXCEEDED)
+  const ended = callBy(source, {}, (call) => setTimeout(() => call.cancel(), 50))
+  assert.equal(await ended, grpc.status.CANCELLED)
+})
+
 function call(clientId: string, clientSecret?: string): Promise<unknown> {
   const credentials = issuer.credentials(clientId)
   const source = createTokenSource(
@@ -90,7 +97,11 @@ function call(clientId: string, clientSecret?: string): Promise<unknown> {
   return callBy(source)
 }
 
-function callBy(source: Pick<TokenSource, 'headersFor'>): Promise<unknown> {
+function callBy(
+  source: Pick<TokenSource, 'headersFor'>,
+  options: grpc.CallOptions = {},
+  then: (call: grpc.ClientUnaryCall) => unknown = () => {},
+): Promise<unknown> {
   const channel = grpc.credentials.combineChannelCredentials(
     grpc.credentials.createSsl(certificate),
     grpcCredentials(source, grpc),
@@ -99,10 +110,13 @@ function callBy(source: Pick<TokenSource, 'headersFor'>): Promise<unknown> {
     'grpc.ssl_target_name_override': 'localhost',
   })
   return new Promise((resolve) => {
-    const read = (client as unknown as Record<string, (...parameters: unknown[]) => void>)['Read']!
-    read.call(client, {}, (error: grpc.ServiceError | null, reply: unknown) => {
+    const read = (client as unknown as Record<string, (...parameters: unknown[]) => grpc.ClientUnaryCall>)[
+      'Read'
+    ]!
+    const done = (error: grpc.ServiceError | null, reply: unknown): void => {
       client.close()
       resolve(error === null ? reply : error.code)
-    })
+    }
+    then(read.call(client, {}, new grpc.Metadata(), options, done))
   })
 }

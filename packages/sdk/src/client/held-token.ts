@@ -95,7 +95,7 @@ export class HeldToken {
 
   /** Counted from before the request was sent: the token is at least that old. */
   #keep({ token: secret, lifetimeSeconds, scopes }: TokenResponse, nowMs: number): Held {
-    const { prover, random, backOff } = this.#access
+    const { prover, random } = this.#access
     const expiresAtMs = Math.min(nowMs + lifetimeSeconds * 1000, this.#untilMs)
     const lifeMs = expiresAtMs - nowMs
     // Spread, so that replicas that were started together do not renew together.
@@ -110,19 +110,18 @@ export class HeldToken {
       usableUntilMs: expiresAtMs - Math.min(marginMs, lifeMs / 10),
     }
     this.#backOff.succeeded()
-    backOff.succeeded()
     this.#tell({ kind: 'obtained', expiresAtMs })
     return this.#held
   }
 
   #failed(problem: Problem): Problem {
     const nowMs = this.#access.clock()
-    const isForAll = problem.code !== 'token-refused' && problem.retryAfterSeconds !== undefined
-    const backOff = isForAll ? this.#access.backOff : this.#backOff
-    backOff.failed(problem, nowMs)
+    // A refusal is this token's own, whatever else goes on.
+    const isDown = problem.code === 'token-refused' ? undefined : this.#access.backOff.failing(nowMs)
+    if (isDown === undefined) this.#backOff.failed(problem, nowMs)
     const stale = this.#held !== undefined && nowMs < this.#held.usableUntilMs
     this.#tell({ kind: 'failed', problem, stale })
-    return backOff.failing(nowMs)!
+    return isDown ?? this.#backOff.failing(nowMs)!
   }
 
   #tell(event: TokenSourceEvent): void {

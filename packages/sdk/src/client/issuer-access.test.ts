@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
+import type { Problem } from '../core/problem.ts'
 import { startTestIssuer } from '../testing/loopback-issuer.ts'
 import { IssuerAccess } from './issuer-access.ts'
 
@@ -16,6 +19,7 @@ test('the endpoint is looked up once, and again after a failure that is no refus
   issuer.fail({ token: 503 })
   await assert.rejects(access.ask(grant, issuer.clock()), { code: 'token-unavailable' })
   issuer.recover()
+  issuer.advance(1)
   await access.ask(grant, issuer.clock())
   assert.equal(issuer.requests.metadata, 2)
 })
@@ -48,6 +52,50 @@ test('a fetch that was given is asked for the metadata too', async () => {
     'https://issuer.internal/.well-known/openid-configuration',
     'https://issuer.internal/token',
   ])
+})
+
+test('the metadata’s Retry-After is obeyed, and whatever is wrong with it is so for all', async () => {
+  let [now, asked] = [0, 0]
+  let answer = (): Response => new Response('', { status: 503, headers: { 'Retry-After': '120' } })
+  const access = new IssuerAccess({
+    issuer: 'https://issuer.internal',
+    clientId: 'orders',
+    clientSecret: 's',
+    clock: () => now,
+    random: () => 0,
+    fetch: async () => {
+      asked++
+      return answer()
+    },
+  })
+  const refused = (seconds: number) => async () => {
+    await assert.rejects(access.ask(grant, now), (problem: Problem) => {
+      assert.equal(problem.code, 'token-unavailable')
+      assert.equal(access.backOff.failing(now)?.retryAfterSeconds, seconds)
+      return true
+    })
+  }
+  await refused(120)()
+  now += 119_000
+  await refused(1)()
+  assert.equal(asked, 1)
+  now += 1000
+  answer = () => Response.json({ issuer: 'https://evil.example' })
+  await refused(2)()
+  await refused(2)()
+  assert.equal(asked, 2)
+})
+
+test('also without a fetch of one’s own', async () => {
+  const server = createServer((_, response) => {
+    response.writeHead(429, { 'Retry-After': '120' }).end()
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const access = new IssuerAccess({ issuer, clientId: 'orders', clientSecret: 's', clock: () => 0 })
+  await assert.rejects(access.ask(grant, 0), { code: 'token-unavailable' })
+  assert.equal(access.backOff.failing(0)?.retryAfterSeconds, 120)
+  server.close()
 })
 
 test('whatever goes wrong, it is one of two problems', async () => {

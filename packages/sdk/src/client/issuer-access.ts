@@ -5,10 +5,11 @@ import type { Secret } from '../core/secret.ts'
 import { createDpopKey } from '../jwt/dpop-proof.ts'
 import { assertionFile, signedAssertions } from './assertion.ts'
 import type { AssertionSource } from './assertion.ts'
-import { BackOff } from './back-off.ts'
 import { discoverTokenEndpoint } from './endpoint.ts'
 import type { TokenEndpoint } from './endpoint.ts'
+import { IssuerDown } from './issuer-down.ts'
 import { Prover } from './prover.ts'
+import { SharedBackOff } from './shared-back-off.ts'
 import { requestToken } from './token-request.ts'
 import type { TokenResponse } from './token-request.ts'
 import type { TokenSourceOptions } from './token-source-options.ts'
@@ -20,8 +21,8 @@ export class IssuerAccess {
   readonly random: () => number
   /** Makes the proofs for services; one key for all tokens of this client. */
   readonly prover: Prover | undefined
-  /** For what the issuer asks of everybody, by `Retry-After`. What fails for one token alone is that one's own. */
-  readonly backOff: BackOff
+  /** While the issuer is down it is asked for none of them. What fails for one token alone is that one's own. */
+  readonly backOff: SharedBackOff
   readonly #timeoutMs: number
   readonly #issuerProver: Prover | undefined
   readonly #assertion: AssertionSource | undefined
@@ -31,7 +32,7 @@ export class IssuerAccess {
     this.options = options
     this.clock = options.clock ?? systemClock
     this.random = options.random ?? Math.random
-    this.backOff = new BackOff(this.random)
+    this.backOff = new SharedBackOff(this.random, this.clock)
     this.#timeoutMs = options.timeoutMs ?? 5000
     this.#assertion = assertionsOf(options, this.clock)
     if (options.dpop !== true) return
@@ -41,15 +42,19 @@ export class IssuerAccess {
   }
 
   /**
-   * Asks once for a token.
+   * Asks once for a token, or not at all while the issuer is down.
    *
    * @param fields of the form: the grant, and what narrows the token.
    * @throws Problem `token-refused` or `token-unavailable`, and no other.
    */
-  async ask(fields: Readonly<Record<string, string>>, nowMs: number): Promise<TokenResponse> {
+  ask(fields: Readonly<Record<string, string>>, nowMs: number): Promise<TokenResponse> {
+    return this.backOff.ask(() => this.#ask(fields, nowMs))
+  }
+
+  async #ask(fields: Readonly<Record<string, string>>, nowMs: number): Promise<TokenResponse> {
     try {
       // The promise is kept, so that many who ask at once look it up once.
-      const endpoint = await (this.#endpoint ??= this.#findEndpoint())
+      const endpoint = await (this.#endpoint ??= this.#findEndpoint(nowMs))
       return await requestToken({
         endpoint,
         clientId: this.options.clientId,
@@ -69,18 +74,29 @@ export class IssuerAccess {
     }
   }
 
-  async #findEndpoint(): Promise<TokenEndpoint> {
+  /** @throws IssuerDown whatever is wrong: without an endpoint nobody can ask. */
+  async #findEndpoint(nowMs: number): Promise<TokenEndpoint> {
     const { issuer, tokenEndpoint, authentication } = this.options
     const method = this.#assertion === undefined ? authentication : 'assertion'
     if (tokenEndpoint !== undefined) return { url: tokenEndpoint, method: method ?? 'client_secret_basic' }
     const allowInsecure = this.options.dangerouslyAllowInsecureIssuer === true
     const { fetch } = this.options
-    return discoverTokenEndpoint(issuer!, {
-      timeoutMs: this.#timeoutMs,
-      allowInsecure,
-      method,
-      ...(fetch === undefined ? {} : { fetch }),
-    })
+    try {
+      return await discoverTokenEndpoint(issuer!, {
+        timeoutMs: this.#timeoutMs,
+        allowInsecure,
+        method,
+        nowMs,
+        ...(fetch === undefined ? {} : { fetch }),
+      })
+    } catch (error) {
+      if (!isProblem(error)) throw error
+      const { message, next, retryAfterSeconds } = error
+      throw new IssuerDown(message, {
+        ...(next === undefined ? {} : { next }),
+        ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+      })
+    }
   }
 
   async #readSecret(): Promise<string> {

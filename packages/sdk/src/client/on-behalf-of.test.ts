@@ -86,6 +86,32 @@ test('one caller’s refusal is not another’s, and does not repeat their token
   await source.onBehalfOf(bob!).token()
 })
 
+for (const fault of [503, 429, 'reset'] as const) {
+  test(`an issuer that is down (${fault}) is asked for one caller, not for each`, async () => {
+    await using issuer = await start()
+    const source = createTokenSource({ ...issuer.credentials('orders'), random: () => 0 })
+    const users = await Promise.all(
+      Array.from({ length: 20 }, (_, at) => authOf(issuer, { subject: `user-${at}` })),
+    )
+    const known = await source.onBehalfOf(users[0]!).token()
+    const before = issuer.requests.token
+    issuer.fail({ token: fault })
+    for (const auth of users.slice(1)) {
+      await assert.rejects(source.onBehalfOf(auth).token(), { code: 'token-unavailable' })
+    }
+    assert.equal(issuer.requests.token - before, 1)
+    assert.equal(await source.onBehalfOf(users[0]!).token(), known, 'what is at hand serves')
+    issuer.advance(1)
+    const all = users.slice(1).map((auth) => source.onBehalfOf(auth).token())
+    await Promise.allSettled(all)
+    assert.equal(issuer.requests.token - before, 2, 'one goes ahead')
+    issuer.recover()
+    issuer.advance(2)
+    await Promise.all(users.map((auth) => source.onBehalfOf(auth).token()))
+    assert.equal(issuer.requests.token - before, 2 + 19)
+  })
+}
+
 test('no more callers are remembered than there is room for, and none beyond their time', async () => {
   await using issuer = await start()
   const tokens = new SubjectTokens(new IssuerAccess(issuer.credentials('orders')), {})

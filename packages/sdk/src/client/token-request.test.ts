@@ -5,6 +5,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, test } from 'node:test'
 import { Problem } from '../core/problem.ts'
+import { IssuerDown } from './issuer-down.ts'
 import { requestToken } from './token-request.ts'
 import type { TokenRequest, TokenResponse } from './token-request.ts'
 
@@ -126,6 +127,30 @@ for (const [status, body, code, message] of [
   })
 }
 
+for (const [what, isDown, respondBy] of [
+  ['429', true, json(429, {})],
+  ['502', true, json(502, {})],
+  ['503', true, json(503, {})],
+  ['504', true, json(504, {})],
+  ['500 with Retry-After', true, json(500, {}, { 'Retry-After': '5' })],
+  ['temporarily_unavailable', true, json(400, { error: 'temporarily_unavailable' })],
+  ['no answer', true, () => {}],
+  ['a connection that is cut', true, (response: ServerResponse) => void response.destroy()],
+  ['500', false, json(500, {})],
+  ['server_error', false, json(400, { error: 'server_error' })],
+  ['404', false, json(404, {})],
+  ['invalid_grant', false, json(400, { error: 'invalid_grant' })],
+  ['invalid_grant with Retry-After', false, json(400, { error: 'invalid_grant' }, { 'Retry-After': '5' })],
+  ['no token', false, json(200, {})],
+] as const) {
+  test(`${what} is ${isDown ? 'the issuer’s state' : 'about this request'}`, async () => {
+    await assert.rejects(ask(respondBy, { timeoutMs: 100 }), (problem) => {
+      assert.equal(problem instanceof IssuerDown, isDown)
+      return true
+    })
+  })
+}
+
 test('an error named like what every object has has no next step of its own', async () => {
   for (const error of ['constructor', 'toString', '__proto__']) {
     await assert.rejects(ask(json(400, { error })), {
@@ -165,7 +190,8 @@ for (const [value, seconds] of [
   ['7', 7],
   ['0', 0],
   ['-5', 0],
-  ['99999999', 300],
+  ['3000', 3000],
+  ['99999999', 3600],
   ['Sun, 22 Nov 2026 08:00:30 GMT', 30],
   ['Sun, 22 Nov 2026 07:00:00 GMT', 0],
   ['later', undefined],

@@ -3,8 +3,10 @@ import { Secret } from '../core/secret.ts'
 import { maxTokenLength } from '../jwt/compact.ts'
 import { authenticate } from './authenticate.ts'
 import type { TokenEndpoint } from './endpoint.ts'
+import { IssuerDown } from './issuer-down.ts'
 import type { Prover } from './prover.ts'
 import { readText } from './read-text.ts'
+import { readRetryAfter } from './retry-after.ts'
 
 /** What is asked of a token endpoint. */
 export type TokenRequest = {
@@ -39,7 +41,7 @@ export type TokenResponse = {
  * the secret along.
  *
  * @throws Problem `token-refused` when the issuer said no and will say so again, `token-unavailable` for everything
- *   that may pass. Neither holds the secret, the token, or what else the answer said.
+ *   that may pass, as {@link IssuerDown} where all requests would fail now. Neither holds the secret, the token, or what else the answer said.
  */
 export async function requestToken(request: TokenRequest): Promise<TokenResponse> {
   const { url } = request.endpoint
@@ -96,7 +98,7 @@ async function ask(request: TokenRequest): Promise<Answer> {
     }
   } catch (error) {
     if (isProblem(error)) throw error
-    throw unavailable(endpoint.url, reasonOf(error, timeoutMs))
+    throw down(endpoint.url, reasonOf(error, timeoutMs))
   }
 }
 
@@ -140,15 +142,14 @@ function refusalOf(
 ): Problem {
   const { url } = request.endpoint
   const error = quotable(document['error'], request) ?? (status === 401 ? 'invalid_client' : undefined)
-  if (status >= 300 && status < 400) {
-    return unavailable(
-      url,
-      `it answered with a redirect (${status}), which is not followed`,
-      retryAfterSeconds,
-    )
-  }
+  const isRedirect = status >= 300 && status < 400
   if (error === undefined || status < 400 || status === 429 || status >= 500 || passing.includes(error)) {
-    return unavailable(url, `it answered with status ${status}`, retryAfterSeconds)
+    const what = isRedirect
+      ? `it answered with a redirect (${status}), which is not followed`
+      : `it answered with status ${status}`
+    const isForAll =
+      retryAfterSeconds !== undefined || downStatuses.includes(status) || error === 'temporarily_unavailable'
+    return isForAll ? down(url, what, retryAfterSeconds) : unavailable(url, what)
   }
   const said = quotable(document['error_description'], request)
   return new Problem('token-refused', `${url}: ${error}${said === undefined ? '' : `: ${said}`}`, {
@@ -179,19 +180,16 @@ function quotable(
   return sent.some((text) => value.includes(text)) ? undefined : value
 }
 
-function unavailable(url: string, what: string, retryAfterSeconds?: number): Problem {
-  return new Problem('token-unavailable', `${url}: ${what}`, {
-    next: 'check that the issuer can be reached from here and is well',
-    ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
-  })
+/** Of this request; another one may fare better. */
+function unavailable(url: string, what: string): Problem {
+  return new Problem('token-unavailable', `${url}: ${what}`, { next: nextWhenUnavailable })
 }
 
-/** RFC 9110 §10.2.3: seconds, or a date. */
-function readRetryAfter(value: string | null, nowMs: number): number | undefined {
-  if (value === null || value === '') return undefined
-  const seconds = Number(value)
-  const waited = Number.isNaN(seconds) ? (Date.parse(value) - nowMs) / 1000 : seconds
-  return Number.isNaN(waited) ? undefined : Math.min(Math.max(0, waited), maxRetryAfterSeconds)
+function down(url: string, what: string, retryAfterSeconds?: number): IssuerDown {
+  return new IssuerDown(`${url}: ${what}`, {
+    next: nextWhenUnavailable,
+    ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+  })
 }
 
 function readObject(text: string): Readonly<Record<string, unknown>> {
@@ -221,11 +219,15 @@ function isBearerToken(token: string): boolean {
 
 const maxResponseBytes = 64 * 1024
 const maxErrorLength = 300
-const maxRetryAfterSeconds = 300
 /** RFC 6749 §5.1 only recommends expires_in. Asking once a minute is cheap; a token that is long dead is not. */
 const defaultLifetimeSeconds = 60
 
 const tokenCharacters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/'
+
+const nextWhenUnavailable = 'check that the issuer can be reached from here and is well'
+
+/** Too many requests, or nobody behind a proxy to take them. A 500 may be one request's own fault. */
+const downStatuses = [429, 502, 503, 504]
 
 /** Errors that say "later" and not "no". */
 const passing = ['temporarily_unavailable', 'server_error', 'slow_down', 'use_dpop_nonce']

@@ -32,6 +32,7 @@ test('a key or a file instead of a secret, and only one of the three', () => {
   const { clientSecret, ...bare } = good
   const privateKey = generateSigningKey('ES256')
   checkOptions({ ...bare, privateKey })
+  checkOptions({ ...bare, privateKey, tokenEndpoint: 'https://issuer.example/token' })
   checkOptions({ ...bare, assertionFile: '/var/run/token' })
   const wrong: [options: object, message: RegExp][] = [
     [bare, /expected clientSecret/],
@@ -44,6 +45,11 @@ test('a key or a file instead of a secret, and only one of the three', () => {
       { ...bare, privateKey, issuer: undefined, tokenEndpoint: 'https://x.example' },
       /privateKey needs issuer/,
     ],
+    [
+      { ...bare, privateKey, tokenEndpoint: 'http://x.example' },
+      /tokenEndpoint: http:..x.example is not https:/,
+    ],
+    [{ ...bare, assertionFile: '/x', tokenEndpoint: 'https://x.example' }, /expected either/],
     [{ ...bare, assertionFile: '' }, /assertionFile: expected a path/],
     [
       { ...bare, privateKey, authentication: 'client_secret_post' },

@@ -9,7 +9,10 @@ import { checkSecretUrl } from './endpoint.ts'
 
 /** Options of `createTokenSource`. */
 export type TokenSourceOptions = {
-  /** Whose tokens: the issuer's URL, whose metadata tells the token endpoint. Either this or `tokenEndpoint`. */
+  /**
+   * Whose tokens: the issuer's URL, whose metadata tells the token endpoint. Either this or `tokenEndpoint`, but with
+   * `privateKey` both may be given.
+   */
   readonly issuer?: string
   /** The token endpoint's URL, for issuers without metadata. */
   readonly tokenEndpoint?: string
@@ -21,7 +24,7 @@ export type TokenSourceOptions = {
   readonly clientSecret?: Secret | string | (() => Secret | string | Promise<Secret | string>)
   /**
    * Signs an assertion for each request (`private_key_jwt`, RFC 7523), so that nothing secret leaves this machine; needs
-   * `issuer`, which is whom the assertion is for.
+   * `issuer`, which is whom the assertion is for, word for word. With `tokenEndpoint` beside it no metadata is asked for.
    */
   readonly privateKey?: SigningKey
   /**
@@ -75,12 +78,17 @@ export type TokenSourceEvent =
 export function checkOptions(options: TokenSourceOptions): void {
   refuseUnknownOptions('createTokenSource', options, optionNames)
   const { issuer, tokenEndpoint, clientId, scopes, roles, timeoutMs, authentication } = options
-  if ((issuer === undefined) === (tokenEndpoint === undefined)) {
+  // Both come from whoever runs the client, so no metadata can have an assertion made for one issuer and sent to another.
+  const mayBeBoth = Object.hasOwn(options, 'privateKey')
+  const [hasIssuer, hasEndpoint] = [issuer !== undefined, tokenEndpoint !== undefined]
+  if (hasIssuer === hasEndpoint && !(hasIssuer && mayBeBoth)) {
     throw invalid('expected either issuer or tokenEndpoint', 'give the issuer, whose metadata tells the rest')
   }
   const allowInsecure = options.dangerouslyAllowInsecureIssuer === true
-  const [what, url] = issuer === undefined ? ['tokenEndpoint', tokenEndpoint!] : ['issuer', issuer]
-  checkSecretUrl(url, `createTokenSource: ${what}`, allowInsecure, 'dangerouslyAllowInsecureIssuer')
+  for (const [what, url] of Object.entries({ issuer, tokenEndpoint })) {
+    if (url === undefined) continue
+    checkSecretUrl(url, `createTokenSource: ${what}`, allowInsecure, 'dangerouslyAllowInsecureIssuer')
+  }
   if (typeof clientId !== 'string' || clientId === '') throw invalid('expected clientId')
   checkCredential(options)
   for (const [name, list] of Object.entries({ scopes, roles })) {
@@ -119,7 +127,9 @@ function checkCredential(options: TokenSourceOptions): void {
         'make it with readPrivatePem or its like',
       )
     }
-    if (issuer === undefined) throw invalid('privateKey needs issuer, whom its assertions are for')
+    if (issuer === undefined) {
+      throw invalid('privateKey needs issuer, whom its assertions are for', 'give it beside tokenEndpoint')
+    }
   } else if (given[0] === 'assertionFile') {
     if (typeof assertionFile !== 'string' || assertionFile === '')
       throw invalid('assertionFile: expected a path')

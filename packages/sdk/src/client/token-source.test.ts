@@ -150,6 +150,18 @@ test('a refusal is told as one, again and again without asking', async () => {
   assert.equal(requests, 1)
 })
 
+test('who gives up waiting is told at once, and the request goes on for the others', async () => {
+  const source = make()
+  const release = hold()
+  const url = `${issuer}/invoices`
+  const gone = source.fetch(url, { signal: AbortSignal.timeout(30) })
+  const other = source.token()
+  await assert.rejects(gone, { name: 'TimeoutError' })
+  release()
+  assert.equal((await other).secret.revealText(), 'token-1')
+  assert.equal(requests, 1)
+})
+
 test('a secret that is read each time needs no restart when it is rotated', async () => {
   let reads = 0
   const source = make({ clientSecret: async () => `secret-${++reads}` })

@@ -61,7 +61,8 @@ export type TokenSource = {
   /**
    * The platform's fetch with the token on each request, in place of any `Authorization` of the caller's. After a 401
    * that says `invalid_token`, a request whose body can be sent again is sent once more with a new token; with `dpop`
-   * also after one that asks for a nonce. Requests with `dpop` or a `Txn-Token` follow no redirects.
+   * also after one that asks for a nonce. Requests with `dpop` or a `Txn-Token` follow no redirects. A signal counts for the
+   * wait for a token as well.
    */
   readonly fetch: typeof globalThis.fetch
 }
@@ -97,8 +98,9 @@ export type ClientTokenSource = TokenSource & {
  *
  * One token is shared by all who ask, and asked for once. At four fifths of its life it is renewed in the background
  * by the first who needs it, so nobody waits; while the issuer is down the old one serves until it dies. After a
- * failure the issuer is left alone for as long as it says, or for a second that doubles up to a minute. Making one asks
- * nobody, so a service starts while its issuer is down.
+ * failure the issuer is left alone for as long as it says (an hour at most), or for a second that doubles up to a minute; by
+ * all tokens of this source, where the issuer itself is down. Making one asks nobody, so a service starts while its issuer
+ * is down.
  *
  * @throws Problem `option-invalid` or `option-unknown`.
  * @example

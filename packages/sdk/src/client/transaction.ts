@@ -33,8 +33,6 @@ export async function requestTransaction(
     throw new Problem('option-invalid', 'transaction: scopes: expected what it is for')
   }
   const nowMs = access.clock()
-  const failing = access.backOff.failing(nowMs)
-  if (failing !== undefined) throw failing
   const shown = exchangeFields(subject, 'transaction')
   const continues = inspectToken(shown.subject_token).header?.['typ'] === 'txntoken+jwt'
   const asked = {
@@ -46,16 +44,8 @@ export async function requestTransaction(
     ...(details === undefined ? {} : { request_details: JSON.stringify(details) }),
     ...(context === undefined ? {} : { request_context: JSON.stringify(context) }),
   }
-  try {
-    const { token, lifetimeSeconds, scopes: granted } = await access.ask(asked, nowMs)
-    return Object.freeze({ secret: token, expiresAtMs: nowMs + lifetimeSeconds * 1000, scopes: granted })
-  } catch (error) {
-    const problem = error as Problem
-    // A refusal is about this one caller, and must not keep the others from asking.
-    const isForAll = problem.code !== 'token-refused' && problem.retryAfterSeconds !== undefined
-    if (isForAll) access.backOff.failed(problem, access.clock())
-    throw problem
-  }
+  const { token, lifetimeSeconds, scopes: granted } = await access.ask(asked, nowMs)
+  return Object.freeze({ secret: token, expiresAtMs: nowMs + lifetimeSeconds * 1000, scopes: granted })
 }
 
 const transactionType = 'urn:ietf:params:oauth:token-type:txn_token'

@@ -11,7 +11,7 @@ import type { Jwk } from '../jwt/jwk.ts'
 import { startTestIssuer } from '../testing/loopback-issuer.ts'
 import { createTokenSource } from './token-source.ts'
 import { undiciInterceptor } from './undici.ts'
-import { hasSecondTry } from './undici-second-try.ts'
+import { hasSecondTry, SecondTry } from './undici-second-try.ts'
 
 let seen: { authorization: string | undefined; body: string }[] = []
 let answers: RequestListener[] = []
@@ -101,6 +101,27 @@ test('whoever gives up while it is asked about is told so', async () => {
   answers = [refuse]
   const signal = AbortSignal.timeout(20)
   await assert.rejects(request(origin, { dispatcher, signal }), { name: 'TimeoutError' })
+})
+
+test('also when the answer is over by then, so that nothing is left to abort', async () => {
+  const told: unknown[] = []
+  const handler = {
+    onRequestStart() {},
+    onResponseStart: () => assert.fail('an answer'),
+    onResponseError: (_: unknown, error: unknown) => told.push(error),
+  }
+  const asked = Promise.withResolvers<undefined>()
+  const second = new SecondTry(
+    handler,
+    () => asked.promise,
+    () => assert.fail('sent'),
+  )
+  const over = { pause() {}, resume() {}, abort() {} }
+  second.onResponseStart(over, 401, { 'www-authenticate': 'Bearer error="invalid_token"' })
+  second.onResponseEnd(over, {})
+  asked.reject('enough')
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.deepEqual(told, ['enough'])
 })
 
 test('nonces are learnt, by one more try and by answers', async () => {

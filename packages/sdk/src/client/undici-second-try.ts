@@ -52,7 +52,7 @@ export class SecondTry implements UndiciHandler {
   #renewed: Renewed | undefined
 
   /**
-   * @param ask with what headers it is worth another try.
+   * @param ask with what headers it is worth another try; throws when the request has been given up meanwhile.
    * @param send sends it, with the handler itself.
    */
   constructor(
@@ -104,15 +104,23 @@ export class SecondTry implements UndiciHandler {
     }
     this.#state = 'asking'
     controller.pause()
-    this.#ask(status, asked)
-      // Without another token the answer is the one that there is.
-      .catch(() => undefined)
-      .then((renewed) => {
+    this.#ask(status, asked).then(
+      (renewed) => {
         if (this.#state !== 'asking') return
-        if (renewed === undefined) this.#handOn(controller, status, headers, statusText)
-        else this.#letGo(controller, renewed)
-      })
-      .catch((error: unknown) => controller.abort(error))
+        try {
+          if (renewed === undefined) this.#handOn(controller, status, headers, statusText)
+          else this.#letGo(controller, renewed)
+        } catch (error) {
+          controller.abort(error)
+        }
+      },
+      (error: unknown) => {
+        if (this.#state !== 'asking') return
+        controller.abort(error)
+        // Of an answer that is over already there is nothing left to abort.
+        if (this.#state === 'asking') this.onResponseError(controller, error)
+      },
+    )
   }
 
   onResponseData(controller: UndiciController, chunk: unknown): void {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { getEventListeners } from 'node:events'
 import { createServer } from 'node:http'
 import type { IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -97,6 +98,48 @@ test('without a token the request fails, and is not sent', async () => {
     assert.equal((error.cause as { code: string }).code, 'token-refused')
     return true
   })
+  assert.deepEqual(seen, [])
+  await dispatcher.close()
+})
+
+test('who gives up while the token is on its way is told at once, and the request is never sent', async () => {
+  seen.length = 0
+  let dispatched = 0
+  const counting = new Agent().compose((dispatch) => (asked, handler) => {
+    dispatched++
+    return dispatch(asked, handler)
+  })
+  const source = createTokenSource(issuer.credentials('orders'))
+  const dispatcher = counting.compose(undiciInterceptor(source, { origin: origin() }))
+  const url = `${origin()}/`
+  const before = issuer.requests.token
+  issuer.fail({ delayMs: 200 })
+  const { signal } = new AbortController()
+  const other = request(url, { dispatcher, signal })
+  const timeout = AbortSignal.timeout(20)
+  await assert.rejects(request(url, { dispatcher, signal: timeout }), { name: 'TimeoutError' })
+  const gone = AbortSignal.abort()
+  await assert.rejects(request(url, { dispatcher, signal: gone }), { name: 'AbortError' })
+  assert.equal(issuer.requests.token - before, 0, 'long before the token is there')
+  assert.equal(getEventListeners(timeout, 'abort').length, 0)
+  assert.equal(await (await other).body.text(), 'hello', 'others go on waiting')
+  issuer.recover()
+  await new Promise((resolve) => setTimeout(resolve, 30))
+  assert.equal(getEventListeners(signal, 'abort').length, 0)
+  assert.deepEqual([dispatched, seen.length, issuer.requests.token - before], [1, 1, 1])
+  await dispatcher.close()
+})
+
+test('the same by undici’s fetch, which tells nobody of its signal', async () => {
+  seen.length = 0
+  issuer.fail({ delayMs: 100 })
+  const source = createTokenSource(issuer.credentials('orders'))
+  const dispatcher = new Agent().compose(undiciInterceptor(source, { origin: origin() }))
+  const signal = AbortSignal.timeout(20)
+  await assert.rejects(undiciFetch(`${origin()}/`, { dispatcher, signal }), { name: 'TimeoutError' })
+  issuer.recover()
+  await source.token()
+  await new Promise((resolve) => setTimeout(resolve, 30))
   assert.deepEqual(seen, [])
   await dispatcher.close()
 })

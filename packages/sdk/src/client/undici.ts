@@ -2,6 +2,7 @@ import { refuseUnknownOptions } from '../core/options.ts'
 import { Problem } from '../core/problem.ts'
 import type { TokenSource } from './token-source.ts'
 import { hasSecondTry, SecondTry } from './undici-second-try.ts'
+import { unlessAborted } from './unless-aborted.ts'
 
 /** What a dispatcher of undici is asked, as far as it is looked at here. */
 export type UndiciRequest = {
@@ -11,6 +12,8 @@ export type UndiciRequest = {
   readonly headers?: unknown
   readonly body?: unknown
   readonly upgrade?: unknown
+  /** As `request` and its like are given it. */
+  readonly signal?: unknown
 }
 
 /** An interceptor, for `dispatcher.compose(…)`. */
@@ -26,7 +29,8 @@ export type UndiciInterceptor = <Asked extends UndiciRequest, Handler extends ob
  * sent again (text or bytes) is sent once more. undici 6 and older send it once.
  *
  * @param options.origin the service that the tokens are for.
- * @throws Problem `option-invalid`, `option-unknown`. (In a request) what the source throws, as the request's error.
+ * @throws Problem `option-invalid`, `option-unknown`. (In a request) what the source throws, as the request's error; and
+ *   the reason of its signal, at once, also while a token is waited for.
  * @example
  * const agent = new Agent().compose(undiciInterceptor(billing, { origin: 'https://billing.acme.example' }))
  * await request('https://billing.acme.example/invoices/7', { dispatcher: agent })
@@ -50,14 +54,22 @@ export function undiciInterceptor(
     if (originOf(asked) !== origin) return dispatch(asked, handler)
     const { method } = asked
     const url = origin + asked.path
-    const send = (headers: Readonly<Record<string, string>>, to: typeof handler): void =>
-      void dispatch({ ...asked, headers: withHeaders(asked.headers, headers) }, to)
-    source
-      .headersFor(method, url)
+    // undici itself looks at the signal once a request has a connection, which here is after the token.
+    const signal = asked.signal instanceof AbortSignal ? asked.signal : undefined
+    const send = (headers: Readonly<Record<string, string>>, to: typeof handler): void => {
+      if (signal?.aborted === true) fail(handler, signal.reason)
+      else dispatch({ ...asked, headers: withHeaders(asked.headers, headers) }, to)
+    }
+    unlessAborted(() => source.headersFor(method, url), signal)
       .then((headers) => {
         if (source.headersAgain === undefined || !hasSecondTry(asked, handler)) return send(headers, handler)
         const again = (status: number, answer: Headers) =>
-          source.headersAgain!(method, url, headers, { status, headers: answer })
+          unlessAborted(
+            // Without another token the answer is the one that there is.
+            () =>
+              source.headersAgain!(method, url, headers, { status, headers: answer }).catch(() => undefined),
+            signal,
+          )
         const second = new SecondTry(handler, again, (renewed) => send(renewed, handler))
         send(headers, second as object as typeof handler)
       })

@@ -20,13 +20,18 @@ test('gives status, document and what a cache needs', async (t) => {
   const seen: IncomingMessage[] = []
   const url = await serve(t, (request, response) => {
     seen.push(request)
-    response.setHeader('cache-control', 'max-age=60').setHeader('etag', '"1"').end('{"keys":[]}')
+    response
+      .setHeader('cache-control', 'max-age=60')
+      .setHeader('etag', '"1"')
+      .setHeader('retry-after', '7')
+      .end('{"keys":[]}')
   })
   assert.deepEqual(await safeGetJson(`${url}/jwks?x=1`, local), {
     status: 200,
     document: { keys: [] },
     cacheControl: 'max-age=60',
     etag: '"1"',
+    retryAfter: '7',
   })
   assert.equal(seen[0]?.method, 'GET')
   assert.equal(seen[0]?.url, '/jwks?x=1')

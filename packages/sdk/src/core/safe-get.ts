@@ -23,6 +23,7 @@ export type SafeGetReply = {
   readonly document: unknown
   readonly cacheControl: string | undefined
   readonly etag: string | undefined
+  readonly retryAfter: string | undefined
 }
 
 /**
@@ -102,6 +103,7 @@ async function safeGet(
             document: read.document,
             cacheControl: reply.headers['cache-control'],
             etag: reply.headers.etag,
+            retryAfter: reply.headers['retry-after'],
           })
         })
       },
