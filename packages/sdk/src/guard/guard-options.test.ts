@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict'
+import { createHash, X509Certificate } from 'node:crypto'
+import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
+import { createServer, get } from 'node:https'
+import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
+import { selfSigned } from '../../../../test/gateway/certificate.ts'
 import { Problem } from '../core/problem.ts'
 import { createDpopNonces } from '../jwt/dpop-nonce.ts'
 import { createDpopKey, createDpopProof } from '../jwt/dpop-proof.ts'
@@ -13,6 +19,8 @@ import type { DecisionEvent } from './decision-event.ts'
 import { createGuard } from './guard.ts'
 import type { Guard } from './guard.ts'
 import type { GuardOptions } from './guard-options.ts'
+import { guardNode } from './node.ts'
+import type { ServiceTerms } from './service-terms.ts'
 
 const nowMs = 1_800_000_000_000
 const issuer = 'https://issuer.example'
@@ -113,12 +121,63 @@ test('a verifier of one’s own must leave the confirmation to the guard', () =>
   assert.equal(reasonOf(ask(careless, bound, 'Bearer')), 'proof-required', 'nobody else would check')
 })
 
+test('one setting for client certificates: no public URL, which only a proof is compared with', async () => {
+  const { cert, key: privateKey } = selfSigned()
+  const x5t = createHash('sha256').update(new X509Certificate(cert).raw).digest('base64url')
+  const token = signer.sign({ ...claims, cnf: { 'x5t#S256': x5t } })
+  const guard = make({ senderConstraint: 'certificate' })
+  const tls = { cert, key: privateKey, requestCert: true, rejectUnauthorized: false }
+  const server = createServer(
+    tls,
+    guardNode(guard, 'authenticated', (_req, res, auth) => void res.end(auth.subject)),
+  ).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const ask = async (shown: object, sent: string): Promise<number | undefined> => {
+    const headers = { authorization: `Bearer ${sent}` }
+    const options = { port, host: '127.0.0.1', rejectUnauthorized: false, agent: false, headers, ...shown }
+    const [reply] = (await once(get(options), 'response')) as [IncomingMessage]
+    reply.resume()
+    return reply.statusCode
+  }
+  try {
+    assert.equal(await ask({ cert, key: privateKey }, token), 200)
+    assert.equal(await ask({}, token), 401)
+    assert.equal(await ask({ cert, key: privateKey }, bearer), 401)
+  } finally {
+    server.close()
+  }
+})
+
+test('a service that the trust file binds to certificates needs no public URL either', () => {
+  const service = {
+    name: 'billing',
+    audience: 'billing',
+    bind: 'certificate',
+    roles: [],
+    scopes: [],
+    issuers: [{ issuer, audience: 'billing' }],
+    tokenFrom: ['bearer'],
+    routes: {},
+  } as const satisfies ServiceTerms
+  for (const senderConstraint of ['certificate', 'required'] as const) {
+    assert.ok(createGuard({ service, keySets: { [issuer]: keySet }, senderConstraint }))
+  }
+  assert.throws(() => createGuard({ service, keySets: { [issuer]: keySet } }), {
+    code: 'option-invalid',
+    next: "set senderConstraint: 'certificate'",
+  })
+})
+
 test('settings that count for nothing are refused', () => {
   for (const options of [
     { publicUrl },
     { proofs: {} },
     { certificateFrom: { header: 'x', proxies: ['127.0.0.1'] } },
+    { senderConstraint: 'certificate', proofs: {} },
+    { senderConstraint: 'accepted' },
     { senderConstraint: 'required' },
+    { senderConstraint: 'dpop' },
     { senderConstraint: 'on', publicUrl },
   ]) {
     assert.throws(() => make(options as Partial<GuardOptions>), { code: 'option-invalid' })

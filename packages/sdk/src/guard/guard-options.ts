@@ -50,7 +50,10 @@ export type GuardOptions<
    * Unless given such tokens are refused, since nobody checks.
    */
   readonly senderConstraint?: SenderConstraintOptions['mode']
-  /** With `senderConstraint`: by what URL callers reach this service, up to where its paths begin; of several, any one. */
+  /**
+   * With `senderConstraint`: by what URL callers reach this service, up to where its paths begin; of several, any one. DPoP
+   * proofs are compared with it, so `certificate` goes without, and then takes no token that is bound to a key as well.
+   */
   readonly publicUrl?: string | readonly string[]
   /** With `senderConstraint`: how DPoP proofs are checked, such as nonces to demand. */
   readonly proofs?: SenderConstraintOptions['proofs']
@@ -236,6 +239,7 @@ function constraintOf(options: GuardOptions, verifier: Verifier): SenderConstrai
   }
   return createSenderConstraint({
     mode,
+    // Where it is missing and needed, that is refused there.
     publicUrl: publicUrl!,
     ...(proofs === undefined ? {} : { proofs }),
     ...(certificateFrom === undefined ? {} : { certificateFrom }),
@@ -254,7 +258,12 @@ function modeOf(
   throw new Problem(
     'option-invalid',
     `createGuard: ${name} takes bound tokens only${bind === 'any' ? '' : ` (${bind})`}`,
-    { next: "set senderConstraint: 'required' and publicUrl" },
+    {
+      next:
+        bind === 'certificate'
+          ? "set senderConstraint: 'certificate'"
+          : "set senderConstraint: 'required' and publicUrl",
+    },
   )
 }
 

@@ -21,7 +21,7 @@ export type ChallengeOptions = {
   /** The methods the path has: the `Allow` header of a 405 (RFC 9110 §15.5.6). */
   readonly allow?: readonly string[]
   /** Where DPoP proofs are checked: what callers need to know to make one. */
-  readonly dpop?: DpopTerms
+  readonly dpop?: DpopTerms | undefined
 }
 
 /** What a challenge of the scheme `DPoP` tells (RFC 9449 §7.1, §9). */

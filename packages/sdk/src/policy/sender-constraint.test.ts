@@ -93,13 +93,62 @@ for (const [what, cnf, dpop, certificate] of [
 
 test('a certificate is shown with a bearer token, so that scheme is offered', () => {
   const required = (mode: SenderConstraintOptions['mode']) =>
-    createSenderConstraint({ mode, publicUrl }).terms(nowMs).required
+    createSenderConstraint({ mode, publicUrl }).terms(nowMs)?.required
   assert.deepEqual((['accepted', 'required', 'dpop', 'certificate'] as const).map(required), [
     false,
     true,
     true,
     false,
   ])
+})
+
+for (const [what, cnf, scheme, more, expected] of [
+  ['a token of a certificate', { 'x5t#S256': x5t }, 'Bearer', { peer }, 'met'],
+  ['a token of a certificate under DPoP', { 'x5t#S256': x5t }, 'DPoP', { peer }, 'confirmation-missing'],
+  ['a token of a certificate, none shown', { 'x5t#S256': x5t }, 'Bearer', {}, 'proof-required'],
+  [
+    'a token of another certificate',
+    { 'x5t#S256': x5t },
+    'Bearer',
+    { peer: otherPeer },
+    'confirmation-mismatch',
+  ],
+  ['a bearer token', undefined, 'Bearer', { peer }, 'confirmation-missing'],
+  ['a token of a key', { jkt }, 'DPoP', { peer }, 'confirmation-missing'],
+  ['a token of both, with both', { jkt, 'x5t#S256': x5t }, 'DPoP', { peer }, 'proof-required'],
+  ['a token of both, sent as bearer token', { jkt, 'x5t#S256': x5t }, 'Bearer', { peer }, 'proof-required'],
+] as const) {
+  test(`certificate, without a public URL: ${what} is ${expected}`, () => {
+    const { token, text } = tokenWith(cnf)
+    const constraint = createSenderConstraint({ mode: 'certificate' })
+    const request = requestOf(text, scheme, scheme === 'DPoP' ? proofOf(text) : undefined)
+    assert.equal(reasonOf(now(constraint.check({ ...request, ...more }, token, text, nowMs))), expected)
+  })
+}
+
+test('where no proof is checked, none is offered', () => {
+  assert.equal(createSenderConstraint({ mode: 'certificate' }).terms(nowMs), undefined)
+})
+
+test('only certificates need no public URL, and the compiler knows it', () => {
+  type Takes<Options> = Options extends SenderConstraintOptions ? true : false
+  const taken: [Takes<{ mode: 'certificate' }>, Takes<{ mode: 'dpop' }>] = [true, false]
+  assert.deepEqual(taken, [true, false])
+  for (const mode of ['accepted', 'required', 'dpop'] as const) {
+    assert.throws(() => createSenderConstraint({ mode } as SenderConstraintOptions), {
+      code: 'option-invalid',
+      message: 'publicUrl: expected http:// or https://, got nothing',
+    })
+  }
+  for (const publicUrl of ['billing.example', []]) {
+    assert.throws(() => createSenderConstraint({ mode: 'certificate', publicUrl }), {
+      code: 'option-invalid',
+    })
+  }
+  assert.throws(() => createSenderConstraint({ mode: 'certificate', proofs: {} }), {
+    code: 'option-invalid',
+    message: /proofs counts only with publicUrl/,
+  })
 })
 
 test('the public URL is what counts, with the path it ends in', () => {

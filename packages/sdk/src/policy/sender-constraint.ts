@@ -11,21 +11,33 @@ import { createCertificateReader } from './client-certificate.ts'
 import type { CertificateHeader, CertificateReader, RequestPeer } from './client-certificate.ts'
 import { usesDpopScheme } from './token-places.ts'
 
-export type SenderConstraintOptions = {
+export type SenderConstraintOptions = (ProofsChecked | CertificateOnly) & {
+  /**
+   * How DPoP proofs are checked: the options of `createDpopChecker`, or a checker that several services share. Not without
+   * `publicUrl`, since no proof is checked then.
+   */
+  readonly proofs?: DpopCheckerOptions | DpopChecker
+  /** Where a proxy that ends TLS writes down the client's certificate; the connection's own counts in any case. */
+  readonly certificateFrom?: CertificateHeader
+}
+
+type ProofsChecked = {
   /**
    * `accepted`: bearer tokens pass as well. `required`: only tokens that are bound to a key or a certificate. `dpop`,
    * `certificate`: only tokens that are bound to just that, or to both.
    */
-  readonly mode: 'accepted' | 'required' | 'dpop' | 'certificate'
+  readonly mode: 'accepted' | 'required' | 'dpop'
   /**
    * By what URL callers reach this service, up to where its own paths begin; of several, any one. A proof is for one
    * URL, so it must be said here: what `Host` and `X-Forwarded-…` say, the sender chose.
    */
   readonly publicUrl: string | readonly string[]
-  /** How DPoP proofs are checked: the options of `createDpopChecker`, or a checker that several services share. */
-  readonly proofs?: DpopCheckerOptions | DpopChecker
-  /** Where a proxy that ends TLS writes down the client's certificate; the connection's own counts in any case. */
-  readonly certificateFrom?: CertificateHeader
+}
+
+type CertificateOnly = {
+  readonly mode: 'certificate'
+  /** May be left out: a certificate is for no URL. Then tokens that are bound to a key as well are refused. */
+  readonly publicUrl?: string | readonly string[]
 }
 
 /**
@@ -65,8 +77,8 @@ export type SenderConstraint = {
     text: string,
     nowMs: number,
   ): ConstraintCheck | Promise<ConstraintCheck>
-  /** What a challenge says about proofs, for `challenge(…, { dpop })`. */
-  terms(nowMs: number): DpopTerms
+  /** What a challenge says about proofs, for `challenge(…, { dpop })`; nothing where none is checked. */
+  terms(nowMs: number): DpopTerms | undefined
 }
 
 /**
@@ -79,6 +91,7 @@ export type SenderConstraint = {
  * @throws Problem `option-invalid` or `option-unknown`.
  * @example
  * const constraint = createSenderConstraint({ mode: 'required', publicUrl: 'https://billing.acme.example' })
+ * const byCertificate = createSenderConstraint({ mode: 'certificate' })
  */
 export function createSenderConstraint(options: SenderConstraintOptions): SenderConstraint {
   refuseUnknownOptions('createSenderConstraint', options, ['mode', 'publicUrl', 'proofs', 'certificateFrom'])
@@ -93,7 +106,7 @@ class TokenConstraint implements SenderConstraint {
   readonly #certificates: CertificateReader
   readonly #proven = new WeakMap<ConstrainedRequest, Proven>()
 
-  constructor({ mode, publicUrl, proofs = {}, certificateFrom }: SenderConstraintOptions) {
+  constructor({ mode, publicUrl, proofs, certificateFrom }: SenderConstraintOptions) {
     if (!modes.includes(mode)) {
       throw new Problem(
         'option-invalid',
@@ -102,12 +115,20 @@ class TokenConstraint implements SenderConstraint {
     }
     this.#mode = mode
     this.#isRequired = mode !== 'accepted'
-    this.#publicUrls = readPublicUrls(publicUrl)
-    this.#checker = 'check' in proofs ? proofs : createDpopChecker(proofs)
+    const isProofless = mode === 'certificate' && publicUrl === undefined
+    if (isProofless && proofs !== undefined) {
+      throw new Problem(
+        'option-invalid',
+        'proofs counts only with publicUrl, which each proof is compared with',
+      )
+    }
+    this.#publicUrls = isProofless ? [] : readPublicUrls(publicUrl)
+    this.#checker = proofs !== undefined && 'check' in proofs ? proofs : createDpopChecker(proofs)
     this.#certificates = createCertificateReader(certificateFrom)
   }
 
-  terms(nowMs: number): DpopTerms {
+  terms(nowMs: number): DpopTerms | undefined {
+    if (this.#publicUrls.length === 0) return undefined
     return {
       // A token that is bound to a certificate alone is sent as a bearer token (RFC 8705 §3).
       required: this.#isRequired && this.#mode !== 'certificate',
@@ -135,6 +156,8 @@ class TokenConstraint implements SenderConstraint {
       if (shown !== certificateThumbprint) return otherCertificate
     }
     if (keyThumbprint === undefined) return isDpop ? unbound : met
+    // The certificate alone is half of what the token asks for.
+    if (this.#publicUrls.length === 0) return noUrl
     if (!isDpop) return asBearer
     const { method, target, rawHeaders } = request
     const before = this.#proven.get(request)
@@ -179,7 +202,7 @@ function conclude(result: DpopCheck): ConstraintCheck {
 }
 
 /** Without the slash at the end: the target of a request begins with one. */
-function readPublicUrls(option: string | readonly string[]): readonly string[] {
+function readPublicUrls(option: string | readonly string[] | undefined): readonly string[] {
   const listed: readonly unknown[] = Array.isArray(option) ? option : [option]
   if (listed.length === 0) throw invalidUrl('an empty list')
   return listed.map((text) => {
@@ -215,6 +238,12 @@ const noKey = refusal(deny('confirmation-missing', 'the token is bound, but to n
 const notByCertificate = refusal(deny('confirmation-missing', 'the token is bound, but to no certificate'))
 const foreign = refusal(
   deny('proof-required', 'the token is bound in a way (cnf) that is not known here (RFC 7800 §3.1)'),
+)
+const noUrl = refusal(
+  deny(
+    'proof-required',
+    'the token is bound to a key as well (cnf.jkt), and without publicUrl no proof is checked',
+  ),
 )
 const asBearer = refusal(
   deny('proof-required', 'the token is bound to a key (cnf.jkt), but was sent as a bearer token'),

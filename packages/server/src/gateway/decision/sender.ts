@@ -27,7 +27,7 @@ export type SenderCheck = {
   /** Whether tokens pass that are bound to nobody. */
   readonly acceptsBearer: boolean
   /** What challenges say about proofs. */
-  terms(nowMs: number): DpopTerms
+  terms(nowMs: number): DpopTerms | undefined
   /** The header line that tells the service of the client's certificate; empty for a token that is not bound to it. */
   certificateLine(request: ConstrainedRequest, token: VerifiedToken): string
 }
@@ -105,10 +105,10 @@ class BoundCheck implements SenderCheck {
     return this.#constraint.check(request, token, text, nowMs)
   }
 
-  terms(nowMs: number): DpopTerms {
+  terms(nowMs: number): DpopTerms | undefined {
     const terms = this.#constraint.terms(nowMs)
     // A token that is bound to a certificate is a bearer token by its scheme (RFC 8705 §3).
-    return this.#bind === 'dpop' ? terms : { ...terms, required: false }
+    return this.#bind === 'dpop' || terms === undefined ? terms : { ...terms, required: false }
   }
 
   certificateLine({ rawHeaders, peer }: ConstrainedRequest, { confirmation }: VerifiedToken): string {
