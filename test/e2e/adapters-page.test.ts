@@ -87,9 +87,12 @@ describe('docs/adapters.md', () => {
   }
 
   test('a route handler of Next.js: allowed, forbidden, nobody', async () => {
-    const { GET } = (await load('route')) as { GET: (request: Request) => Promise<Response> }
+    type Context = { readonly params: Promise<{ readonly id: string }> }
+    const { GET } = (await load('route')) as {
+      GET: (request: Request, context: Context) => Promise<Response>
+    }
     const ask = (headers: Record<string, string>) =>
-      GET(new Request('http://localhost/invoices/7', { headers }))
+      GET(new Request('http://localhost/invoices/7', { headers }), { params: Promise.resolve({ id: '7' }) })
     assert.deepEqual(await (await ask(reader())).json(), { id: '7', for: 'alice' })
     assert.equal((await ask(nobody())).status, 403)
     assert.equal((await ask({})).status, 401)

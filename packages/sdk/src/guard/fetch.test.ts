@@ -5,8 +5,9 @@ import { generateSigningKey, verificationKey } from '../jwt/key-readers.ts'
 import { createKeySet } from '../jwt/key-set.ts'
 import { createSigner } from '../jwt/signer.ts'
 import { createVerifier } from '../jwt/verifier.ts'
-import { guardFetch } from './fetch.ts'
 import type { Policy } from '../policy/policy.ts'
+import { createAuthContext } from './auth-context.ts'
+import { guardFetch } from './fetch.ts'
 import { createGuard } from './guard.ts'
 import { readRoutes } from './routes.ts'
 
@@ -67,6 +68,70 @@ test('two tokens, joined by the standard into one header, are refused', async ()
   const reply = await respond(new Request('http://h/invoices/7', { method: 'POST', headers }))
   assert.equal(reply.status, 400)
   assert.match(reply.headers.get('www-authenticate')!, /error="invalid_request"/)
+})
+
+const askedByReader = () =>
+  new Request('http://h/invoices/7', { headers: { Authorization: `Bearer ${token}` } })
+
+/** What Next.js gives a route handler besides the request. */
+type RouteContext = { readonly params: Promise<{ readonly id: string }> }
+
+test('what a framework gives besides the request reaches the handler: the params of Next.js', async () => {
+  const context = { params: Promise.resolve({ id: '7' }) }
+  const named = guardFetch(
+    guard,
+    { roles: 'reader' },
+    async (_request, auth, _decision, { params }: RouteContext) =>
+      Response.json({ id: (await params).id, for: auth.subject }),
+  )
+  const asked: (request: Request, context: RouteContext) => Promise<Response> = guardFetch(
+    guard,
+    routes,
+    async (_request, auth, { route }, { params }) =>
+      Response.json({ id: (await params).id, for: auth?.subject, route }),
+  )
+  assert.deepEqual(await (await named(askedByReader(), context)).json(), { id: '7', for: 'orders' })
+  const post = new Request(askedByReader(), { method: 'POST' })
+  assert.deepEqual(await (await asked(post, context)).json(), {
+    id: '7',
+    for: 'orders',
+    route: '/invoices/{id}',
+  })
+  // A handler that reads a second argument is not called without one, by the compiler's word.
+  const isNeeded: [Request] extends Parameters<typeof named> ? false : true = true
+  assert.ok(isNeeded)
+})
+
+test('the env and ctx of a worker, also inside of a context', async () => {
+  type Worker<Env> = {
+    readonly fetch: (request: Request, env: Env, ctx: { waitUntil(what: string): void }) => Promise<Response>
+  }
+  const callers = createAuthContext()
+  const inside = createGuard({ issuer, audience: 'billing', keySet, context: callers })
+  for (const one of [guard, inside]) {
+    const waiting: string[] = []
+    const worker = {
+      fetch: guardFetch(one, 'authenticated', (_request, auth, _decision, env, ctx) => {
+        ctx.waitUntil(env.log)
+        return new Response(auth.subject)
+      }),
+    } satisfies Worker<{ readonly log: string }>
+    const ctx = { waitUntil: (what: string) => void waiting.push(what) }
+    assert.equal(await (await worker.fetch(askedByReader(), { log: 'kept' }, ctx)).text(), 'orders')
+    assert.deepEqual(waiting, ['kept'])
+  }
+})
+
+test('a framework that calls with an event: the request out of it, and the event behind it', async () => {
+  type Event = { readonly request: Request; readonly params: { readonly id: string } }
+  const read = guardFetch(guard, { roles: 'reader' }, (_request, auth, _decision, { params }: Event) =>
+    Response.json({ id: params.id, for: auth.subject }),
+  )
+  const GET = (event: Event) => read(event.request, event)
+  const reply = await GET({ request: askedByReader(), params: { id: '7' } })
+  assert.deepEqual(await reply.json(), { id: '7', for: 'orders' })
+  const refused = await GET({ request: new Request('http://h/invoices/7'), params: { id: '7' } })
+  assert.equal(refused.status, 401)
 })
 
 test('a refusal of HEAD has no body', async () => {

@@ -17,36 +17,45 @@ type Allowed<Claims extends SignedClaims = SignedClaims> = Decision<Claims> & { 
  * the guard sees them. What the guard judges is what the function sees; a router behind it must use `request.url` too.
  *
  * @param requirement what every request needs, or the service's routes.
- * @param respond gets the principal (undefined on open routes), and the decision with the route and its parameters.
+ * @param respond gets the principal (undefined on open routes), the decision with the route and its parameters, and then
+ *   whatever the framework gave besides the request: Next.js' `{ params }`, a worker's `env` and `ctx`, Bun's `server`.
+ *   Their types are those that it names, or that are asked of the result.
  * @throws Problem `policy-invalid`, `option-unknown`, at once.
  * @example
  * export default { fetch: guardFetch(guard, { roles: 'reader' }, (request, auth) => new Response(`hello ${auth.subject}`)) }
  */
-export function guardFetch<Terms extends GuardTerms>(
+export function guardFetch<Terms extends GuardTerms, Rest extends readonly unknown[]>(
   guard: Guard<Terms>,
   requirement: PolicyOf<Terms>,
   respond: (
     request: Request,
     auth: Principal<Terms['claims']>,
     decision: Allowed<Terms['claims']>,
+    ...rest: Rest
   ) => Response | Promise<Response>,
-): (request: Request) => Promise<Response>
-export function guardFetch<Terms extends GuardTerms>(
+): (request: Request, ...rest: Rest) => Promise<Response>
+export function guardFetch<Terms extends GuardTerms, Rest extends readonly unknown[]>(
   guard: Guard<Terms>,
   requirement: RequirementOf<Terms> | GuardRoutes<Terms['role'], Terms['scope']>,
   respond: (
     request: Request,
     auth: Principal<Terms['claims']> | undefined,
     decision: Allowed<Terms['claims']>,
+    ...rest: Rest
   ) => Response | Promise<Response>,
-): (request: Request) => Promise<Response>
+): (request: Request, ...rest: Rest) => Promise<Response>
 export function guardFetch(
   guard: Guard,
   requirement: RequirementOf<GuardTerms> | GuardRoutes,
-  respond: (request: Request, auth: Principal & undefined, decision: Allowed) => Response | Promise<Response>,
-): (request: Request) => Promise<Response> {
+  respond: (
+    request: Request,
+    auth: Principal & undefined,
+    decision: Allowed,
+    ...rest: readonly unknown[]
+  ) => Response | Promise<Response>,
+): (request: Request, ...rest: readonly unknown[]) => Promise<Response> {
   checkRequirement(requirement)
-  return async (request) => {
+  return async (request, ...rest) => {
     const asked = readFetchRequest(request)
     let decision: Decision
     try {
@@ -64,8 +73,8 @@ export function guardFetch(
     if (decision.kind === 'deny') return refusalResponse(request, guard.answer(decision, asked.rawHeaders))
     const auth = decision.principal as Principal & undefined
     const response = await (guard.context === undefined
-      ? respond(request, auth, decision)
-      : guard.context.run(auth, () => respond(request, auth, decision)))
+      ? respond(request, auth, decision, ...rest)
+      : guard.context.run(auth, () => respond(request, auth, decision, ...rest)))
     return decision.responseHeaders === undefined ? response : withHeaders(response, decision.responseHeaders)
   }
 }
@@ -79,7 +88,8 @@ function withHeaders(response: Response, headers: Readonly<Record<string, string
 
 export function readFetchRequest({ method, url, headers }: Request): GuardRequest {
   const rawHeaders: string[] = []
-  // Two Authorization headers arrive here joined by a comma, which no token has: they are refused as malformed.
+  // Two Authorization headers arrive here joined by a comma, which no token has: they are refused as malformed. Where the
+  // platform reads `req.headers` of node:http it has kept only the first, which is then the one that everybody sees.
   for (const [name, value] of headers) rawHeaders.push(name, value)
   // An absolute URL: the path begins at the first slash behind the authority (RFC 3986 §3.2).
   return { method, target: url.slice(url.indexOf('/', url.indexOf('//') + 2)), rawHeaders }
