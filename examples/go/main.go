@@ -1,7 +1,5 @@
-// A service in Go that checks tokens with golang-jwt, and its client, which gets them with x/oauth2.
-//
-//	go run . serve    the service
-//	go run . call     the client
+// A service in Go: it checks its callers' tokens with golang-jwt, and calls billing, which stands behind our guard, with
+// tokens of its own from x/oauth2.
 package main
 
 import (
@@ -14,30 +12,21 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
 )
 
-const audience = "https://billing.acme.example"
+const audience = "https://orders.acme.example"
 
-var issuer = env("ISSUER", "http://localhost:8080")
+var issuer = env("ISSUER", "http://localhost:8380")
 
 func main() {
-	switch strings.Join(os.Args[1:], " ") {
-	case "serve":
-		serve()
-	case "call":
-		call()
-	default:
-		fmt.Println("serve or call")
-		os.Exit(2)
-	}
-}
-
-func serve() {
 	keys := &keySet{url: issuer + "/.well-known/jwks.json"}
-	http.HandleFunc("GET /invoices/{id}", func(w http.ResponseWriter, r *http.Request) {
+	billing := billingClient()
+	http.HandleFunc("GET /orders/{id}", func(w http.ResponseWriter, r *http.Request) {
 		claims, err := check(r, keys)
 		if err != nil {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="go"`)
@@ -48,9 +37,14 @@ func serve() {
 			http.Error(w, "Forbidden", http.StatusForbidden)
 			return
 		}
-		fmt.Fprintf(w, "invoice %s for %s\n", r.PathValue("id"), claims.Subject)
+		invoice, err := read(billing, r.PathValue("id"))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+			return
+		}
+		fmt.Fprintf(w, "order %s for %s; billing: %s\n", r.PathValue("id"), claims.Subject, invoice)
 	})
-	listener, err := net.Listen("tcp", "127.0.0.1:"+env("PORT", "3000"))
+	listener, err := net.Listen("tcp", "127.0.0.1:"+env("PORT", "3101"))
 	if err != nil {
 		panic(err)
 	}
@@ -82,37 +76,32 @@ func check(r *http.Request, keys *keySet) (*claims, error) {
 	return found, nil
 }
 
-func call() {
+// One client for all requests: it keeps its token, and gets another before that ends.
+func billingClient() *http.Client {
 	config := clientcredentials.Config{
 		ClientID:       "orders",
-		ClientSecret:   secret(),
+		ClientSecret:   os.Getenv("ORDERS_SECRET"),
 		TokenURL:       issuer + "/token",
-		EndpointParams: url.Values{"audience": {audience}},
+		EndpointParams: url.Values{"audience": {"https://billing.acme.example"}},
 	}
-	service := env("SERVICE", "http://127.0.0.1:3000")
-	show(config.Client(context.Background()), service+"/invoices/7", "")
-	show(http.DefaultClient, service+"/invoices/7", "without a token: ")
+	toIssuer := &http.Client{Timeout: 5 * time.Second}
+	client := config.Client(context.WithValue(context.Background(), oauth2.HTTPClient, toIssuer))
+	client.Timeout = 5 * time.Second
+	return client
 }
 
-func show(client *http.Client, url string, before string) {
-	response, err := client.Get(url)
+// The caller learns that billing refused us, and nothing of why.
+func read(billing *http.Client, id string) (string, error) {
+	response, err := billing.Get(env("BILLING", "http://127.0.0.1:3102") + "/invoices/" + url.PathEscape(id))
 	if err != nil {
-		panic(err)
+		return "", fmt.Errorf("billing cannot be asked")
 	}
 	defer response.Body.Close()
-	body, _ := io.ReadAll(response.Body)
-	fmt.Printf("%s%d %s", before, response.StatusCode, body)
-}
-
-func secret() string {
-	if given := os.Getenv("ORDERS_SECRET"); given != "" {
-		return given
+	body, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("billing refused: %d", response.StatusCode)
 	}
-	text, err := os.ReadFile("../../.countersign/demo/orders.secret")
-	if err != nil {
-		panic(err)
-	}
-	return string(text)
+	return string(body), nil
 }
 
 func env(name, usual string) string {
