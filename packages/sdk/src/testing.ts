@@ -1,4 +1,5 @@
-export type { Faults, IssuerRequests, TestClient } from './testing/endpoints.ts'
+export type { Faults, IssuerRequests } from './testing/endpoints.ts'
+export type { Fault } from './testing/fault.ts'
 export { startTestIssuer } from './testing/loopback-issuer.ts'
 export type {
   ClientCredentials,
@@ -13,4 +14,5 @@ export type {
   TestIssuerOptions,
   TestVerifierOptions,
 } from './testing/memory-issuer.ts'
-export type { TestToken } from './testing/mint.ts'
+export type { TestToken, TestTokenOf } from './testing/mint.ts'
+export type { TestClient } from './testing/test-client.ts'

@@ -1,16 +1,17 @@
 import { createHash } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Jwk } from '../jwt/jwk.ts'
-import type { Verifier } from '../jwt/verifier.ts'
-import { answerTokenRequest } from './token-endpoint.ts'
+import { answerFault } from './fault.ts'
+import type { Fault } from './fault.ts'
 import type { TestIssuer } from './memory-issuer.ts'
+import type { TestTokenEndpoint } from './token-endpoint.ts'
 
-/** How the endpoints fail: with a status, or `reset`, which hangs up without an answer. */
+/** How the endpoints fail. */
 export type Faults = {
-  readonly metadata?: number | 'reset'
-  readonly keys?: number | 'reset'
-  readonly token?: number | 'reset'
-  readonly revocations?: number | 'reset'
+  readonly metadata?: Fault
+  readonly keys?: Fault
+  readonly token?: Fault
+  readonly revocations?: Fault
   /** How long every answer takes, milliseconds. */
   readonly delayMs?: number
   /** Goes on publishing the keys of this moment, whatever is rotated. */
@@ -19,17 +20,10 @@ export type Faults = {
 
 export type IssuerRequests = { metadata: number; keys: number; token: number; revocations: number }
 
-/** A client's secret, and what it may ask for: roles and scopes that are not listed are refused. */
-export type TestClient =
-  | string
-  | { readonly secret: string; readonly roles?: readonly string[]; readonly scopes?: readonly string[] }
-
 /** What the endpoints answer from. */
 export type Endpoints = {
   readonly issuer: TestIssuer
-  /** Verifies what is exchanged: any token of this issuer. */
-  readonly subjects: Verifier
-  readonly clients: Readonly<Record<string, TestClient>>
+  readonly tokens: TestTokenEndpoint
   readonly keysMaxAgeSeconds: number
   readonly faults: Faults
   readonly keys: { readonly keys: readonly Jwk[] }
@@ -47,8 +41,7 @@ export function answerIssuerRequest(
   if (endpoint === undefined) return void response.writeHead(404).end()
   endpoints.requests[endpoint]++
   const fault = endpoints.faults[endpoint]
-  if (fault === 'reset') return void request.socket.destroy()
-  if (fault !== undefined) return void response.writeHead(fault).end()
+  if (fault !== undefined) return answerFault(fault, request, response)
   if (request.method !== (endpoint === 'token' ? 'POST' : 'GET')) return void response.writeHead(405).end()
   answers[endpoint](request, response, endpoints)
 }
@@ -61,7 +54,7 @@ function answerMetadata(_: IncomingMessage, response: ServerResponse, { issuer: 
     revocations_uri: `${url}/revocations`,
     grant_types_supported: ['client_credentials', 'urn:ietf:params:oauth:grant-type:token-exchange'],
     response_types_supported: [],
-    token_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post'],
+    token_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post', 'private_key_jwt'],
   })
 }
 
@@ -76,6 +69,10 @@ function answerKeys(
   else sendJson(response, keys)
 }
 
+function answerTokens(request: IncomingMessage, response: ServerResponse, { tokens }: Endpoints): void {
+  tokens.answer(request, response)
+}
+
 function answerRevocations(_: IncomingMessage, response: ServerResponse, { issuer }: Endpoints): void {
   response.writeHead(200, { 'Content-Type': 'application/revocations+jwt' }).end(issuer.revocationList())
 }
@@ -87,7 +84,7 @@ function sendJson(response: ServerResponse, value: unknown): void {
 const answers = {
   metadata: answerMetadata,
   keys: answerKeys,
-  token: answerTokenRequest,
+  token: answerTokens,
   revocations: answerRevocations,
 } as const
 

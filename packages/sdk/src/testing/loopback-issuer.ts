@@ -5,30 +5,44 @@ import { Problem } from '../core/problem.ts'
 import type { Clock } from '../core/clock.ts'
 import type { KeySet } from '../jwt/key-set.ts'
 import { createRemoteKeySet } from '../jwt/remote-key-set.ts'
-import { createVerifier } from '../jwt/verifier.ts'
-import { dangerouslyAnyAudience } from '../jwt/verifier-options.ts'
 import { answerIssuerRequest } from './endpoints.ts'
-import type { Faults, IssuerRequests, TestClient } from './endpoints.ts'
+import type { Endpoints, Faults, IssuerRequests } from './endpoints.ts'
+import { checkFault } from './fault.ts'
 import { issuerNames, MemoryIssuer } from './memory-issuer.ts'
 import type { TestIssuer, TestIssuerOptions } from './memory-issuer.ts'
+import { readClients } from './test-client.ts'
+import type { ReadClient, TestClient } from './test-client.ts'
+import { TestTokenEndpoint } from './token-endpoint.ts'
 
-export type StartedTestIssuerOptions = Omit<TestIssuerOptions, 'issuer'> & {
+export type StartedTestIssuerOptions<Role extends string = string, Scope extends string = string> = Omit<
+  TestIssuerOptions<Role, Scope>,
+  'issuer'
+> & {
   /** Who may ask for tokens, by `client_id`; one `test-client` with the secret `test-secret` unless given. */
   readonly clients?: Readonly<Record<string, TestClient>>
   /** The `max-age` of the key set, seconds; 600 unless given. */
   readonly keysMaxAgeSeconds?: number
+  /** Whom transaction tokens are for (draft-ietf-oauth-transaction-tokens); there are none unless given. */
+  readonly trustDomain?: string
 }
 
 /** A test issuer on a port of this machine; see {@link startTestIssuer}. */
-export type StartedTestIssuer = TestIssuer & {
+export type StartedTestIssuer<Role extends string = string, Scope extends string = string> = Omit<
+  TestIssuer<Role, Scope>,
+  'fail'
+> & {
   /** How often each endpoint was asked, whatever it answered. */
   readonly requests: IssuerRequests
-  /** What a token source needs to ask this issuer. */
+  /** What a token source needs to ask this issuer; of a client without a secret all but its key or its file. */
   credentials(clientId?: string): ClientCredentials
-  /** Makes its endpoints fail from now on, in these ways and no others. */
+  /**
+   * Makes its endpoints fail from now on, in these ways and no others.
+   *
+   * @throws Problem `option-invalid`, `option-unknown`.
+   * @example
+   * issuer.fail({ keys: 'reset', token: { status: 503, retryAfterSeconds: 120 } })
+   */
   fail(faults: Faults): void
-  /** Makes all of them work again. */
-  recover(): void
   /** Ends it; what hangs is cut off, and no timer is left. The same as leaving the block of an `await using`. */
   close(): Promise<void>
 }
@@ -36,7 +50,7 @@ export type StartedTestIssuer = TestIssuer & {
 export type ClientCredentials = {
   readonly issuer: string
   readonly clientId: string
-  readonly clientSecret: string
+  readonly clientSecret?: string
   readonly clock: Clock
 }
 
@@ -52,9 +66,17 @@ export type ClientCredentials = {
  * const guard = createGuard({ issuer: issuer.url, audience: issuer.audience })
  * issuer.fail({ keys: 503 })
  */
-export async function startTestIssuer(options: StartedTestIssuerOptions = {}): Promise<StartedTestIssuer> {
+export async function startTestIssuer<
+  const Role extends string = string,
+  const Scope extends string = string,
+>(options: StartedTestIssuerOptions<Role, Scope> = {}): Promise<StartedTestIssuer<Role, Scope>> {
   refuseUnknownOptions('startTestIssuer', options, startedNames)
-  const { clients = { 'test-client': 'test-secret' }, keysMaxAgeSeconds = 600, ...memory } = options
+  const {
+    clients = { 'test-client': 'test-secret' },
+    keysMaxAgeSeconds = 600,
+    trustDomain,
+    ...memory
+  } = options
   if (memory.algorithm?.startsWith('HS') === true) {
     throw new Problem('option-invalid', 'startTestIssuer: a shared secret cannot be published', {
       next: 'use createTestIssuer, or an algorithm with a public key',
@@ -67,47 +89,50 @@ export async function startTestIssuer(options: StartedTestIssuerOptions = {}): P
   // Neither does a connection that a client keeps for its next request.
   server.on('connection', (socket: Socket) => socket.unref())
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  return new LoopbackIssuer({ ...memory, issuer: url }, server, clients, keysMaxAgeSeconds)
+  const terms = { clients, keysMaxAgeSeconds, trustDomain }
+  try {
+    return new LoopbackIssuer({ ...memory, issuer: url }, server, terms)
+  } catch (problem) {
+    server.close()
+    throw problem
+  }
 }
 
-class LoopbackIssuer extends MemoryIssuer implements StartedTestIssuer {
+type Terms = {
+  readonly clients: Readonly<Record<string, TestClient>>
+  readonly keysMaxAgeSeconds: number
+  readonly trustDomain: string | undefined
+}
+
+class LoopbackIssuer<Role extends string, Scope extends string>
+  extends MemoryIssuer<Role, Scope>
+  implements StartedTestIssuer<Role, Scope>
+{
   readonly requests: IssuerRequests = { metadata: 0, keys: 0, token: 0, revocations: 0 }
   readonly #server: Server
-  readonly #clients: Readonly<Record<string, TestClient>>
+  readonly #clients: ReadonlyMap<string, ReadClient>
   readonly #delays = new Set<NodeJS.Timeout>()
   #faults: Faults = {}
   #staleKeys: ReturnType<TestIssuer['jwks']> | undefined
 
-  constructor(
-    options: TestIssuerOptions,
-    server: Server,
-    clients: Readonly<Record<string, TestClient>>,
-    keysMaxAgeSeconds: number,
-  ) {
+  constructor(options: TestIssuerOptions<Role, Scope>, server: Server, terms: Terms) {
     super(options)
+    const { keysMaxAgeSeconds, trustDomain } = terms
     this.#server = server
+    const clients = readClients(terms.clients, this.audience)
     this.#clients = clients
-    const { clock, revocations } = this
     // The keys themselves: its own endpoint may be made to fail.
-    const keySet = super.keySet()
-    const subjects = createVerifier({
-      issuer: this.url,
-      audience: dangerouslyAnyAudience,
-      keySet,
-      clock,
-      revocations,
+    const tokens = new TestTokenEndpoint({ issuer: this, clients, keySet: super.keySet(), trustDomain })
+    const endpoints = (): Endpoints => ({
+      issuer: this,
+      tokens,
+      keysMaxAgeSeconds,
+      faults: this.#faults,
+      keys: this.#staleKeys ?? this.jwks(),
+      requests: this.requests,
     })
     server.on('request', (request, response) => {
-      const answer = (): void =>
-        answerIssuerRequest(request, response, {
-          issuer: this,
-          subjects,
-          clients,
-          keysMaxAgeSeconds,
-          faults: this.#faults,
-          keys: this.#staleKeys ?? this.jwks(),
-          requests: this.requests,
-        })
+      const answer = (): void => answerIssuerRequest(request, response, endpoints())
       const { delayMs } = this.#faults
       if (delayMs === undefined) return answer()
       const delay = setTimeout(() => {
@@ -123,21 +148,22 @@ class LoopbackIssuer extends MemoryIssuer implements StartedTestIssuer {
   }
 
   credentials(clientId?: string): ClientCredentials {
-    const id = clientId ?? Object.keys(this.#clients)[0] ?? ''
-    const client = Object.hasOwn(this.#clients, id) ? this.#clients[id] : undefined
+    const id = clientId ?? this.#clients.keys().next().value ?? ''
+    const client = this.#clients.get(id)
     if (client === undefined) throw new Problem('option-invalid', `credentials: no client "${id}"`)
-    const clientSecret = typeof client === 'string' ? client : client.secret
-    return { issuer: this.url, clientId: id, clientSecret, clock: this.clock }
+    const { secret } = client
+    const shown = secret === undefined ? {} : { clientSecret: secret }
+    return { issuer: this.url, clientId: id, ...shown, clock: this.clock }
   }
 
-  fail(faults: Faults): void {
-    refuseUnknownOptions('fail', faults, ['metadata', 'keys', 'token', 'revocations', 'delayMs', 'staleKeys'])
+  override fail(faults: Faults): void {
+    refuseUnknownOptions('fail', faults, [...endpointNames, 'delayMs', 'staleKeys'])
+    for (const name of endpointNames) {
+      const fault = faults[name]
+      if (fault !== undefined) checkFault(name, fault)
+    }
     this.#faults = { ...faults }
     this.#staleKeys = faults.staleKeys === true ? this.jwks() : undefined
-  }
-
-  recover(): void {
-    this.fail({})
   }
 
   close(): Promise<void> {
@@ -158,4 +184,6 @@ const startedNames: readonly string[] = [
   ...issuerNames.filter((name) => name !== 'issuer'),
   'clients',
   'keysMaxAgeSeconds',
+  'trustDomain',
 ]
+const endpointNames = ['metadata', 'keys', 'token', 'revocations'] as const

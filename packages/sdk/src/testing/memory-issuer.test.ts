@@ -5,10 +5,13 @@ import { authOf, rememberAuth } from '../guard/auth-of.ts'
 import { readRoutes } from '../guard/routes.ts'
 import type { ServiceTerms } from '../guard/service-terms.ts'
 import { createDpopKey, createDpopProof } from '../jwt/dpop-proof.ts'
+import { startTestIssuer } from './loopback-issuer.ts'
+import type { StartedTestIssuer } from './loopback-issuer.ts'
 import { createTestIssuer } from './memory-issuer.ts'
-import type { TestGuardOptions, TestIssuerOptions } from './memory-issuer.ts'
+import type { TestGuardOptions, TestIssuer, TestIssuerOptions } from './memory-issuer.ts'
 import type { Guard } from '../guard/guard.ts'
 import type { Requirement } from '../policy/policy.ts'
+import type { SignedClaims } from '../policy/principal.ts'
 
 test('a guard and a token in two lines', async () => {
   const issuer = createTestIssuer({ audience: 'https://billing.acme.example' })
@@ -183,4 +186,52 @@ test('a guard with the terms of a service and a schema has their types, and take
   const carrier = {}
   rememberAuth(carrier, decision.principal, guard)
   assert.equal(authOf(carrier, guard).claims.tenant, 'acme')
+})
+
+test('an issuer of a service has its audience and its guard, and the compiler knows its names', async () => {
+  const service = {
+    name: 'billing',
+    audience: 'https://billing.acme.example',
+    roles: ['reader', 'admin'],
+    scopes: ['invoices:write'],
+    issuers: [{ issuer: 'https://issuer.acme.example', audience: 'https://billing.acme.example' }],
+    tokenFrom: ['bearer'],
+    routes: { 'GET /': { roles: ['reader'] } },
+  } as const satisfies ServiceTerms
+  const issuer = createTestIssuer({ service })
+  const guard: Guard<{ role: 'reader' | 'admin'; scope: 'invoices:write'; claims: SignedClaims }> =
+    issuer.guard()
+  assert.equal(issuer.audience, service.audience)
+  assert.equal(await ask(guard, issuer.authorization({ roles: 'reader' }), { roles: 'reader' }), 'allow')
+  const other = issuer.authorization({ claims: { roles: ['auditor'] } })
+  assert.equal(await ask(guard, other, { roles: 'reader' }), 'role-missing', 'any other name is a claim')
+  // What its own verifier takes is its own affair.
+  assert.equal(await ask(issuer.guard({ verifier: issuer.verifier() }), issuer.authorization()), 'allow')
+  await using started = await startTestIssuer({ service })
+  assert.equal(await ask(started.guard(), started.authorization({ roles: ['reader', 'admin'] })), 'allow')
+  const untyped: TestIssuer = issuer
+  untyped.token({ roles: 'whatever' })
+  const untypedStarted: StartedTestIssuer = started
+  untypedStarted.token({ roles: 'whatever' })
+  createTestIssuer().token({ roles: 'whatever' })
+})
+
+test('keys that cannot be had, and that come back', async () => {
+  const issuer = createTestIssuer()
+  const guard = issuer.guard()
+  const before = issuer.authorization()
+  assert.equal(await ask(guard, before), 'allow')
+  for (const keys of [503, 'reset', { status: 503, retryAfterSeconds: 120 }] as const) {
+    issuer.fail({ keys })
+    for (const header of [before, issuer.authorization()]) {
+      await assert.rejects(ask(guard, header), { code: 'keys-unavailable' })
+    }
+    await assert.rejects(ask(issuer.guard(), before), { code: 'keys-unavailable' })
+    issuer.recover()
+    assert.equal(await ask(guard, before), 'allow')
+  }
+  issuer.fail({ keys: 503 })
+  assert.equal(await ask(guard, undefined), 'token-missing', 'what needs no key is decided')
+  assert.throws(() => issuer.fail({ token: 503 } as object), { code: 'option-unknown' })
+  assert.throws(() => issuer.fail({ keys: 5 }), { code: 'option-invalid' })
 })

@@ -11,8 +11,7 @@ import { inspectToken } from '../jwt/inspect.ts'
 import type { Jwk } from '../jwt/jwk.ts'
 import type { SigningKey } from '../jwt/key.ts'
 import { generateSigningKey, publicJwk, verificationKey } from '../jwt/key-readers.ts'
-import { createKeySet } from '../jwt/key-set.ts'
-import type { KeySet, MutableKeySet } from '../jwt/key-set.ts'
+import type { KeySet } from '../jwt/key-set.ts'
 import { maxNumericDate } from '../jwt/claims.ts'
 import { signRevocationList } from '../jwt/revocation-list.ts'
 import { createRevocations } from '../jwt/revocations.ts'
@@ -20,15 +19,23 @@ import type { Revocation, Revocations } from '../jwt/revocations.ts'
 import { createVerifier } from '../jwt/verifier.ts'
 import type { Verifier } from '../jwt/verifier.ts'
 import type { SharedVerifierOptions, TrustedIssuerOptions } from '../jwt/verifier-options.ts'
+import type { Faults } from './endpoints.ts'
+import { checkFault } from './fault.ts'
 import { createMovableClock } from './movable-clock.ts'
 import { mintTestToken } from './mint.ts'
-import type { TestToken } from './mint.ts'
+import type { TestTokenOf } from './mint.ts'
+import { WithheldKeySet } from './withheld-key-set.ts'
 
-export type TestIssuerOptions = {
+export type TestIssuerOptions<Role extends string = string, Scope extends string = string> = {
   /** The `iss`; `https://issuer.test` unless given. */
   readonly issuer?: string
-  /** The `aud` of tokens that name no other; `https://service.test` unless given. */
+  /** The `aud` of tokens that name no other; the service's, or `https://service.test`, unless given. */
   readonly audience?: string
+  /**
+   * A service of the trust file, from the module that `countersign types` writes: {@link TestIssuer.token} then takes its
+   * roles and scopes alone, by the compiler's word, and {@link TestIssuer.guard} is its guard.
+   */
+  readonly service?: ServiceTerms<Role, Scope>
   /** `ES256` unless given. */
   readonly algorithm?: Algorithm
   /** How long tokens live that say nothing else, seconds; 300 unless given. */
@@ -38,7 +45,7 @@ export type TestIssuerOptions = {
 }
 
 /** An issuer for tests, with real keys and real signatures; see {@link createTestIssuer}. */
-export type TestIssuer = {
+export type TestIssuer<Role extends string = string, Scope extends string = string> = {
   /** The `iss`. */
   readonly url: string
   readonly audience: string
@@ -49,25 +56,34 @@ export type TestIssuer = {
   /** What {@link revoke} revokes; this issuer's verifiers and guards ask it. */
   readonly revocations: Revocations
   /** A token, signed: a good one, or wrong in the way that is asked for. */
-  token(wanted?: TestToken): string
+  token(wanted?: TestTokenOf<Role, Scope>): string
   /** The same as the value of an `Authorization` header. */
-  authorization(wanted?: TestToken): string
+  authorization(wanted?: TestTokenOf<Role, Scope>): string
   /** The keys to verify with, for a verifier of your own; `rotate` changes them. */
   keySet(): KeySet
   /** A verifier that trusts this issuer. Whatever is given replaces what it would have. */
   verifier(options?: TestVerifierOptions): Verifier
   /** A guard with such a verifier, at the issuer's clock. */
   guard<
-    const Role extends string = string,
-    const Scope extends string = string,
+    const GuardRole extends string = Role,
+    const GuardScope extends string = Scope,
     Claims extends SignedClaims = SignedClaims,
   >(
-    options?: TestGuardOptions<Role, Scope, Claims>,
-  ): Guard<{ role: Role; scope: Scope; claims: Claims }>
+    options?: TestGuardOptions<GuardRole, GuardScope, Claims>,
+  ): Guard<{ role: GuardRole; scope: GuardScope; claims: Claims }>
   /** Moves the clock, and with it everybody who has it; negative: back. */
   advance(seconds: number): void
   /** Puts the issuer's own clock ahead of everybody else's; negative: behind. */
   skew(seconds: number): void
+  /**
+   * Makes its keys impossible to get from now on: whoever verifies with them gets the Problem `keys-unavailable`, whatever
+   * the fault. Keys alone; the issuer on a port has endpoints, which can fail too.
+   *
+   * @throws Problem `option-invalid`, `option-unknown`.
+   */
+  fail(faults: Pick<Faults, 'keys'>): void
+  /** Makes all of it work again. */
+  recover(): void
   /** Signs with a new key from now on. The keys before stay in the set, unless they are to be forgotten. */
   rotate(options?: { readonly forget?: boolean }): void
   /** Revokes one token, or all that a subject, a client or a key has had until now. */
@@ -117,13 +133,18 @@ export type TestGuardOptions<
  * const app = createApp(issuer.guard())
  * await app.request('/invoices/7', { headers: { authorization: issuer.authorization({ roles: 'reader' }) } })
  */
-export function createTestIssuer(options: TestIssuerOptions = {}): TestIssuer {
+export function createTestIssuer<const Role extends string = string, const Scope extends string = string>(
+  options: TestIssuerOptions<Role, Scope> = {},
+): TestIssuer<Role, Scope> {
   refuseUnknownOptions('createTestIssuer', options, issuerNames)
   return new MemoryIssuer(options)
 }
 
 /** The issuer itself; the one on a port stands on it too. */
-export class MemoryIssuer implements TestIssuer {
+export class MemoryIssuer<Role extends string = string, Scope extends string = string> implements TestIssuer<
+  Role,
+  Scope
+> {
   readonly url: string
   readonly audience: string
   readonly lifetimeSeconds: number
@@ -132,28 +153,31 @@ export class MemoryIssuer implements TestIssuer {
   readonly #revoked: Revocation[] = []
   readonly advance: (seconds: number) => void
   readonly #algorithm: Algorithm
-  readonly #keySet: MutableKeySet
+  readonly #keySet: WithheldKeySet
+  readonly #service: ServiceTerms<Role, Scope> | undefined
   #signingKeys: readonly [SigningKey, ...SigningKey[]]
   #foreignKey: SigningKey | undefined
   #skewSeconds = 0
 
-  constructor(options: TestIssuerOptions) {
+  constructor(options: TestIssuerOptions<Role, Scope>) {
+    const { service } = options
     this.url = readName('issuer', options.issuer ?? 'https://issuer.test')
-    this.audience = readName('audience', options.audience ?? 'https://service.test')
+    this.audience = readName('audience', options.audience ?? service?.audience ?? 'https://service.test')
+    this.#service = service
     this.#algorithm = options.algorithm ?? 'ES256'
     this.lifetimeSeconds = options.lifetimeSeconds ?? 300
     const clock = createMovableClock(options.nowMs)
     this.clock = clock.now
     this.advance = clock.advance
     this.#signingKeys = [generateSigningKey(this.#algorithm)]
-    this.#keySet = createKeySet(this.#signingKeys.map(verificationKey))
+    this.#keySet = new WithheldKeySet(this.url, this.#signingKeys.map(verificationKey))
   }
 
   keySet(): KeySet {
     return this.#keySet
   }
 
-  token(wanted: TestToken = {}): string {
+  token(wanted: TestTokenOf<Role, Scope> = {}): string {
     return mintTestToken(wanted, {
       issuer: this.url,
       audience: this.audience,
@@ -164,7 +188,7 @@ export class MemoryIssuer implements TestIssuer {
     })
   }
 
-  authorization(wanted?: TestToken): string {
+  authorization(wanted?: TestTokenOf<Role, Scope>): string {
     return `Bearer ${this.token(wanted)}`
   }
 
@@ -180,17 +204,20 @@ export class MemoryIssuer implements TestIssuer {
   }
 
   guard<
-    const Role extends string = string,
-    const Scope extends string = string,
+    const GuardRole extends string = Role,
+    const GuardScope extends string = Scope,
     Claims extends SignedClaims = SignedClaims,
-  >({ service, ...options }: TestGuardOptions<Role, Scope, Claims> = {}): Guard<{
-    role: Role
-    scope: Scope
+  >({ service: given, ...options }: TestGuardOptions<GuardRole, GuardScope, Claims> = {}): Guard<{
+    role: GuardRole
+    scope: GuardScope
     claims: Claims
   }> {
+    // Without one of its own the guard's names are those of the issuer's service, by the defaults of the types.
+    const own = options.verifier === undefined ? (this.#service as ServiceTerms | undefined) : undefined
+    const service = given ?? (own as ServiceTerms<GuardRole, GuardScope> | undefined)
     if (service !== undefined) {
       const { url: issuer, audience, clock, revocations } = this
-      return createGuard<Role, Scope, Claims>({
+      return createGuard<GuardRole, GuardScope, Claims>({
         clock,
         revocations,
         // Told for the file's own gateway; here there is none.
@@ -208,6 +235,16 @@ export class MemoryIssuer implements TestIssuer {
   skew(seconds: number): void {
     if (!Number.isFinite(seconds)) throw new Problem('option-invalid', 'skew: expected a number of seconds')
     this.#skewSeconds = seconds
+  }
+
+  fail(faults: Pick<Faults, 'keys'>): void {
+    refuseUnknownOptions('fail', faults, ['keys'])
+    if (faults.keys !== undefined) checkFault('keys', faults.keys)
+    this.#keySet.withhold(faults.keys !== undefined)
+  }
+
+  recover(): void {
+    this.fail({})
   }
 
   rotate(options: { readonly forget?: boolean } = {}): void {
@@ -258,4 +295,11 @@ function readName(option: string, value: unknown): string {
   throw new Problem('option-invalid', `createTestIssuer: ${option} must be a text`)
 }
 
-export const issuerNames: readonly string[] = ['issuer', 'audience', 'algorithm', 'lifetimeSeconds', 'nowMs']
+export const issuerNames: readonly string[] = [
+  'issuer',
+  'audience',
+  'service',
+  'algorithm',
+  'lifetimeSeconds',
+  'nowMs',
+]

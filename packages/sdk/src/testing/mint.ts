@@ -35,6 +35,12 @@ export type TestToken = {
   readonly dangerouslySignature?: 'broken' | 'none' | 'foreign'
 }
 
+/** The same with the names that a service has, so that a misspelt one does not compile. */
+export type TestTokenOf<Role extends string, Scope extends string> = Omit<TestToken, 'roles' | 'scopes'> & {
+  readonly roles?: Role | readonly Role[]
+  readonly scopes?: Scope | readonly Scope[]
+}
+
 /** Who mints, for whom, and when. */
 export type Mint = {
   readonly issuer: string

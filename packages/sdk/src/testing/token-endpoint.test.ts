@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
+import { createTokenSource } from '../client/token-source.ts'
+import { createDpopKey, createDpopProof } from '../jwt/dpop-proof.ts'
 import { inspectToken } from '../jwt/inspect.ts'
 import { startTestIssuer } from './loopback-issuer.ts'
 
@@ -92,13 +94,89 @@ test('who is not known gets nothing', async () => {
   assert.deepEqual([other.status, other.reply['error']], [400, 'unsupported_grant_type'])
 })
 
+test('a client whose targets are named gets tokens for no others', async () => {
+  const clients = { orders: { secret: 'x-7-x', mayCall: ['https://billing.test', 'https://stock.test'] } }
+  await using issuer = await startTestIssuer({ audience: 'https://orders.test', clients })
+  const tokenFor = (audience?: string) => {
+    const target = audience === undefined ? {} : { audience }
+    return createTokenSource({ ...issuer.credentials(), ...target }).token()
+  }
+  await tokenFor('https://stock.test')
+  await assert.rejects(tokenFor('https://stok.test'), { message: /invalid_target/ })
+  await assert.rejects(tokenFor(), { message: /invalid_target/ })
+})
+
+test('an exchange says nothing that is passed over', async () => {
+  const form = { grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange', subject_token_type }
+  const exchange = (other: Record<string, string>) =>
+    ask({ ...form, subject_token: issuer.token(), ...other }, 'orders:p%3As')
+  assert.equal((await exchange({})).status, 200)
+  for (const other of [
+    { actor_token: issuer.token(), actor_token_type: subject_token_type },
+    { requested_token_type: 'urn:ietf:params:oauth:token-type:saml2' },
+  ]) {
+    assert.equal((await exchange(other as Record<string, string>)).reply['error'], 'invalid_request')
+  }
+})
+
+test('a token that is bound to the key of a proof, from the client to the guard', async () => {
+  const source = createTokenSource({ ...issuer.credentials('orders'), dpop: true })
+  const url = 'https://billing.test/invoices/7'
+  const guard = issuer.guard({ senderConstraint: 'required', publicUrl: 'https://billing.test' })
+  const check = async (headers: Readonly<Record<string, string>>) => {
+    const rawHeaders = Object.entries(headers).flat()
+    const decision = await guard.check({ method: 'GET', target: '/invoices/7', rawHeaders }, 'authenticated')
+    return decision.kind === 'allow' ? 'allow' : decision.denial.reason
+  }
+  const headers = await source.headersFor('GET', url)
+  assert.match(headers['Authorization'] ?? headers['authorization'] ?? '', /^DPoP /)
+  assert.equal(await check(headers), 'allow')
+  assert.equal(await check(headers), 'proof-replayed')
+  const bearer = await createTokenSource(issuer.credentials('orders')).authHeader()
+  assert.notEqual(await check({ Authorization: bearer }), 'allow')
+})
+
+test('a proof counts once, for this endpoint alone, and two are none', async () => {
+  const key = createDpopKey()
+  const proof = (url = `${issuer.url}/token`) => createDpopProof({ key, method: 'POST', url })
+  const good = proof()
+  assert.equal((await withProof(good)).reply['token_type'], 'DPoP')
+  for (const refused of [good, proof('https://other.test/token'), 'x', '', `${proof()},${proof()}`]) {
+    const { status, reply } = await withProof(refused)
+    assert.deepEqual([status, reply['error']], [400, 'invalid_dpop_proof'], refused)
+  }
+})
+
+test('a bound token is exchanged by the holder of its key, and stays bound to it', async () => {
+  const [key, other] = [createDpopKey(), createDpopKey()]
+  const form = {
+    grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+    subject_token: issuer.token({ claims: { cnf: { jkt: key.thumbprint } } }),
+    subject_token_type,
+  }
+  const url = `${issuer.url}/token`
+  const bound = await withProof(createDpopProof({ key, method: 'POST', url }), form)
+  assert.deepEqual(claimsOf(bound)?.['cnf'], { jkt: key.thumbprint })
+  const stolen = await withProof(createDpopProof({ key: other, method: 'POST', url }), form)
+  assert.equal(stolen.reply['error'], 'invalid_request')
+  assert.equal((await ask(form, 'orders:p%3As')).reply['error'], 'invalid_dpop_proof')
+})
+
 const subject_token_type = 'urn:ietf:params:oauth:token-type:access_token'
 
 type Answer = { readonly status: number; readonly reply: Record<string, unknown> }
 
-async function ask(form: Record<string, string>, credentials?: string): Promise<Answer> {
+function withProof(proof: string, form = { grant_type: 'client_credentials' }): Promise<Answer> {
+  return ask(form, 'orders:p%3As', { DPoP: proof })
+}
+
+async function ask(
+  form: Record<string, string>,
+  credentials?: string,
+  others: Record<string, string> = {},
+): Promise<Answer> {
   const headers: Record<string, string> =
-    credentials === undefined ? {} : { authorization: `Basic ${btoa(credentials)}` }
+    credentials === undefined ? others : { ...others, authorization: `Basic ${btoa(credentials)}` }
   const reply = await fetch(`${issuer.url}/token`, {
     method: 'POST',
     headers,

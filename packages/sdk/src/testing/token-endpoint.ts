@@ -1,132 +1,212 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { readPrincipal } from '../policy/principal.ts'
-import type { Endpoints, TestClient } from './endpoints.ts'
+import type { Denial } from '../core/denial.ts'
+import { isProblem } from '../core/problem.ts'
+import { createDpopChecker } from '../jwt/dpop-check.ts'
+import type { DpopChecker } from '../jwt/dpop-check.ts'
+import type { KeySet } from '../jwt/key-set.ts'
+import { createClientAuthentication } from './client-authentication.ts'
+import type { ClientAuthentication } from './client-authentication.ts'
+import type { TestIssuer } from './memory-issuer.ts'
+import type { TestToken } from './mint.ts'
+import type { ReadClient } from './test-client.ts'
+import { createShownSubjects } from './token-exchange.ts'
+import type { ShownSubjects } from './token-exchange.ts'
+import { createTransactions, transactionMediaType, transactionTokenType } from './transactions.ts'
+import type { Transactions } from './transactions.ts'
+
+export type TokenEndpointOptions = {
+  readonly issuer: TestIssuer
+  readonly clients: ReadonlyMap<string, ReadClient>
+  /** The issuer's keys themselves: its endpoints may be made to fail. */
+  readonly keySet: KeySet
+  readonly trustDomain: string | undefined
+}
 
 /**
- * The token endpoint of the test issuer: client credentials (RFC 6749 §4.4) with the secret in the header or in the
- * form, and token exchange (RFC 8693) for any token of this issuer. It grants what is asked for (`scope`, `roles`,
- * `audience` or `resource`) when the client may have it; in an exchange, when the subject has it as well.
+ * The token endpoint of the test issuer: client credentials (RFC 6749 §4.4), token exchange (RFC 8693) and transaction
+ * tokens, for clients with a secret or an assertion. It grants what is asked for (`scope`, `roles`, `audience` or
+ * `resource`) when the client may have it; in an exchange, when the subject has it as well. A token is bound to the key of
+ * the DPoP proof that came with the request, if one did (RFC 9449 §5).
  */
-export function answerTokenRequest(
-  request: IncomingMessage,
-  response: ServerResponse,
-  endpoints: Endpoints,
-): void {
-  let body = ''
-  request.setEncoding('utf8')
-  request.on('data', (chunk: string) => {
-    body += chunk
-    if (body.length > maxBodyLength) request.destroy()
-  })
-  request.on('end', () => {
-    const { status, document } = grant(request.headers.authorization, new URLSearchParams(body), endpoints)
-    response.writeHead(status, {
-      'Content-Type': 'application/json',
-      'Cache-Control': 'no-store',
-      ...(status === 401 ? { 'WWW-Authenticate': 'Basic realm="test issuer"' } : {}),
+export class TestTokenEndpoint {
+  readonly #issuer: TestIssuer
+  readonly #clients: ReadonlyMap<string, ReadClient>
+  readonly #authenticate: ClientAuthentication
+  readonly #subjects: ShownSubjects
+  readonly #transactions: Transactions
+  readonly #proofs: DpopChecker = createDpopChecker()
+
+  constructor({ issuer, clients, keySet, trustDomain }: TokenEndpointOptions) {
+    this.#issuer = issuer
+    this.#clients = clients
+    this.#authenticate = createClientAuthentication(clients, { issuer: issuer.url, clock: issuer.clock })
+    this.#subjects = createShownSubjects(issuer, clients, keySet)
+    this.#transactions = createTransactions(trustDomain, { issuer, keySet, subjects: this.#subjects })
+  }
+
+  answer(request: IncomingMessage, response: ServerResponse): void {
+    let body = ''
+    request.setEncoding('utf8')
+    request.on('data', (chunk: string) => {
+      body += chunk
+      if (body.length > maxBodyLength) request.destroy()
     })
-    response.end(JSON.stringify(document))
-  })
+    request.on('end', () => {
+      void this.#grant(request, new URLSearchParams(body))
+        .catch((error: unknown) => {
+          // The keys of a client's platform cannot be had; anything else is a mistake, and must be seen.
+          if (isProblem(error) && error.code === 'keys-unavailable')
+            return refuse('temporarily_unavailable', 503)
+          throw error
+        })
+        .then((answer) => send(answer, response))
+    })
+  }
+
+  async #grant({ headers, rawHeaders }: IncomingMessage, form: URLSearchParams): Promise<Answer> {
+    const clientId = await this.#authenticate(headers.authorization, form)
+    if (clientId === undefined) return refuse('invalid_client', 401)
+    const client = this.#clients.get(clientId)!
+    const decided = this.#decide(clientId, client, form)
+    if ('status' in decided) return decided
+    const { boundTo: thumbprint } = decided
+    if (thumbprint === undefined && headers['dpop'] === undefined) return this.#sign(decided)
+    const checked = await this.#proofs.check({
+      rawHeaders,
+      method: 'POST',
+      url: `${this.#issuer.url}/token`,
+      owner: clientId,
+      nowMs: this.#issuer.clock(),
+      ...(thumbprint === undefined ? {} : { thumbprint }),
+    })
+    if (checked.kind === 'proven') return this.#sign(decided, checked.proof.thumbprint)
+    const { reason } = checked.denial
+    const error = reason === 'confirmation-mismatch' ? 'invalid_request' : 'invalid_dpop_proof'
+    return refuse(error, 400, checked.denial)
+  }
+
+  #decide(clientId: string, client: ReadClient, form: URLSearchParams): Granted | Answer {
+    const grantType = form.get('grant_type')
+    if (grantType === 'client_credentials') return this.#credentials(clientId, client, form)
+    if (grantType !== exchangeGrant) return refuse('unsupported_grant_type')
+    const requested = form.get('requested_token_type') ?? accessTokenType
+    if (requested === transactionTokenType) return this.#transact(clientId, client, form)
+    // What is not read is refused: passed over, an actor_token would look as if it counted.
+    const isReadable = requested === accessTokenType && !form.has('actor_token')
+    if (!isReadable || form.get('subject_token_type') !== accessTokenType) return refuse('invalid_request')
+    return this.#exchange(clientId, client, form)
+  }
+
+  #credentials(clientId: string, client: ReadClient, form: URLSearchParams): Granted | Answer {
+    const rights = readRights(client, form, this.#issuer.audience)
+    if (typeof rights === 'string') return refuse(rights)
+    const { lifetimeSeconds } = this.#issuer
+    return { token: { clientId, lifetimeSeconds, ...rights }, lifetimeSeconds }
+  }
+
+  #exchange(clientId: string, client: ReadClient, form: URLSearchParams): Granted | Answer {
+    const subject = this.#subjects(clientId, form.get('subject_token') ?? '')
+    if (subject === undefined) return refuse('unauthorized_client')
+    if ('reason' in subject) return refuse('invalid_request', 400, subject)
+    const { name, actors, secondsLeft, boundTo, claims } = subject
+    const both = {
+      ...client,
+      roles: client.roles.filter((role) => subject.roles.has(role)),
+      scopes: client.scopes.filter((scope) => subject.scopes.has(scope)),
+    }
+    const rights = readRights(both, form, this.#issuer.audience)
+    if (typeof rights === 'string') return refuse(rights)
+    const lifetimeSeconds = Math.min(this.#issuer.lifetimeSeconds, secondsLeft)
+    const token = { clientId, lifetimeSeconds, subject: name, actor: [clientId, ...actors], claims }
+    return { token: { ...token, ...rights }, lifetimeSeconds, issuedType: accessTokenType, boundTo }
+  }
+
+  #transact(clientId: string, { mayTransact }: ReadClient, form: URLSearchParams): Granted | Answer {
+    const transaction = this.#transactions(clientId, mayTransact, form)
+    if ('error' in transaction) return refuse(transaction.error)
+    if ('reason' in transaction) return refuse('invalid_request', 400, transaction)
+    const { subject, scopes, secondsLeft, boundTo } = transaction
+    const lifetimeSeconds = Math.min(this.#issuer.lifetimeSeconds, secondsLeft)
+    // It is no credential, so it names no client.
+    const claims = { ...transaction.claims, client_id: undefined }
+    const audience = form.get('audience')!
+    const token = {
+      subject,
+      audience,
+      scopes,
+      lifetimeSeconds,
+      claims,
+      dangerouslyType: transactionMediaType,
+    }
+    return { token, lifetimeSeconds, issuedType: transactionTokenType, boundTo }
+  }
+
+  #sign({ token, lifetimeSeconds, issuedType }: Granted, thumbprint?: string): Answer {
+    const isTransaction = issuedType === transactionTokenType
+    const isBound = thumbprint !== undefined && !isTransaction
+    const claims = isBound ? { ...token.claims, cnf: { jkt: thumbprint } } : { ...token.claims }
+    const { scopes = [] } = token
+    return {
+      status: 200,
+      document: {
+        access_token: this.#issuer.token({ ...token, claims }),
+        token_type: isTransaction ? 'N_A' : isBound ? 'DPoP' : 'Bearer',
+        expires_in: lifetimeSeconds,
+        ...(issuedType === undefined ? {} : { issued_token_type: issuedType }),
+        ...(scopes.length > 0 ? { scope: scopes.join(' ') } : {}),
+      },
+    }
+  }
 }
 
 type Answer = { readonly status: number; readonly document: object }
 
-function grant(header: string | undefined, form: URLSearchParams, endpoints: Endpoints): Answer {
-  const { clients, issuer } = endpoints
-  const { clientId, secret } = readCredentials(header, form)
-  const client = Object.hasOwn(clients, clientId) ? clients[clientId]! : undefined
-  if (client === undefined || secret !== secretOf(client)) return refuse('invalid_client', 401)
-  const isExchange = form.get('grant_type') === exchangeGrant
-  if (!isExchange && form.get('grant_type') !== 'client_credentials') return refuse('unsupported_grant_type')
-  const subject = isExchange ? readSubject(form, endpoints) : undefined
-  if (isExchange && subject === undefined) return refuse('invalid_request')
-  const scopes = readList(form.get('scope'), client, 'scopes', subject?.scopes)
-  const roles = readList(form.get('roles'), client, 'roles', subject?.roles)
-  if (scopes === undefined || roles === undefined) return refuse('invalid_scope')
-  const audience = form.get('audience') ?? form.get('resource')
-  const lifetimeSeconds = Math.min(issuer.lifetimeSeconds, subject?.secondsLeft ?? Infinity)
-  const token = issuer.token({
-    clientId,
-    lifetimeSeconds,
-    ...(subject === undefined ? {} : { subject: subject.name, actor: [clientId, ...subject.actors] }),
-    ...(audience === null ? {} : { audience }),
+type Granted = {
+  readonly token: Omit<TestToken, 'scopes'> & { readonly scopes?: readonly string[] }
+  readonly lifetimeSeconds: number
+  readonly issuedType?: string
+  /** The key that the client must prove to have. */
+  readonly boundTo?: string | undefined
+}
+
+type Rights = {
+  readonly audience: string
+  readonly scopes?: readonly string[]
+  readonly roles?: readonly string[]
+}
+
+/** What is asked for, or all there is when nothing is; the error of RFC 6749 §5.2 when it is more than the client may have. */
+function readRights(client: ReadClient, form: URLSearchParams, own: string): Rights | string {
+  const audience = form.get('audience') ?? form.get('resource') ?? own
+  if (client.mayCall !== undefined && !client.mayCall.includes(audience)) return 'invalid_target'
+  const scopes = readList(form.get('scope'), client.scopes)
+  const roles = readList(form.get('roles'), client.roles)
+  if (scopes === undefined || roles === undefined) return 'invalid_scope'
+  return {
+    audience,
     ...(scopes.length > 0 ? { scopes } : {}),
     ...(roles.length > 0 ? { roles } : {}),
-  })
-  return {
-    status: 200,
-    document: {
-      access_token: token,
-      token_type: 'Bearer',
-      expires_in: lifetimeSeconds,
-      ...(isExchange ? { issued_token_type: accessTokenType } : {}),
-      ...(scopes.length > 0 ? { scope: scopes.join(' ') } : {}),
-    },
   }
 }
 
-type ShownSubject = {
-  readonly name: string
-  readonly actors: readonly string[]
-  readonly scopes: ReadonlySet<string>
-  readonly roles: ReadonlySet<string>
-  readonly secondsLeft: number
-}
-
-/** Who the exchanged token is about; undefined for a token that is not good. */
-function readSubject(form: URLSearchParams, { issuer, subjects }: Endpoints): ShownSubject | undefined {
-  if (form.get('subject_token_type') !== accessTokenType) return undefined
-  const verification = subjects.verifyNow(form.get('subject_token') ?? '')
-  if (verification?.kind !== 'verified') return undefined
-  const principal = readPrincipal(verification.token)
-  if ('reason' in principal || principal.subject === undefined) return undefined
-  const { subject: name, scopes, roles, expiresAtSeconds } = principal
-  const actors: string[] = []
-  for (let actor = principal.actor; actor !== undefined; actor = actor.actor) actors.push(actor.subject)
-  const secondsLeft = Math.floor(expiresAtSeconds - issuer.clock() / 1000)
-  return { name, actors, scopes, roles, secondsLeft }
-}
-
-/** RFC 6749 §2.3.1: both halves are form-encoded. */
-function readCredentials(
-  header: string | undefined,
-  form: URLSearchParams,
-): { readonly clientId: string; readonly secret: string | undefined } {
-  if (header === undefined) {
-    return { clientId: form.get('client_id') ?? '', secret: form.get('client_secret') ?? undefined }
-  }
-  const [scheme = '', encoded = ''] = header.split(' ')
-  if (scheme.toLowerCase() !== 'basic') return { clientId: '', secret: undefined }
-  const text = Buffer.from(encoded, 'base64').toString('utf8')
-  const colon = text.indexOf(':')
-  if (colon < 0) return { clientId: '', secret: undefined }
-  return { clientId: formDecode(text.slice(0, colon)), secret: formDecode(text.slice(colon + 1)) }
-}
-
-function formDecode(text: string): string {
-  return new URLSearchParams(`=${text}`).get('') ?? ''
-}
-
-function secretOf(client: TestClient): string {
-  return typeof client === 'string' ? client : client.secret
-}
-
-/** What is asked for, or all there is when nothing is; undefined when it is more than the client may have. */
-function readList(
-  asked: string | null,
-  client: TestClient,
-  kind: 'roles' | 'scopes',
-  held: ReadonlySet<string> | undefined,
-): readonly string[] | undefined {
-  const may = typeof client === 'string' ? [] : (client[kind] ?? [])
-  const allowed = held === undefined ? may : may.filter((name) => held.has(name))
+function readList(asked: string | null, allowed: readonly string[]): readonly string[] | undefined {
   if (asked === null || asked === '') return allowed
   const names = asked.split(' ').filter((name) => name !== '')
   return names.every((name) => allowed.includes(name)) ? names : undefined
 }
 
-function refuse(error: string, status = 400): Answer {
-  return { status, document: { error } }
+function refuse(error: string, status = 400, denial?: Denial): Answer {
+  const description = denial === undefined ? {} : { error_description: `refused: ${denial.reason}` }
+  return { status, document: { error, ...description } }
+}
+
+function send({ status, document }: Answer, response: ServerResponse): void {
+  response.writeHead(status, {
+    'Content-Type': 'application/json',
+    'Cache-Control': 'no-store',
+    ...(status === 401 ? { 'WWW-Authenticate': 'Basic realm="test issuer"' } : {}),
+  })
+  response.end(JSON.stringify(document))
 }
 
 const exchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange'

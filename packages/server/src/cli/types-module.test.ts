@@ -158,17 +158,19 @@ clients:
 test('a misspelt name does not compile, and nothing else is refused', () => {
   const checked = `
 import express from 'express'
+import fastify from 'fastify'
 import { createGuard, readRoutes } from '@countersign/sdk/guard'
 import { guardExpress } from '@countersign/sdk/express'
 import { guardFastify } from '@countersign/sdk/fastify'
-import type { GuardedConfig } from '@countersign/sdk/fastify'
+import type { GuardedConfig, GuardedRequest } from '@countersign/sdk/fastify'
 import { guardFetch } from '@countersign/sdk/fetch'
 import { guardGraphql } from '@countersign/sdk/graphql'
 import { guardHono } from '@countersign/sdk/hono'
 import { guardKoa } from '@countersign/sdk/koa'
 import { guardMcp } from '@countersign/sdk/mcp'
-import { Roles } from '@countersign/sdk/nest'
+import { Roles, Scopes } from '@countersign/sdk/nest'
 import { guardNode } from '@countersign/sdk/node'
+import { createTestIssuer, startTestIssuer } from '@countersign/sdk/testing'
 import { guardTrpc } from '@countersign/sdk/trpc'
 import type { Requirement } from '@countersign/sdk/policy'
 import { GraphQLError } from 'graphql'
@@ -197,6 +199,11 @@ guardNode(guard, readRoutes(services.billing.routes), () => {})
 guardNode(guard, readRoutes({ 'GET /a': { roles: 'admn' } }), () => {}) // typo
 Roles<Role<'billing'>>('reader')
 Roles<Role<'billing'>>('raeder') // typo
+const BillingRoles = Roles<Role<'billing'>>
+BillingRoles('reader', 'admin')
+BillingRoles('raeder') // typo
+const BillingScopes = Scopes<Scope<'billing'>>
+BillingScopes('invoices:wirte') // typo
 services.biling // typo
 const name: ServiceName = 'order-api'
 const other: ServiceName = 'orders-api' // typo
@@ -204,6 +211,22 @@ const route: Route<'billing'> = 'POST /invoices'
 const scope: Scope<'billing'> = 'invoices:write'
 const config: GuardedConfig<typeof guard> = { auth: { roles: 'reader' } }
 const wrong: GuardedConfig<typeof guard> = { auth: { roles: 'raeder' } } // typo
+declare module 'fastify' {
+  interface FastifyRequest extends GuardedRequest<typeof guard> {}
+  interface FastifyContextConfig extends GuardedConfig<typeof guard> {}
+}
+fastify().get('/invoices/:id', { config: { auth: { roles: 'reader' } } }, (request) => request.auth?.subject)
+fastify().get('/invoices/:id', { config: { auth: { roles: 'raeder' } } }, () => '') // typo
+const testIssuer = createTestIssuer({ service: services.billing })
+testIssuer.token({ roles: 'reader', scopes: ['invoices:write'] })
+testIssuer.token({ roles: 'raeder' }) // typo
+testIssuer.authorization({ roles: ['reader', 'amdin'] }) // typo
+testIssuer.authorization({ scopes: 'invoices:wirte' }) // typo
+guardExpress(testIssuer.guard(), { roles: 'raeder' }) // typo
+guardExpress(testIssuer.guard({ service: services['order-api'] }), { roles: 'reader' }) // typo
+const started = startTestIssuer({ service: services.billing })
+started.then((one) => one.token({ roles: 'raeder' })) // typo
+createTestIssuer().token({ roles: 'whatever' })
 const requirement: Requirement<Role<'billing'>, Scope<'billing'>> = { roles: ['reader', 'admin'] }
 guard.check({ method: 'GET', target: '/', rawHeaders: [] }, requirement)
 guard.check({ method: 'GET', target: '/', rawHeaders: [] }, { roles: 'raeder' }) // typo
