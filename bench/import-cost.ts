@@ -14,10 +14,18 @@ export async function buildSdk(folder: string): Promise<void> {
   await writeFile(join(folder, 'package.json'), '{"type":"module"}\n')
 }
 
-/** What it takes to import a module in a fresh process that has already loaded one ES module. */
-export async function importCost(module: string): Promise<{ cpuMs: number; wallMs: number }> {
+/**
+ * What it takes to import a module in a fresh process that has already loaded one ES module.
+ *
+ * @param present modules that are there before.
+ */
+export async function importCost(
+  module: string,
+  present: readonly string[] = [],
+): Promise<{ cpuMs: number; wallMs: number }> {
   const script = `
     await import('data:text/javascript,export{}')
+    for (const name of ${JSON.stringify(present)}) await import(name)
     const before = process.cpuUsage()
     const start = performance.now()
     await import(${JSON.stringify(module)})
