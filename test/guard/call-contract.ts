@@ -21,8 +21,6 @@ export type CallAdapter = {
   read(reply: RawReply): CallResult
   /** The guard gets parsed headers: of a repeated one the first alone is there, for handlers too, or all are one. */
   readonly isParsed?: true
-  /** False where an error is among the data, and no header tells more. */
-  readonly hasChallenge: boolean
 }
 
 export type CallResult = { readonly status: number; readonly text: string }
@@ -74,8 +72,7 @@ export function testCalls(adapter: CallAdapter): void {
           assert.deepEqual([answer.status, answer.text], [refusal.status, refusal.text])
           assert.deepEqual(reached, [])
           assert.deepEqual(reasons, [reason])
-          if (adapter.hasChallenge)
-            assert.match(answer.headers['www-authenticate']!, /^Bearer realm="billing"/)
+          assert.match(answer.headers['www-authenticate']!, /^Bearer realm="billing"/)
         })
       })
     }

@@ -39,7 +39,6 @@ for (const wire of [http1, http2]) {
   testCalls({
     name: 'trpc',
     wire,
-    hasChallenge: true,
     start: ({ guard, reached }) => {
       const needs = guardTrpc(guard, TRPCError)
       const t = initTRPC.context<{ req: IncomingMessage }>().create({ isDev: false })
@@ -77,7 +76,6 @@ for (const wire of [http1, http2]) {
   testCalls({
     name: 'graphql',
     wire,
-    hasChallenge: false,
     start: ({ guard, reached }) => {
       const needs = guardGraphql(guard, GraphQLError)
       const schema = buildSchema(`type Query { ${operations.map((name) => `${name}: String`).join(' ')} }`)
@@ -96,6 +94,7 @@ for (const wire of [http1, http2]) {
         for await (const chunk of req) chunks.push(chunk as Buffer)
         const { query } = JSON.parse(Buffer.concat(chunks).toString()) as { query: string }
         const result = await graphql({ schema, rootValue, source: query, contextValue: { req } })
+        for (const [name, value] of Object.entries(needs.answerHeaders(req))) res.setHeader(name, value)
         res.end(JSON.stringify(result))
       }) as RequestListener)
     },
@@ -119,7 +118,6 @@ for (const wire of [http1, http2]) {
     name: 'connect',
     wire,
     isParsed: true,
-    hasChallenge: true,
     start: ({ guard, reached }) => {
       const answer = (name: ContractRoute) => (_: unknown, context: HandlerContext) => {
         if (name === 'open') return { value: 'open' }
@@ -152,7 +150,6 @@ testCalls({
   name: 'grpc',
   wire: http2,
   isParsed: true,
-  hasChallenge: true,
   start: (service) => serveGrpc(service),
   request: (operation, headers) => ({
     method: 'POST',

@@ -1,4 +1,5 @@
+export { authOf } from './guard/auth-of.ts'
 export { guardMcp, mcpVerifier } from './guard/mcp.ts'
-export type { McpAuthInfo, McpVerifier } from './guard/mcp.ts'
+export type { McpAuthExtra, McpAuthInfo, McpVerifier } from './guard/mcp.ts'
 export { createResourceMetadata } from './guard/resource-metadata.ts'
 export type { ResourceMetadata, ResourceMetadataOptions } from './guard/resource-metadata.ts'

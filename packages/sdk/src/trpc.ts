@@ -1,4 +1,4 @@
 export { challengeHeaders, guardTrpc } from './guard/trpc.ts'
 export type { TrpcCode, TrpcErrorClass } from './guard/trpc.ts'
 export { Refusal } from './guard/refusal.ts'
-export type { HttpRequest, Need } from './guard/refusal.ts'
+export type { HttpRequest, Need, Needs } from './guard/refusal.ts'

@@ -11,7 +11,8 @@ export type AuthOf<G extends Guard> = G extends Guard<infer Terms> ? Principal<T
 
 /**
  * Who acts, for a handler behind a guard: from the object that the framework gives to its handlers (Express, Fastify and
- * Nest: the request; Koa: the context; Hono: the context; gRPC: the call's metadata).
+ * Nest: the request; Koa: the context; Hono: the context; gRPC: the call's metadata;
+ * MCP: `extra.authInfo`).
  *
  * It is the same as the property `auth`, but it is never undefined, and never something that other code has put there.
  *

@@ -3,6 +3,7 @@ import { createHash, X509Certificate } from 'node:crypto'
 import { createSecureServer, createServer } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { after, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { create, createFileRegistry } from '@bufbuild/protobuf'
 import type { DescService } from '@bufbuild/protobuf'
 import { FileDescriptorProtoSchema, file_google_protobuf_wrappers } from '@bufbuild/protobuf/wkt'
@@ -19,13 +20,26 @@ import { createDpopKey, createDpopNonces, createDpopProof } from '@countersign/s
 import { createTestIssuer, startTestIssuer } from '@countersign/sdk/testing'
 import { selfSigned } from '../../../../test/gateway/certificate.ts'
 import type { RequestPeer } from '../policy/client-certificate.ts'
+import { createAuthContext } from './auth-context.ts'
+import type { AuthContext } from './auth-context.ts'
 import { authOf } from './auth-of.ts'
 import { authKey, guardConnect, peerKey } from './connect.ts'
 import type { Guard } from './guard.ts'
 import { readRoutes } from './routes.ts'
 
 /** Compiled by hand, since a compiler for protocol buffers is not at hand: methods from StringValue to StringValue. */
-const service = describeService()
+const service = describeService('Invoices', [
+  { name: 'Health' },
+  { name: 'Read' },
+  { name: 'Forgotten' },
+  { name: 'Watch', serverStreaming: true },
+])
+const kindsService = describeService('Kinds', [
+  { name: 'Unary' },
+  { name: 'Down', serverStreaming: true },
+  { name: 'Up', clientStreaming: true },
+  { name: 'Both', clientStreaming: true, serverStreaming: true },
+])
 const issuer = createTestIssuer()
 const routes = readRoutes({
   'POST /billing.Invoices/Health': 'open',
@@ -152,13 +166,151 @@ test('a token that is bound to the client’s certificate (RFC 8705 §3), where 
   }
 })
 
+for (const protocol of Object.keys(transports) as (keyof typeof transports)[]) {
+  test(`${protocol}: all four kinds of calls run in the guard’s context, users’ calls interleaved`, async (t) => {
+    const context = createAuthContext()
+    const own = await serveKinds(issuer.guard({ context }), context)
+    t.after(own.close)
+    const asked = Array.from(
+      { length: 12 },
+      (_, at) => [`user-${at % 5}`, kinds[at % kinds.length]!] as const,
+    )
+    const answers = await Promise.all(
+      asked.map(([subject, kind]) => callKind(own.port, protocol, kind, issuer.authorization({ subject }))),
+    )
+    assert.deepEqual(
+      answers,
+      asked.map(([subject, kind]) => (kind === 'Unary' || kind === 'Up' ? [subject] : [subject, subject])),
+    )
+  })
+}
+
+test('a stream that ends early cleans up in the context; an open one runs for nobody', async () => {
+  const context = createAuthContext()
+  const guard = issuer.guard({ context })
+  const asked = (header: Headers, contextValues = createContextValues()) => ({
+    ...{ url: 'http://127.0.0.1/billing.Invoices/Watch', requestMethod: 'POST', header, contextValues },
+    message: streamOf([1]),
+  })
+  const request = asked(new Headers({ authorization: issuer.authorization({ subject: 'alice' }) }))
+  const ended: string[] = []
+  const handler = async (given: typeof request) => {
+    assert.equal(given.message, request.message, 'what comes in is as it came')
+    return { stream: true, header: new Headers(), message: lasting() }
+  }
+  async function* lasting() {
+    try {
+      for (;;) yield subjectIn(context)
+    } catch {
+      yield subjectIn(context)
+    } finally {
+      ended.push(subjectIn(context))
+    }
+  }
+  for (const end of ['return', 'throw'] as const) {
+    const { message } = await guardConnect(guard, 'authenticated', ConnectError)(handler)(request)
+    const steps = message[Symbol.asyncIterator]()
+    assert.equal((await steps.next()).value, 'alice')
+    const last = await steps[end](undefined)
+    assert.equal(last.value, end === 'throw' ? 'alice' : undefined)
+    if (end === 'throw') await steps.next()
+  }
+  assert.deepEqual(ended, ['alice', 'alice'])
+
+  // Without the optional steps Connect must not think there are any.
+  const { message } = await guardConnect(
+    guard,
+    'open',
+    ConnectError,
+  )(async () => ({
+    stream: true,
+    message: streamOf([() => subjectIn(context)]),
+  }))(asked(new Headers()))
+  const steps = message[Symbol.asyncIterator]()
+  assert.deepEqual([steps.return, steps.throw], [undefined, undefined])
+  assert.equal((await steps.next()).value!(), 'auth-missing')
+})
+
 test('what cannot be is refused when the service starts', () => {
   assert.throws(() => guardConnect(issuer.guard(), {}, ConnectError), { code: 'policy-invalid' })
   assert.throws(() => guardConnect(issuer.guard(), 'open', undefined as never), { code: 'option-invalid' })
 })
 
-async function serve(guard: Guard): Promise<{ port: number; close(): Promise<void> }> {
-  const server = createServer(connectNodeAdapter(adapterOf(guard)))
+const kinds = ['Unary', 'Down', 'Up', 'Both'] as const
+
+/** Handlers that know nothing of their calls, and wait here and there. */
+function serveKinds(guard: Guard, context: AuthContext) {
+  const who = async () => {
+    await delay(Math.random() * 8)
+    return { value: subjectIn(context) }
+  }
+  const implementation = {
+    unary: who,
+    async *down() {
+      yield await who()
+      yield await who()
+    },
+    async up(messages: AsyncIterable<Text>) {
+      for await (const _ of messages);
+      return who()
+    },
+    async *both(messages: AsyncIterable<Text>) {
+      for await (const _ of messages) yield await who()
+    },
+  }
+  return serve(guard, {
+    interceptors: [guardConnect(guard, 'authenticated', ConnectError)],
+    routes: (router) => router.service(kindsService, implementation as never),
+  })
+}
+
+async function callKind(
+  at: number,
+  protocol: keyof typeof transports,
+  kind: (typeof kinds)[number],
+  authorization: string,
+): Promise<string[]> {
+  const client = clientOf(at, protocol, kindsService) as unknown as Record<
+    string,
+    (given: unknown, options: object) => Promise<Text> | AsyncIterable<Text>
+  >
+  const sendsMany = kind === 'Up' || kind === 'Both'
+  const given = sendsMany ? two() : { value: '' }
+  const answer = client[kind.toLowerCase()]!(given, { headers: { authorization } })
+  if (answer instanceof Promise) return [(await answer).value]
+  const values: string[] = []
+  for await (const { value } of answer) values.push(value)
+  return values
+}
+
+async function* two(): AsyncGenerator<Text> {
+  yield { value: '1' }
+  yield { value: '2' }
+}
+
+function subjectIn(context: AuthContext): string {
+  try {
+    return String(context.auth().subject)
+  } catch (problem) {
+    return (problem as { code: string }).code
+  }
+}
+
+/** An iterable whose iterator has what it must have, and no more. */
+function streamOf<Value>(values: readonly Value[]): AsyncIterable<Value> {
+  return {
+    [Symbol.asyncIterator]() {
+      const rest = values[Symbol.iterator]()
+      return { next: async () => rest.next() }
+    },
+  }
+}
+
+async function serve(
+  guard: Guard,
+  adapter: ConnectNodeAdapterOptions = adapterOf(guard),
+): Promise<{ port: number; close(): Promise<void> }> {
+  const server = createServer(connectNodeAdapter(adapter))
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {
     port: (server.address() as AddressInfo).port,
@@ -191,10 +343,10 @@ function adapterOf(guard: Guard): Pick<ConnectNodeAdapterOptions, 'interceptors'
 type Text = { readonly value: string }
 type Client = Record<string, (request: Text, options: { headers: Record<string, string> }) => Promise<Text>>
 
-function clientOf(at: number, protocol: keyof typeof transports): Client {
+function clientOf(at: number, protocol: keyof typeof transports, described = service): Client {
   const options = { baseUrl: `http://127.0.0.1:${at}`, httpVersion: '2', nodeOptions: {} } as const
   const transport = transports[protocol]({ ...options, idleConnectionTimeoutMs: 50 })
-  return createClient(service, transport) as unknown as Client
+  return createClient(described, transport) as unknown as Client
 }
 
 async function call(
@@ -220,20 +372,16 @@ async function watch(at: number, protocol: keyof typeof transports, headers: Rec
   return values
 }
 
-function describeService(): DescService {
+type Method = { readonly name: string; readonly serverStreaming?: true; readonly clientStreaming?: true }
+
+function describeService(name: string, methods: readonly Method[]): DescService {
   const type = '.google.protobuf.StringValue'
-  const methods = ['Health', 'Read', 'Forgotten', 'Watch'].map((name) => ({
-    name,
-    inputType: type,
-    outputType: type,
-    serverStreaming: name === 'Watch',
-  }))
   const file = create(FileDescriptorProtoSchema, {
     name: 'billing.proto',
     package: 'billing',
     syntax: 'proto3',
     dependency: ['google/protobuf/wrappers.proto'],
-    service: [{ name: 'Invoices', method: methods }],
+    service: [{ name, method: methods.map((method) => ({ ...method, inputType: type, outputType: type })) }],
   })
-  return createFileRegistry(file, () => file_google_protobuf_wrappers).getService('billing.Invoices')!
+  return createFileRegistry(file, () => file_google_protobuf_wrappers).getService(`billing.${name}`)!
 }

@@ -27,6 +27,11 @@ export type ConnectInterceptor = <Asked extends ConnectRequest, Answer>(
   next: (request: Asked) => Promise<Answer>,
 ) => (request: Asked) => Promise<Answer>
 
+/** A reply of a handler; of a stream it is there before its messages are. */
+type ConnectAnswer = { readonly header?: Headers; readonly stream?: boolean; readonly message?: unknown }
+
+type Run = <Result>(step: () => Result) => Result
+
 /** Where handlers find who acts: `context.values.get(authKey)`; undefined on open methods. */
 export const authKey: { readonly id: symbol; readonly defaultValue: Principal | undefined } = Object.freeze({
   id: Symbol('countersign.auth'),
@@ -78,9 +83,28 @@ export function guardConnect<Terms extends GuardTerms>(
     rememberAuth(request.contextValues, principal, guard)
     if (principal !== undefined) request.contextValues.set(authKey, principal)
     const reply = await proceed(request.contextValues, guard, () => next(request))
-    const { header } = reply as { readonly header?: Headers }
+    const { header, stream, message } = reply as ConnectAnswer
     for (const [name, value] of responseHeadersOf(outcome)) header?.set(name, value)
-    return reply
+    if (guard.context === undefined || stream !== true) return reply
+    const run: Run = (step) => proceed(request.contextValues, guard, step)
+    return { ...reply, message: stepwise(message as AsyncIterable<unknown>, run) }
+  }
+}
+
+/**
+ * A handler that is a generator has not begun when its messages are here: its code runs in whatever asks for the next
+ * one, so each step of it is put into the context.
+ */
+function stepwise(messages: AsyncIterable<unknown>, run: Run): AsyncIterable<unknown> {
+  return {
+    [Symbol.asyncIterator]() {
+      const steps = run(() => messages[Symbol.asyncIterator]())
+      const running: AsyncIterator<unknown> = { next: () => run(() => steps.next()) }
+      // Only what it has: Connect looks whether it can end an iterator early.
+      if (steps.return !== undefined) running.return = (value) => run(() => steps.return!(value))
+      if (steps.throw !== undefined) running.throw = (error) => run(() => steps.throw!(error))
+      return running
+    },
   }
 }
 

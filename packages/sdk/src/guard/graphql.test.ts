@@ -3,9 +3,13 @@ import { createServer } from 'node:http'
 import type { IncomingMessage } from 'node:http'
 import { after, test } from 'node:test'
 import { buildSchema, graphql, GraphQLError } from 'graphql'
+import fastify from 'fastify'
+import { createDpopKey, createDpopNonces, createDpopProof } from '@countersign/sdk/jwt'
 import { createTestIssuer, startTestIssuer } from '@countersign/sdk/testing'
 import { listen } from '../../../../test/guard/listen.ts'
+import { authOf } from './auth-of.ts'
 import { guardGraphql } from './graphql.ts'
+import { Refusal } from './refusal.ts'
 
 const issuer = createTestIssuer()
 const needs = guardGraphql(issuer.guard(), GraphQLError)
@@ -50,6 +54,74 @@ test('a field that is refused is an error with its code, beside the data of the 
     assert.equal(errors[0]!.message, message)
     assert.deepEqual(errors[0]!.extensions, { code }, 'and nothing of the inside')
   }
+})
+
+test('an error that was meant to be shown: servers which mask mistakes show it', async () => {
+  const refused = anybody(new Request('http://127.0.0.1/'))
+  await assert.rejects(refused, (error: GraphQLError) => {
+    assert.equal(error.originalError, undefined, 'what Yoga looks at')
+    assert.ok(error.cause instanceof Refusal)
+    assert.equal(error.cause.challenge.status, 401)
+    return true
+  })
+})
+
+test('in a route of Fastify, whose request has the message in it', async () => {
+  const app = fastify()
+  app.post('/graphql', async (request) => {
+    const { query: source } = request.body as { query: string }
+    const me = async () => {
+      const auth = await anybody(request)
+      assert.equal(authOf(request), auth)
+      return auth.subject
+    }
+    return graphql({ schema, rootValue: { me }, source })
+  })
+  const url = await app.listen({ port: 0, host: '127.0.0.1' })
+  const ask = async (authorization: string) => {
+    const headers = { authorization, 'content-type': 'application/json' }
+    const reply = await fetch(`${url}/graphql`, { method: 'POST', headers, body: '{"query":"{me}"}' })
+    return (await reply.json()) as Answer
+  }
+  assert.deepEqual(await ask(issuer.authorization({ subject: 'alice' })), { data: { me: 'alice' } })
+  assert.equal((await ask('Bearer x')).errors?.[0]?.message, 'Invalid Token')
+  await app.close()
+})
+
+test('a refusal tells the nonce to use, and an answer the next one', async () => {
+  const [nonces, key] = [createDpopNonces(), createDpopKey()]
+  const still = createTestIssuer({ nowMs: 1_800_000_000_000 })
+  const publicUrl = 'https://billing.test'
+  const guard = still.guard({ senderConstraint: 'required', publicUrl, proofs: { nonces } })
+  const own = guardGraphql(guard, GraphQLError)
+  const need = own('authenticated')
+  const server = await listen(
+    createServer(async (req, res) => {
+      const me = async () => (await need(req)).clientId
+      const result = await graphql({ schema, rootValue: { me }, source: '{ me }' })
+      for (const [name, value] of Object.entries(own.answerHeaders(req))) res.setHeader(name, value)
+      res.end(JSON.stringify(result))
+    }),
+  )
+  const accessToken = still.token({ claims: { cnf: { jkt: key.thumbprint } } })
+  const ask = async (nonce: string | undefined) => {
+    const proof = { key, method: 'POST', url: `${publicUrl}/`, accessToken, nowMs: still.clock() }
+    const dpop = createDpopProof(nonce === undefined ? proof : { ...proof, nonce })
+    const headers = { authorization: `DPoP ${accessToken}`, dpop }
+    const reply = await fetch(`http://127.0.0.1:${server.port}/`, { method: 'POST', headers })
+    return [((await reply.json()) as Answer).data?.['me'], reply.headers] as const
+  }
+  const [nobody, challenge] = await ask(undefined)
+  assert.equal(nobody, null)
+  assert.match(challenge.get('www-authenticate')!, /^DPoP .*error="use_dpop_nonce"/)
+  const nonce = challenge.get('dpop-nonce')!
+  assert.equal(nonce, nonces.current(still.clock()))
+  const [who, told] = await ask(nonce)
+  assert.deepEqual([who, told.get('dpop-nonce')], ['test-client', null])
+  still.advance(61)
+  const [again, next] = await ask(nonce)
+  assert.deepEqual([again, next.get('dpop-nonce')], ['test-client', nonces.current(still.clock())])
+  await server.close()
 })
 
 test('keys that cannot be had are SERVICE_UNAVAILABLE', async () => {

@@ -1,13 +1,10 @@
 import { Problem } from '../core/problem.ts'
 import type { Guard, GuardTerms } from './guard.ts'
-import { needOf } from './refusal.ts'
-import type { Need, PolicyOf } from './refusal.ts'
+import { needsOf } from './refusal.ts'
+import type { Needs } from './refusal.ts'
 
 /** `GraphQLError` of graphql-js, or what is made like it. */
-export type GraphqlErrorClass = new (
-  message: string,
-  options: { originalError: Error; extensions: { code: GraphqlCode } },
-) => Error
+export type GraphqlErrorClass = new (message: string, options: { extensions: { code: GraphqlCode } }) => Error
 
 /** The codes that clients of GraphQL know, in `extensions.code`. */
 export type GraphqlCode =
@@ -15,10 +12,12 @@ export type GraphqlCode =
 
 /**
  * Makes the checks of a GraphQL server: each gives who acts, or throws a `GraphQLError` with a code in its extensions.
- * In a resolver it guards one field; where the context is made, all of them. The context must hold the request.
+ * In a resolver it guards one field. Where the context is made it guards all of them, but some servers (Apollo, Mercurius)
+ * answer what is thrown there with a 500. The context must hold the request.
  *
- * A refusal in GraphQL is an error among the data, with the status 200. Whoever wants a 401 for the whole endpoint puts
- * an HTTP guard in front.
+ * A refusal in GraphQL is an error among the data, with the status 200; the headers that belong to it are in
+ * `needs.answerHeaders(req)`, for whatever writes the answer. Whoever wants a 401 for the whole endpoint puts an HTTP
+ * guard in front.
  *
  * @param GraphQLError of graphql, which is not imported here.
  * @example
@@ -29,15 +28,16 @@ export type GraphqlCode =
 export function guardGraphql<Terms extends GuardTerms>(
   guard: Guard<Terms>,
   GraphQLError: GraphqlErrorClass,
-): (requirement: PolicyOf<Terms>) => Need<Terms['claims']> {
+): Needs<Terms> {
   if (typeof GraphQLError !== 'function') {
     throw new Problem('option-invalid', 'guardGraphql: expected the GraphQLError of graphql')
   }
-  return (requirement) =>
-    needOf('guardGraphql', guard, requirement, (refusal) => {
-      const code = codes[refusal.challenge.status] ?? 'INTERNAL_SERVER_ERROR'
-      return new GraphQLError(refusal.message, { originalError: refusal, extensions: { code } })
-    })
+  return needsOf('guardGraphql', guard, (cause) => {
+    const code = codes[cause.challenge.status] ?? 'INTERNAL_SERVER_ERROR'
+    const error = new GraphQLError(cause.message, { extensions: { code } })
+    // Not as its `originalError`: by that Yoga takes an error for one that nobody meant to show, and masks it.
+    return Object.defineProperty(error, 'cause', { value: cause, configurable: true, writable: true })
+  })
 }
 
 const codes: Readonly<Record<number, GraphqlCode>> = {

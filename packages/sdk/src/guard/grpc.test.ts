@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import { createHash, X509Certificate } from 'node:crypto'
 import { after, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import * as grpc from '@grpc/grpc-js'
 import { createTestIssuer, startTestIssuer } from '@countersign/sdk/testing'
 import { selfSigned } from '../../../../test/gateway/certificate.ts'
+import { createAuthContext } from './auth-context.ts'
+import type { AuthContext } from './auth-context.ts'
 import { authOf } from './auth-of.ts'
 import type { Guard } from './guard.ts'
 import { guardGrpc } from './grpc.ts'
@@ -15,6 +18,12 @@ const service = {
   Read: method('/billing.Invoices/Read'),
   Forgotten: method('/billing.Invoices/Forgotten'),
   Watch: method('/billing.Invoices/Watch', true),
+}
+const kindsService = {
+  Unary: method('/billing.Kinds/Unary'),
+  Down: method('/billing.Kinds/Down', false, true),
+  Up: method('/billing.Kinds/Up', true, false),
+  Both: method('/billing.Kinds/Both', true),
 }
 const issuer = createTestIssuer()
 const routes = readRoutes({
@@ -107,6 +116,46 @@ test('a token that is bound to the client’s certificate (RFC 8705 §3), and on
   }
 })
 
+test('all four kinds of calls run in the guard’s context, users’ calls interleaved', async (t) => {
+  const context = createAuthContext()
+  const own = await serveKinds(issuer.guard({ context }), context)
+  t.after(own.close)
+  const users = Array.from({ length: 24 }, (_, at) => [`user-${at % 5}`, kinds[at % kinds.length]!] as const)
+  const answers = await Promise.all(
+    users.map(([subject, kind]) => callKind(own.port, kind, issuer.authorization({ subject }))),
+  )
+  assert.deepEqual(
+    answers,
+    users.map(([subject, kind]) => Array.from({ length: answersOf[kind] }, () => subject)),
+  )
+})
+
+test('a call waits for its keys in the context too, and an open one runs for nobody', async (t) => {
+  await using remote = await startTestIssuer()
+  remote.fail({ delayMs: 20 })
+  const context = createAuthContext()
+  const own = await serveKinds(remote.guard({ context }), context)
+  t.after(own.close)
+  const alice = remote.authorization({ subject: 'alice' })
+  assert.deepEqual(await callKind(own.port, 'Both', alice), ['alice', 'alice', 'alice'])
+  const open = await serveKinds(remote.guard({ context }), context, 'open')
+  t.after(open.close)
+  assert.deepEqual(await callKind(open.port, 'Unary', alice), ['auth-missing'])
+})
+
+test('behind an open guard that stands behind another one the earlier caller still acts', async (t) => {
+  const context = createAuthContext()
+  const [first, second] = [issuer.guard(), issuer.guard({ context })]
+  // The first of them is asked first.
+  const interceptors = [guardGrpc(first, 'authenticated', grpc), guardGrpc(second, 'open', grpc)]
+  const own = await serveKinds(second, context, 'open', interceptors)
+  t.after(own.close)
+  for (const kind of kinds) {
+    const answers = await callKind(own.port, kind, issuer.authorization({ subject: 'alice' }))
+    assert.deepEqual([...new Set(answers)], ['alice'])
+  }
+})
+
 test('what cannot be is refused when the service starts', () => {
   assert.throws(() => guardGrpc(issuer.guard(), {}, grpc), { code: 'policy-invalid' })
 })
@@ -116,7 +165,7 @@ type Message = Record<string, unknown>
 async function serve(
   guard: Guard,
   credentials = grpc.ServerCredentials.createInsecure(),
-): Promise<{ port: number; close(): Promise<void> }> {
+): ReturnType<typeof listen> {
   const server = new grpc.Server({ interceptors: [guardGrpc(guard, routes, grpc)] })
   const answer: grpc.handleUnaryCall<Message, Message> = ({ metadata, request }, done) => {
     reached.push('unary')
@@ -132,6 +181,13 @@ async function serve(
     Forgotten: answer,
     Watch: stream,
   })
+  return listen(server, credentials)
+}
+
+async function listen(
+  server: grpc.Server,
+  credentials: grpc.ServerCredentials,
+): Promise<{ port: number; close(): Promise<void> }> {
   const bound = await new Promise<number>((resolve, reject) => {
     server.bindAsync('127.0.0.1:0', credentials, (error, at) =>
       error === null ? resolve(at) : reject(error),
@@ -144,6 +200,75 @@ async function serve(
       server.forceShutdown()
     },
   }
+}
+
+const answersOf = { Unary: 1, Down: 2, Up: 4, Both: 3 } as const
+const kinds = ['Unary', 'Down', 'Up', 'Both'] as const
+
+/** Handlers that know nothing of their calls, and wait here and there. */
+function serveKinds(
+  guard: Guard,
+  context: AuthContext,
+  requirement: 'authenticated' | 'open' = 'authenticated',
+  interceptors = [guardGrpc(guard, requirement, grpc)],
+) {
+  const who = (): string => {
+    try {
+      return String(context.auth().subject)
+    } catch (problem) {
+      return (problem as { code: string }).code
+    }
+  }
+  const later = async () => {
+    await delay(Math.random() * 8)
+    return who()
+  }
+  const implementation: grpc.UntypedServiceImplementation = {
+    Unary: ((_, done) => void later().then((subject) => done(null, subject))) as grpc.handleUnaryCall<
+      Message,
+      string
+    >,
+    Down: (async (call) => {
+      call.write(who())
+      call.write(await later())
+      call.end()
+    }) as grpc.handleServerStreamingCall<Message, string>,
+    // Each message is an event, and so is the end.
+    Up: ((call, done) => {
+      const seen: string[] = [who()]
+      call.on('data', () => seen.push(who()))
+      call.on('end', () => void later().then((subject) => done(null, [...seen, subject])))
+    }) as grpc.handleClientStreamingCall<Message, string[]>,
+    Both: ((call) => {
+      const written: Promise<boolean>[] = []
+      call.write(who())
+      call.on('data', () => written.push(later().then((subject) => call.write(subject))))
+      call.on('end', () => void Promise.all(written).then(() => call.end()))
+    }) as grpc.handleBidiStreamingCall<Message, string>,
+  }
+  const server = new grpc.Server({ interceptors })
+  server.addService(kindsService, implementation)
+  return listen(server, grpc.ServerCredentials.createInsecure())
+}
+
+function callKind(at: number, kind: (typeof kinds)[number], authorization: string): Promise<string[]> {
+  const client = clientOf(at, undefined, kindsService)
+  const metadata = metadataOf({ authorization })
+  return new Promise((resolve, reject) => {
+    const done = (error: Error | null, reply?: string | string[]): void =>
+      error === null ? resolve([reply!].flat()) : reject(error)
+    const given = kind === 'Unary' || kind === 'Down' ? [{}] : []
+    const call = client[kind]!(...given, metadata, done) as grpc.ClientDuplexStream<Message, string>
+    if (kind === 'Down' || kind === 'Both') {
+      const replies: string[] = []
+      call.on('data', (reply: string) => replies.push(reply))
+      call.on('error', reject)
+      call.on('end', () => resolve(replies))
+    }
+    if (given.length > 0) return
+    for (const n of [1, 2]) call.write({ n })
+    call.end()
+  })
 }
 
 type Outcome = { reply?: Message; code?: number; details?: string; challenge?: unknown }
@@ -187,13 +312,13 @@ function metadataOf(entries: Record<string, string>): grpc.Metadata {
   return metadata
 }
 
-function method(path: string, streaming = false) {
+function method(path: string, requestStream = false, responseStream = requestStream) {
   const write = (value: unknown): Buffer => Buffer.from(JSON.stringify(value))
   const read = (bytes: Buffer): unknown => JSON.parse(bytes.toString())
   return {
     path,
-    requestStream: streaming,
-    responseStream: streaming,
+    requestStream,
+    responseStream,
     requestSerialize: write,
     requestDeserialize: read,
     responseSerialize: write,
@@ -203,8 +328,12 @@ function method(path: string, streaming = false) {
 
 type Method = (...parameters: unknown[]) => unknown
 
-function clientOf(at: number, credentials = grpc.credentials.createInsecure()): Record<string, Method> {
-  const Client = grpc.makeGenericClientConstructor(service, 'Invoices')
+function clientOf(
+  at: number,
+  credentials = grpc.credentials.createInsecure(),
+  described: grpc.ServiceDefinition = service,
+): Record<string, Method> {
+  const Client = grpc.makeGenericClientConstructor(described, 'Invoices')
   const client = new Client(`127.0.0.1:${at}`, credentials, {
     // An address is no server name in TLS (RFC 6066 §3).
     'grpc.ssl_target_name_override': 'localhost',

@@ -1,5 +1,5 @@
 import { isPending } from '../core/pending.ts'
-import { rememberAuth } from './auth-of.ts'
+import { proceed, rememberAuth } from './auth-of.ts'
 import type { Guard, GuardRequest, GuardTerms, RequirementOf } from './guard.ts'
 import { outcomeOf, responseHeadersOf } from './outcome.ts'
 import type { Outcome, Refused } from './outcome.ts'
@@ -22,7 +22,8 @@ export type GrpcInterceptor<Grpc extends GrpcModule> = (
 /**
  * Guards a gRPC server: before a call's messages are read, its metadata must hold a token (`authorization: Bearer …`)
  * that meets the requirement. Refusals have the status `UNAUTHENTICATED`, `PERMISSION_DENIED`, or `UNAVAILABLE` when
- * nothing can be decided, and the challenge as trailing metadata. Handlers find who acts with `authOf(call.metadata)`.
+ * nothing can be decided, and the challenge as trailing metadata. Handlers find who acts with `authOf(call.metadata)`, and
+ * run in the guard's context where it has one; only the event `cancelled` comes outside of it.
  *
  * @param requirement what every method needs, or routes, which for gRPC are `POST /package.Service/Method`; a method
  *   that none of them names is not there.
@@ -44,14 +45,20 @@ export function guardGrpc<Grpc extends GrpcModule, Terms extends GuardTerms>(
   return ({ path }, call: GrpcCall) => {
     // What an answer tells besides, such as the next nonce.
     let told: ReturnType<typeof responseHeadersOf> = []
+    // Who acts is remembered on the metadata, which comes first; what comes after it is handed over without.
+    let carrier: object = call
     return new InterceptingCall(call, {
       start(next) {
         next({
           onReceiveMetadata(metadata, go) {
+            carrier = metadata
             const outcome = outcomeOf(guard, readCall(path, metadata, call), requirement, [])
             if (isPending(outcome)) void outcome.then((settled) => act(settled, metadata, go))
             else act(outcome, metadata, go)
           },
+          // Most handlers begin with the message or at its end, and each of these is an event of its own.
+          onReceiveMessage: (message, go) => proceed(carrier, guard, () => go(message)),
+          onReceiveHalfClose: (go) => proceed(carrier, guard, go),
         })
       },
       sendMetadata(metadata, next) {
@@ -64,7 +71,7 @@ export function guardGrpc<Grpc extends GrpcModule, Terms extends GuardTerms>(
       if (outcome.kind !== 'allow') return refuse(outcome, call)
       told = responseHeadersOf(outcome)
       rememberAuth(metadata, outcome.principal, guard)
-      go(metadata)
+      proceed(metadata, guard, () => go(metadata))
     }
   }
 
@@ -95,8 +102,14 @@ function readCall(path: string, metadata: GrpcMetadata, call: GrpcCall): GuardRe
 
 type MetadataNext = (metadata: GrpcMetadata) => void
 
+type Listener = {
+  onReceiveMetadata(metadata: GrpcMetadata, go: MetadataNext): void
+  onReceiveMessage(message: unknown, go: (message: unknown) => void): void
+  onReceiveHalfClose(go: () => void): void
+}
+
 type Responder = {
-  start(next: (listener: { onReceiveMetadata(metadata: GrpcMetadata, go: MetadataNext): void }) => void): void
+  start(next: (listener: Listener) => void): void
   sendMetadata(metadata: GrpcMetadata, next: MetadataNext): void
 }
 

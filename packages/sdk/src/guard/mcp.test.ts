@@ -10,9 +10,16 @@ import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
 import express from 'express'
 import type { RequestHandler } from 'express'
+import { shownToken } from '../core/shown-token.ts'
 import { startTestIssuer } from '@countersign/sdk/testing'
 import type { StartedTestIssuer } from '@countersign/sdk/testing'
-import { maxHeaderBytes, requirements, testAdapter, who } from '../../../../test/guard/adapter-contract.ts'
+import {
+  maxHeaderBytes,
+  requirements,
+  tenants,
+  testAdapter,
+  who,
+} from '../../../../test/guard/adapter-contract.ts'
 import type { ContractRoute, ContractService } from '../../../../test/guard/adapter-contract.ts'
 import { listen } from '../../../../test/guard/listen.ts'
 import { ask } from '../../../../test/guard/raw-request.ts'
@@ -60,7 +67,13 @@ for (const way of ['guardMcp', 'requireBearerAuth'] as const) {
   test(`${way}: a tool that is called learns who acts`, async () => {
     await using issuer = await startTestIssuer({ audience: resource })
     const { port, close } = await serve(issuer, way)
-    const authorization = issuer.authorization({ subject: 'alice', clientId: 'shop', scopes: 'mcp:tools' })
+    const authorization = issuer.authorization({
+      subject: 'alice',
+      clientId: 'shop',
+      scopes: 'mcp:tools',
+      actor: 'orders',
+      claims: { tenant: 'acme' },
+    })
     const reply = await fetch(`http://127.0.0.1:${port}/mcp`, {
       method: 'POST',
       headers: {
@@ -75,6 +88,9 @@ for (const way of ['guardMcp', 'requireBearerAuth'] as const) {
       clientId: 'shop',
       scopes: ['mcp:tools'],
       subject: 'alice',
+      actor: { subject: 'orders' },
+      tenant: 'acme',
+      who: 'alice',
       hasToken: true,
     })
     await close()
@@ -111,6 +127,19 @@ test('a token of another audience is no token for this resource, whatever the gu
   const both = issuer.token({ audience: ['https://other.test', resource] })
   assert.equal((await verifier.verifyAccessToken(both)).resource?.href, resource)
   await assert.rejects(verifier.verifyAccessToken('x'), (error) => error instanceof InvalidTokenError)
+})
+
+test('tools get the claims as the guard’s schema made them, and may act on behalf of who asks', async () => {
+  await using issuer = await startTestIssuer()
+  const guard = issuer.guard({ claims: tenants })
+  const token = issuer.token({ actor: 'orders', claims: { tenant: 'acme', other: 'unread' } })
+  const info = await mcpVerifier(guard, { resource, InvalidTokenError }).verifyAccessToken(token)
+  assert.deepEqual(info.extra.claims, { tenant: 'acme' })
+  assert.deepEqual(info.extra.actor, { subject: 'orders', issuer: undefined, actor: undefined })
+  const auth = authOf(info, guard)
+  assert.equal(auth.claims, info.extra.claims)
+  assert.equal(shownToken(auth), token)
+  assert.throws(() => authOf(info, issuer.guard()), { code: 'auth-missing' })
 })
 
 test('the token can be read, but is not printed', async () => {
@@ -157,8 +186,10 @@ async function serve(issuer: StartedTestIssuer, way: 'guardMcp' | 'requireBearer
     const server = new McpServer({ name: 'test', version: '1' })
     server.registerTool('whoami', {}, ({ authInfo }) => {
       const { clientId, scopes, extra, token } = authInfo!
-      const told = { clientId, scopes, subject: extra?.['subject'], hasToken: token.length > 0 }
-      return { content: [{ type: 'text', text: JSON.stringify(told) }] }
+      const { subject, actor, claims } = extra as McpAuthInfo['extra']
+      const auth = authOf(authInfo!, guard)
+      const told = { clientId, scopes, subject, actor, tenant: claims['tenant'], who: auth.subject }
+      return { content: [{ type: 'text', text: JSON.stringify({ ...told, hasToken: token.length > 0 }) }] }
     })
     const transport = new StreamableHTTPServerTransport({ enableJsonResponse: true })
     await server.connect(transport as Transport)

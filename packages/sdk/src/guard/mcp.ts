@@ -1,14 +1,14 @@
 import type { IncomingMessage } from 'node:http'
 import { Problem } from '../core/problem.ts'
 import { shownToken } from '../core/shown-token.ts'
-import type { Principal } from '../policy/principal.ts'
-import { authOf } from './auth-of.ts'
+import type { Actor, Principal, SignedClaims } from '../policy/principal.ts'
+import { authOf, rememberAuth } from './auth-of.ts'
 import { guardExpress } from './express.ts'
 import type { ExpressMiddleware } from './express.ts'
 import type { Guard, GuardTerms } from './guard.ts'
 import type { PolicyOf } from './refusal.ts'
 
-/** `AuthInfo` of the MCP SDK: what tools find in `extra.authInfo`. */
+/** `AuthInfo` of the MCP SDK: what tools find in `extra.authInfo`. Who acts, as of any guard, is `authOf(extra.authInfo)`. */
 export type McpAuthInfo = {
   /** Left out when this is printed or written as JSON. */
   readonly token: string
@@ -17,7 +17,19 @@ export type McpAuthInfo = {
   /** Seconds since the epoch. */
   readonly expiresAt?: number
   readonly resource?: URL
-  readonly extra: Record<string, unknown>
+  readonly extra: McpAuthExtra
+}
+
+/** What `AuthInfo` has no place of its own for. */
+export type McpAuthExtra = Record<string, unknown> & {
+  readonly subject: string | undefined
+  readonly issuer: string
+  readonly roles: string[]
+  readonly tokenId: string | undefined
+  /** Who is acting for the subject, with its own `actor` for the hop before (RFC 8693 §4.1). */
+  readonly actor: Actor | undefined
+  /** All claims, frozen, or what the guard's schema made of them. */
+  readonly claims: SignedClaims
 }
 
 /** `OAuthTokenVerifier` of the MCP SDK. */
@@ -42,7 +54,7 @@ export function guardMcp<Terms extends GuardTerms>(
       if (error === undefined) {
         const principal = authOf(request)
         // The very token that was verified, wherever the guard found it.
-        carrier.auth = authInfo(principal, shownToken(principal) ?? '', undefined)
+        carrier.auth = authInfo(guard, principal, shownToken(principal) ?? '', undefined)
       }
       next(error)
     })
@@ -76,20 +88,26 @@ export function mcpVerifier<Terms extends GuardTerms>(
       if (decision.kind === 'deny') throw new InvalidTokenError(guard.answer(decision, []).body)
       const principal = decision.principal!
       const isForUs = audiencesOf(principal).includes(resource)
-      return authInfo(principal, token, isForUs ? resource : undefined)
+      return authInfo(guard, principal, token, isForUs ? resource : undefined)
     },
   })
 }
 
-function authInfo(principal: Principal, token: string, resource: string | undefined): McpAuthInfo {
-  const { subject, clientId, issuer, roles, scopes, tokenId, expiresAtSeconds } = principal
+function authInfo(
+  guard: Guard,
+  principal: Principal,
+  token: string,
+  resource: string | undefined,
+): McpAuthInfo {
+  const { subject, clientId, issuer, roles, scopes, tokenId, actor, claims, expiresAtSeconds } = principal
   const info = {
     clientId: clientId ?? subject ?? '',
     scopes: [...scopes],
     ...(Number.isFinite(expiresAtSeconds) ? { expiresAt: expiresAtSeconds } : {}),
     ...(resource === undefined ? {} : { resource: new URL(resource) }),
-    extra: { subject, issuer, roles: [...roles], tokenId },
+    extra: { subject, issuer, roles: [...roles], tokenId, actor, claims },
   }
+  rememberAuth(info, principal, guard)
   return Object.defineProperty(info, 'token', { value: token }) as typeof info & { readonly token: string }
 }
 

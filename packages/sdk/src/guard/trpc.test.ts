@@ -2,10 +2,16 @@ import assert from 'node:assert/strict'
 import type { IncomingMessage, Server } from 'node:http'
 import { after, test } from 'node:test'
 import { initTRPC, TRPCError } from '@trpc/server'
+import { fastifyTRPCPlugin } from '@trpc/server/adapters/fastify'
+import type { CreateFastifyContextOptions } from '@trpc/server/adapters/fastify'
 import { fetchRequestHandler } from '@trpc/server/adapters/fetch'
 import { createHTTPServer } from '@trpc/server/adapters/standalone'
+import fastify from 'fastify'
+import { createDpopKey, createDpopNonces, createDpopProof } from '@countersign/sdk/jwt'
 import { createTestIssuer, startTestIssuer } from '@countersign/sdk/testing'
 import { listen } from '../../../../test/guard/listen.ts'
+import { authOf } from './auth-of.ts'
+import { guardFastify } from './fastify.ts'
 import { challengeHeaders, guardTrpc } from './trpc.ts'
 
 const issuer = createTestIssuer()
@@ -105,6 +111,75 @@ test('on the fetch adapter, and what cannot be is refused when the service start
   assert.equal(reply.status, 200)
   assert.throws(() => needs({ role: 'x' } as object), { code: 'option-unknown' })
   assert.throws(() => guardTrpc(issuer.guard(), undefined as never), { code: 'option-invalid' })
+})
+
+for (const isGuarded of [false, true]) {
+  test(`on the Fastify adapter${isGuarded ? ', behind a guard of Fastify’s own' : ''}`, async () => {
+    const guard = issuer.guard({ realm: 'billing' })
+    const own = guardTrpc(guard, TRPCError)
+    const inFastify = initTRPC.context<CreateFastifyContextOptions>().create({ isDev: false })
+    const need = own({ roles: 'reader' })
+    const me = inFastify.procedure.query(async ({ ctx: { req } }) => {
+      const auth = await need(req)
+      assert.equal(authOf(req, guard), auth)
+      return auth.subject
+    })
+    const app = fastify()
+    if (isGuarded) await app.register(guardFastify(guard))
+    await app.register(fastifyTRPCPlugin, {
+      prefix: '/trpc',
+      trpcOptions: {
+        router: inFastify.router({ me }),
+        createContext: (given: CreateFastifyContextOptions) => given,
+        responseMeta: ({ ctx }: { ctx?: CreateFastifyContextOptions }) => ({
+          headers: own.answerHeaders(ctx?.req),
+        }),
+      },
+    })
+    const url = `${await app.listen({ port: 0, host: '127.0.0.1' })}/trpc/me`
+    const reader = { authorization: issuer.authorization({ subject: 'alice', roles: 'reader' }) }
+    const passed = await fetch(url, { headers: reader })
+    assert.deepEqual(await passed.json(), { result: { data: 'alice' } })
+    const refused = await fetch(url, { headers: { authorization: issuer.authorization() } })
+    assert.equal(refused.status, 403)
+    assert.match(
+      refused.headers.get('www-authenticate')!,
+      /^Bearer realm="billing", error="insufficient_scope"/,
+    )
+    await app.close()
+  })
+}
+
+test('a refusal tells the nonce to use, and an answer the next one', async () => {
+  const [nonces, key] = [createDpopNonces(), createDpopKey()]
+  const still = createTestIssuer({ nowMs: 1_800_000_000_000 })
+  const publicUrl = 'https://billing.test'
+  const own = guardTrpc(
+    still.guard({ senderConstraint: 'required', publicUrl, proofs: { nonces } }),
+    TRPCError,
+  )
+  const need = own('authenticated')
+  const server = await listen(
+    createHTTPServer({
+      router: t.router({ me: t.procedure.query(async ({ ctx }) => (await need(ctx.req)).clientId) }),
+      createContext: ({ req }) => ({ req }),
+      responseMeta: ({ ctx }) => ({ headers: own.answerHeaders(ctx?.req) }),
+    }) as Server,
+  )
+  const accessToken = still.token({ claims: { cnf: { jkt: key.thumbprint } } })
+  const callWith = async (nonce: string | undefined) => {
+    const proof = { key, method: 'GET', url: `${publicUrl}/me`, accessToken, nowMs: still.clock() }
+    const dpop = createDpopProof(nonce === undefined ? proof : { ...proof, nonce })
+    const headers = { authorization: `DPoP ${accessToken}`, dpop }
+    const reply = await fetch(`http://127.0.0.1:${server.port}/me`, { headers })
+    return [reply.status, reply.headers.get('dpop-nonce') ?? undefined] as const
+  }
+  const [status, nonce] = await callWith(undefined)
+  assert.deepEqual([status, nonce], [401, nonces.current(still.clock())])
+  assert.deepEqual(await callWith(nonce), [200, undefined])
+  still.advance(61)
+  assert.deepEqual(await callWith(nonce), [200, nonces.current(still.clock())])
+  await server.close()
 })
 
 async function call(procedure: string, headers: Record<string, string>, method = 'GET') {

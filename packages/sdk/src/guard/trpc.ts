@@ -1,7 +1,7 @@
 import { Problem } from '../core/problem.ts'
 import type { Guard, GuardTerms } from './guard.ts'
-import { needOf, Refusal } from './refusal.ts'
-import type { Need, PolicyOf } from './refusal.ts'
+import { needsOf, passedOn, Refusal } from './refusal.ts'
+import type { Needs } from './refusal.ts'
 
 /** `TRPCError` of @trpc/server, or what is made like it. */
 export type TrpcErrorClass = new (options: { code: TrpcCode; message: string; cause: unknown }) => Error
@@ -11,7 +11,7 @@ export type TrpcCode =
 
 /**
  * Makes the checks of a tRPC server, for middleware: each gives who acts, or throws a `TRPCError`. The context must
- * hold the request, as `createContext` gets it.
+ * hold the request, as `createContext` gets it. `needs.answerHeaders(ctx?.req)` is for `responseMeta`.
  *
  * @param TRPCError of @trpc/server, which is not imported here.
  * @example
@@ -23,37 +23,26 @@ export type TrpcCode =
 export function guardTrpc<Terms extends GuardTerms>(
   guard: Guard<Terms>,
   TRPCError: TrpcErrorClass,
-): (requirement: PolicyOf<Terms>) => Need<Terms['claims']> {
+): Needs<Terms> {
   if (typeof TRPCError !== 'function') {
     throw new Problem('option-invalid', 'guardTrpc: expected the TRPCError of @trpc/server')
   }
-  return (requirement) =>
-    needOf(
-      'guardTrpc',
-      guard,
-      requirement,
-      (cause) =>
-        new TRPCError({
-          code: codes[cause.challenge.status] ?? 'INTERNAL_SERVER_ERROR',
-          message: cause.message,
-          cause,
-        }),
-    )
+  return needsOf('guardTrpc', guard, (cause) => {
+    const code = codes[cause.challenge.status] ?? 'INTERNAL_SERVER_ERROR'
+    return new TRPCError({ code, message: cause.message, cause })
+  })
 }
 
 /**
- * The headers that refusals ask for (`WWW-Authenticate`, `Retry-After`), for `responseMeta`. Of a batch, the first
- * refusal counts.
+ * The headers that refusals ask for (`WWW-Authenticate`, `Retry-After`, `DPoP-Nonce`), for `responseMeta`. Of a batch, the
+ * first refusal counts. What the answer to an allowed call should tell is in `needs.answerHeaders` alone.
  *
  * @example
  * createHTTPServer({ router, createContext, responseMeta: ({ errors }) => ({ headers: challengeHeaders(errors) }) })
  */
 export function challengeHeaders(errors: readonly { readonly cause?: unknown }[]): Record<string, string> {
   const refusal = errors.map(({ cause }) => cause).find((cause) => cause instanceof Refusal)
-  if (refusal === undefined) return {}
-  return Object.fromEntries(
-    Object.entries(refusal.challenge.headers).filter(([name]) => passedOn.includes(name)),
-  )
+  return refusal === undefined ? {} : passedOn(refusal.challenge)
 }
 
 const codes: Readonly<Record<number, TrpcCode>> = {
@@ -62,4 +51,3 @@ const codes: Readonly<Record<number, TrpcCode>> = {
   403: 'FORBIDDEN',
   503: 'SERVICE_UNAVAILABLE',
 }
-const passedOn: readonly string[] = ['WWW-Authenticate', 'Retry-After', 'DPoP-Nonce']
