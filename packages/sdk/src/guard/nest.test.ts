@@ -1,6 +1,8 @@
 import 'reflect-metadata'
 import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import {
   Catch,
@@ -19,6 +21,7 @@ import {
 import type { ArgumentsHost, ExceptionFilter } from '@nestjs/common'
 import { APP_FILTER, APP_GUARD, NestFactory, Reflector } from '@nestjs/core'
 import { ExpressAdapter } from '@nestjs/platform-express'
+import { FastifyAdapter } from '@nestjs/platform-fastify'
 import express from 'express'
 import type { Request, Response } from 'express'
 import type { Principal } from '@countersign/sdk/policy'
@@ -26,10 +29,12 @@ import { createTestIssuer } from '@countersign/sdk/testing'
 import { listen } from '../../../../test/guard/listen.ts'
 import { maxHeaderBytes, requirements, testAdapter, who } from '../../../../test/guard/adapter-contract.ts'
 import type { ContractRoute, ContractService } from '../../../../test/guard/adapter-contract.ts'
+import { http2 } from '../../../../test/guard/http2-request.ts'
 import { ask } from '../../../../test/guard/raw-request.ts'
 import { createAuthContext } from './auth-context.ts'
 import { authOf } from './auth-of.ts'
 import { guardExpress } from './express.ts'
+import { guardFastify } from './fastify.ts'
 import type { Guard } from './guard.ts'
 import { contextNest, guardNest, Needs, Public, readAuth, Roles, Scopes } from './nest.ts'
 import type { NestContext } from './nest.ts'
@@ -41,6 +46,35 @@ testAdapter({
   isJsonOnly: true,
   start: (service) => serve(contractControllers(service), service.guard, service.isFronted),
 })
+
+for (const wire of [undefined, http2]) {
+  testAdapter({
+    name: 'nest on fastify',
+    isJsonOnly: true,
+    ...(wire === undefined ? {} : { wire }),
+    start: async (service) => {
+      const options = { http: { maxHeaderSize: maxHeaderBytes }, forceCloseConnections: true }
+      const adapter = new FastifyAdapter(
+        (wire === undefined ? options : { ...options, http2: true }) as object,
+      )
+      const server = adapter.getInstance()
+      if (service.isFronted) await server.register(guardFastify(service.guard, { default: 'open' }))
+      server.removeAllContentTypeParsers()
+      server.addContentTypeParser(
+        '*',
+        (_: unknown, payload: unknown, done: (e: null, body: unknown) => void) => done(null, payload),
+      )
+      const app = await NestFactory.create(
+        moduleOf(contractControllers(service), service.guard),
+        adapter as never,
+        { logger: false, bodyParser: false, abortOnError: false },
+      )
+      await app.listen(0, '127.0.0.1')
+      const { port } = (server.server as Server).address() as AddressInfo
+      return { port, close: () => app.close() }
+    },
+  })
+}
 
 /** Types are stripped here and decorators are not syntax yet, so they are called as a compiler would call them. */
 function contractControllers({ reached }: ContractService): object[] {
@@ -59,7 +93,9 @@ function contractControllers({ reached }: ContractService): object[] {
     }
     echo(request: Request, response: Response): void {
       reached('echo')
-      request.pipe(response)
+      // Fastify sends streams, and has the body from its parser.
+      if ('pipe' in request) request.pipe(response)
+      else response.send((request as Request).body)
     }
   }
   decorate(Root, [Controller()])
@@ -92,7 +128,7 @@ function tell(auth: Principal, request: Request, id?: string): object {
   return who(auth, id)
 }
 
-async function serve(controllers: object[], guard: Guard, isFronted = false, providers: object[] = []) {
+function moduleOf(controllers: object[], guard: Guard, providers: object[] = []): object {
   class AppModule {}
   decorate(AppModule, [
     Module({
@@ -103,9 +139,13 @@ async function serve(controllers: object[], guard: Guard, isFronted = false, pro
       ],
     }),
   ])
+  return AppModule
+}
+
+async function serve(controllers: object[], guard: Guard, isFronted = false, providers: object[] = []) {
   const server = express()
   if (isFronted) server.use(guardExpress(guard, 'open'))
-  const app = await NestFactory.create(AppModule, new ExpressAdapter(server), {
+  const app = await NestFactory.create(moduleOf(controllers, guard, providers), new ExpressAdapter(server), {
     logger: false,
     bodyParser: false,
     abortOnError: false,
