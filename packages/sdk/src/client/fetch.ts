@@ -27,16 +27,18 @@ export function createTokenFetch(
     })
     // Known before the first request, which may use the body up.
     const again = canSendAgain(input, init)
-    let [response, isNewNonce] = await send(token)
+    let [response, isNewNonce] = await send(token).catch((error: unknown) => {
+      if (signal?.aborted === true) letGo(input, init, error)
+      throw error
+    })
     if (again && isNewNonce && asksForNonce(response)) {
-      // An unread body would keep its connection.
-      await response.body?.cancel()
+      await drop(response)
       ;[response] = await send(token)
     }
     if (response.status !== 401 || !again || !saysInvalidToken(response)) return response
     const other = await unlessAborted(() => source.renewed(token), signal)
     if (other === undefined) return response
-    await response.body?.cancel()
+    await drop(response)
     return (await send(other))[0]
 
     async function send(sent: AccessToken): Promise<[response: Response, isNewNonce: boolean]> {
@@ -82,6 +84,11 @@ function signalOf(
 function letGo(input: Parameters<Fetch>[0], init: RequestInit | undefined, reason: unknown): void {
   const body: unknown = init?.body ?? (input instanceof Request ? input.body : undefined)
   if (body instanceof ReadableStream && !body.locked) body.cancel(reason).catch(() => {})
+}
+
+/** An unread body would keep its connection; one that has broken off has let go of it. */
+async function drop(response: Response): Promise<void> {
+  await response.body?.cancel().catch(() => {})
 }
 
 /** The method as fetch sends it: these few in upper case, every other as it is written. */

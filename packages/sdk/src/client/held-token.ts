@@ -116,12 +116,11 @@ export class HeldToken {
 
   #failed(problem: Problem): Problem {
     const nowMs = this.#access.clock()
-    // A refusal is this token's own, whatever else goes on.
-    const isDown = problem.code === 'token-refused' ? undefined : this.#access.backOff.failing(nowMs)
-    if (isDown === undefined) this.#backOff.failed(problem, nowMs)
+    // Also while the issuer is down for all: what fails again is then not the first to ask again.
+    this.#backOff.failed(problem, nowMs)
     const stale = this.#held !== undefined && nowMs < this.#held.usableUntilMs
     this.#tell({ kind: 'failed', problem, stale })
-    return isDown ?? this.#backOff.failing(nowMs)!
+    return this.#backOff.failing(nowMs)!
   }
 
   #tell(event: TokenSourceEvent): void {

@@ -122,3 +122,14 @@ test('one key for all tokens of a client with dpop', () => {
     undefined,
   )
 })
+
+test('a token endpoint that is well is asked on, while its metadata cannot be had', async () => {
+  await using issuer = await startTestIssuer({ clients: { orders: 'orders-secret' } })
+  const access = new IssuerAccess(issuer.credentials('orders'))
+  assert.ok(await access.ask(grant, issuer.clock()))
+  issuer.fail({ token: 500, metadata: 503 })
+  await assert.rejects(access.ask(grant, issuer.clock()), { code: 'token-unavailable' })
+  issuer.recover()
+  issuer.fail({ metadata: 503 })
+  assert.ok(await access.ask(grant, issuer.clock()))
+})

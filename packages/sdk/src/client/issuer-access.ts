@@ -27,6 +27,8 @@ export class IssuerAccess {
   readonly #issuerProver: Prover | undefined
   readonly #assertion: AssertionSource | undefined
   #endpoint: Promise<TokenEndpoint> | undefined
+  /** Where it was last. */
+  #known: TokenEndpoint | undefined
 
   constructor(options: TokenSourceOptions) {
     this.options = options
@@ -52,9 +54,10 @@ export class IssuerAccess {
   }
 
   async #ask(fields: Readonly<Record<string, string>>, nowMs: number): Promise<TokenResponse> {
+    // The promise is kept, so that many who ask at once look it up once.
+    const found = (this.#endpoint ??= this.#findEndpoint(nowMs))
     try {
-      // The promise is kept, so that many who ask at once look it up once.
-      const endpoint = await (this.#endpoint ??= this.#findEndpoint(nowMs))
+      const endpoint = await found
       return await requestToken({
         endpoint,
         clientId: this.options.clientId,
@@ -69,7 +72,7 @@ export class IssuerAccess {
     } catch (error) {
       const problem = asTokenProblem(error)
       // The endpoint may have moved; a refusal shows that it has not.
-      if (problem.code !== 'token-refused') this.#endpoint = undefined
+      if (problem.code !== 'token-refused' && this.#endpoint === found) this.#endpoint = undefined
       throw problem
     }
   }
@@ -82,15 +85,17 @@ export class IssuerAccess {
     const allowInsecure = this.options.dangerouslyAllowInsecureIssuer === true
     const { fetch } = this.options
     try {
-      return await discoverTokenEndpoint(issuer!, {
+      return (this.#known = await discoverTokenEndpoint(issuer!, {
         timeoutMs: this.#timeoutMs,
         allowInsecure,
         method,
         nowMs,
         ...(fetch === undefined ? {} : { fetch }),
-      })
+      }))
     } catch (error) {
       if (!isProblem(error)) throw error
+      // One that was looked for again after a failure: it may be well, with metadata that cannot be had.
+      if (this.#known !== undefined) return this.#known
       const { message, next, retryAfterSeconds } = error
       throw new IssuerDown(message, {
         ...(next === undefined ? {} : { next }),

@@ -86,8 +86,8 @@ test('one caller’s refusal is not another’s, and does not repeat their token
   await source.onBehalfOf(bob!).token()
 })
 
-for (const fault of [503, 429, 'reset'] as const) {
-  test(`an issuer that is down (${fault}) is asked for one caller, not for each`, async () => {
+for (const fault of [429, 'reset'] as const) {
+  test(`an issuer that answers nobody (${fault}) is asked for one caller, not for each`, async () => {
     await using issuer = await start()
     const source = createTokenSource({ ...issuer.credentials('orders'), random: () => 0 })
     const users = await Promise.all(
@@ -104,13 +104,36 @@ for (const fault of [503, 429, 'reset'] as const) {
     issuer.advance(1)
     const all = users.slice(1).map((auth) => source.onBehalfOf(auth).token())
     await Promise.allSettled(all)
-    assert.equal(issuer.requests.token - before, 2, 'one goes ahead')
+    assert.equal(issuer.requests.token - before, 1 + 19, 'those who ask together')
+    await assert.rejects(source.onBehalfOf(users[1]!).token(), { code: 'token-unavailable' })
+    assert.equal(issuer.requests.token - before, 1 + 19)
     issuer.recover()
     issuer.advance(2)
     await Promise.all(users.map((auth) => source.onBehalfOf(auth).token()))
-    assert.equal(issuer.requests.token - before, 2 + 19)
+    assert.equal(issuer.requests.token - before, 1 + 19 + 19)
   })
 }
+
+test('what the issuer cannot do for one caller keeps nobody else from asking', async () => {
+  await using issuer = await start()
+  const source = createTokenSource({ ...issuer.credentials('orders'), random: () => 0 })
+  const [mallory, alice] = [
+    await authOf(issuer, { subject: 'mallory' }),
+    await authOf(issuer, { subject: 'alice' }),
+  ]
+  // As where the keys of mallory's own provider cannot be had.
+  issuer.fail({ token: { status: 503, retryAfterSeconds: 30 } })
+  await assert.rejects(source.onBehalfOf(mallory).token(), {
+    code: 'token-unavailable',
+    retryAfterSeconds: 30,
+  })
+  issuer.recover()
+  const before = issuer.requests.token
+  await assert.rejects(source.onBehalfOf(mallory).token(), { code: 'token-unavailable' })
+  assert.equal(issuer.requests.token, before, 'left alone for as long as it says')
+  assert.ok(await source.onBehalfOf(alice).token())
+  assert.ok(await source.token())
+})
 
 test('no more callers are remembered than there is room for, and none beyond their time', async () => {
   await using issuer = await start()

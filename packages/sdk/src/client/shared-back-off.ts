@@ -1,18 +1,15 @@
 import type { Clock } from '../core/clock.ts'
-import { isProblem } from '../core/problem.ts'
 import type { Problem } from '../core/problem.ts'
 import { BackOff } from './back-off.ts'
 import { IssuerDown } from './issuer-down.ts'
 
 /**
- * Leaves an issuer alone that is down, for all who would ask it; what fails for one request alone is that one's own. After
- * the pause one request goes ahead, and the others wait for it: an issuer that comes back is not met by all of them at once
- * before it is known to be well.
+ * Leaves an issuer alone that is down, for all who would ask it; what fails for one request alone is that one's own. Nobody
+ * waits for anybody here: what holds one up (a slow disk, a user whom the issuer does not answer) holds up no other.
  */
 export class SharedBackOff {
   readonly #backOff: BackOff
   readonly #clock: Clock
-  #probe: Promise<void> | undefined
 
   /** @param random from 0 to 1. */
   constructor(random: () => number, clock: Clock) {
@@ -27,29 +24,18 @@ export class SharedBackOff {
 
   /** @throws what `request` throws, or what failed before, without asking. */
   async ask<Answer>(request: () => Promise<Answer>): Promise<Answer> {
-    while (this.#probe !== undefined) await this.#probe
     const failing = this.failing(this.#clock())
     if (failing !== undefined) throw failing
-    const answer = this.#note(request)
-    if (this.#backOff.failures > 0) {
-      const done = (): void => void (this.#probe = undefined)
-      this.#probe = answer.then(done, done)
-    }
-    return answer
-  }
-
-  async #note<Answer>(request: () => Promise<Answer>): Promise<Answer> {
     const before = this.#backOff.failures
-    // What was asked before the pause says nothing about its end.
-    const succeeded = (): void => void (before === this.#backOff.failures && this.#backOff.succeeded())
+    // What was asked before a pause says nothing about its end.
+    const answered = (): void => void (before === this.#backOff.failures && this.#backOff.succeeded())
     try {
       const answer = await request()
-      succeeded()
+      answered()
       return answer
     } catch (error) {
       if (error instanceof IssuerDown) this.#backOff.failed(error, this.#clock(), before)
-      // Whoever refuses is well.
-      else if (isProblem(error) && error.code === 'token-refused') succeeded()
+      else answered()
       throw error
     }
   }

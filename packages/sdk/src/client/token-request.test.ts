@@ -9,7 +9,7 @@ import { IssuerDown } from './issuer-down.ts'
 import { requestToken } from './token-request.ts'
 import type { TokenRequest, TokenResponse } from './token-request.ts'
 
-const secret = 's3cr3t/+ü&'
+const secret = 's3cr3t/+ü& !'
 const nowMs = Date.parse('2026-11-22T08:00:00Z')
 const granted = { access_token: 'abc.def.ghi', token_type: 'Bearer', expires_in: 300 }
 
@@ -103,6 +103,12 @@ for (const [status, body, code, message] of [
   [400, { error: 'x', error_description: `you sent ${secret}` }, 'token-refused', `${url}: x`],
   [
     400,
+    { error: 'x', error_description: 'you sent s=s3cr3t%2F%2B%C3%BC%26+%21' },
+    'token-refused',
+    `${url}: x`,
+  ],
+  [
+    400,
     { error: `wrong ${'s3cr3t%2F%2B%C3%BC%26'}` },
     'token-unavailable',
     `${url}: it answered with status 400`,
@@ -189,7 +195,7 @@ test('no redirect is followed, since it would take the secret along', async () =
 for (const [value, seconds] of [
   ['7', 7],
   ['0', 0],
-  ['-5', 0],
+  ['-5', undefined],
   ['3000', 3000],
   ['99999999', 3600],
   ['Sun, 22 Nov 2026 08:00:30 GMT', 30],

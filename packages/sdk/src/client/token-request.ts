@@ -98,7 +98,8 @@ async function ask(request: TokenRequest): Promise<Answer> {
     }
   } catch (error) {
     if (isProblem(error)) throw error
-    throw down(endpoint.url, reasonOf(error, timeoutMs))
+    const what = reasonOf(error, timeoutMs)
+    throw isTimeout(error) && isForUser(request) ? unavailable(endpoint.url, what) : down(endpoint.url, what)
   }
 }
 
@@ -147,9 +148,12 @@ function refusalOf(
     const what = isRedirect
       ? `it answered with a redirect (${status}), which is not followed`
       : `it answered with status ${status}`
-    const isForAll =
+    const isDown =
       retryAfterSeconds !== undefined || downStatuses.includes(status) || error === 'temporarily_unavailable'
-    return isForAll ? down(url, what, retryAfterSeconds) : unavailable(url, what)
+    // Limits are the client's, whomever it asks for.
+    return isDown && (status === 429 || !isForUser(request))
+      ? down(url, what, retryAfterSeconds)
+      : unavailable(url, what, retryAfterSeconds)
   }
   const said = quotable(document['error_description'], request)
   return new Problem('token-refused', `${url}: ${error}${said === undefined ? '' : `: ${said}`}`, {
@@ -174,15 +178,28 @@ function quotable(
   const { headers } = authenticate(endpoint.method, clientId, clientSecret)
   const basic = headers['Authorization']?.slice('Basic '.length)
   // Nothing was sent by a client that is known by its connection.
-  const secrets = clientSecret === '' ? [] : [clientSecret, encodeURIComponent(clientSecret)]
-  const sent = [...secrets, ...(basic === undefined ? [] : [basic])]
-  if (fields['subject_token'] !== undefined) sent.push(fields['subject_token'])
+  const secrets = [clientSecret, fields['subject_token'] ?? ''].filter((text) => text !== '')
+  const sent = secrets.flatMap((text) => [text, encodeURIComponent(text), inForm(text)])
+  if (basic !== undefined) sent.push(basic)
   return sent.some((text) => value.includes(text)) ? undefined : value
 }
 
+/** As it stands in the body, and within Basic (RFC 6749 §2.3.1). */
+function inForm(text: string): string {
+  return new URLSearchParams({ _: text }).toString().slice('_='.length)
+}
+
+/** Asked on behalf of a user (RFC 8693): how that goes may lie in whose token is shown. */
+function isForUser({ fields }: TokenRequest): boolean {
+  return fields['subject_token'] !== undefined
+}
+
 /** Of this request; another one may fare better. */
-function unavailable(url: string, what: string): Problem {
-  return new Problem('token-unavailable', `${url}: ${what}`, { next: nextWhenUnavailable })
+function unavailable(url: string, what: string, retryAfterSeconds?: number): Problem {
+  return new Problem('token-unavailable', `${url}: ${what}`, {
+    next: nextWhenUnavailable,
+    ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+  })
 }
 
 function down(url: string, what: string, retryAfterSeconds?: number): IssuerDown {
@@ -203,9 +220,13 @@ function readObject(text: string): Readonly<Record<string, unknown>> {
 
 /** Why fetch failed, by its code alone: what else an error says may quote the request. */
 function reasonOf(error: unknown, timeoutMs: number): string {
-  const { name, cause } = error as { name?: unknown; cause?: { code?: unknown } }
-  if (name === 'TimeoutError') return `no answer within ${timeoutMs} ms`
+  const { cause } = error as { cause?: { code?: unknown } }
+  if (isTimeout(error)) return `no answer within ${timeoutMs} ms`
   return typeof cause?.code === 'string' ? `cannot be reached (${cause.code})` : 'cannot be reached'
+}
+
+function isTimeout(error: unknown): boolean {
+  return (error as { name?: unknown } | null)?.name === 'TimeoutError'
 }
 
 /** RFC 6750 §2.1: b64token. Anything else could start another header when it is sent on. */

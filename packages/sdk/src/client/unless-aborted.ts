@@ -20,6 +20,8 @@ export async function unlessAborted<T>(
         by(value)
       }
     signal.addEventListener('abort', abort, { once: true })
-    ask().then(settle(resolve), settle(reject))
+    // Also what is thrown at once comes as a rejection.
+    const asked = (async () => ask())()
+    asked.then(settle(resolve), settle(reject))
   })
 }
