@@ -45,7 +45,7 @@ test(
       assert.match(String((await once(socket, 'data'))[0]), /^HTTP\/1.1 200 /)
     }
     await leave(sockets)
-    backTo(before, await gateway.untilEmpty())
+    await backTo(before, gateway)
   },
 )
 
@@ -70,7 +70,7 @@ test(
     await dribble(50)
     const before = await gateway.untilEmpty()
     await dribble(dribbling)
-    backTo(before, await gateway.untilEmpty())
+    await backTo(before, gateway)
   },
 )
 
@@ -81,10 +81,17 @@ type State = {
   readonly rss: number
 }
 
-function backTo(before: State, after: State): void {
-  assert.ok(after.files <= before.files, `${after.files} files open, ${before.files} before`)
-  const more = after.used - before.used
-  assert.ok(more < 3_000_000, `${Math.round(more / 1000)} kB more in use than before`)
+/** Soon: what ten thousand connections leave behind is not all let go of by the first look of the garbage collector. */
+async function backTo(before: State, gateway: { untilEmpty(): Promise<State> }): Promise<void> {
+  for (const deadline = Date.now() + 10_000; ;) {
+    const after = await gateway.untilEmpty()
+    const more = after.used - before.used
+    if (after.files <= before.files && more < 3_000_000) return
+    assert.ok(
+      Date.now() < deadline,
+      `${Math.round(more / 1000)} kB and ${after.files - before.files} files more`,
+    )
+  }
 }
 
 async function served(port: number): Promise<void> {

@@ -109,7 +109,7 @@ for (const [status, body, code, message] of [
   ],
   [
     400,
-    { error: `wrong ${'s3cr3t%2F%2B%C3%BC%26'}` },
+    { error: `wrong ${'s3cr3t%2F%2B%C3%BC%26%20!'}` },
     'token-unavailable',
     `${url}: it answered with status 400`,
   ],

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { after, test } from 'node:test'
 import { isProblem } from '@countersign/sdk/core'
-import { migrate } from './sqlite-schema.ts'
+import { migrate, schemaVersion } from './sqlite-schema.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'countersign-schema-'))
 after(() => rmSync(directory, { recursive: true, force: true }))
@@ -28,6 +28,26 @@ test('migrating again changes nothing', () => {
   migrate(database, 'x.db')
   assert.deepEqual(schema(database), before)
   assert.deepEqual({ ...database.prepare('SELECT * FROM ring').get() }, { only: 1, version: 7 })
+})
+
+test('a file that another process makes ours meanwhile is not taken for a foreign one', () => {
+  const path = join(directory, 'together.db')
+  const [ours, others] = [new DatabaseSync(path), new DatabaseSync(path)]
+  let looks = 0
+  // The real database, but for what happens after the first look at it.
+  const watched = new Proxy(ours, {
+    get: (database, name) =>
+      name !== 'prepare'
+        ? Reflect.get(database, name)
+        : (sql: string) => {
+            if (looks++ === 1) migrate(others, path)
+            return database.prepare(sql)
+          },
+  })
+  assert.ok(schemaVersion(watched, path) > 0)
+  assert.ok(looks >= 2)
+  ours.close()
+  others.close()
 })
 
 test("another program's database is refused and left as it was", () => {

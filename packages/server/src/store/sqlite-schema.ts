@@ -43,8 +43,9 @@ export function bringUp(database: DatabaseSync, path: string): void {
 
 /** The version of the file's schema, 0 for one that has none yet. @throws Problem `store-foreign` or `store-newer` */
 export function schemaVersion(database: DatabaseSync, path: string): number {
-  const owner = pragma(database, 'application_id')
+  // The tables first: another process may be making the file ours between the two looks, and it does both at once.
   const tables = database.prepare('SELECT count(*) AS count FROM sqlite_schema').get() as { count: number }
+  const owner = pragma(database, 'application_id')
   if (owner !== applicationId && (owner !== 0 || tables.count > 0)) {
     throw new Problem('store-foreign', `${path} is a database, but not one of Countersign's`, {
       next: 'name another file in issuer.store',

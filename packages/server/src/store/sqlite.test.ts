@@ -112,7 +112,10 @@ test('several processes that start together on a new file make one ring', async 
   const outcomes = await Promise.all(
     Array.from({ length: 4 }, () => {
       const child = fork(writer, ['ring', 'sqlite', path], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
-      return new Promise((resolve) => child.once('message', resolve))
+      return new Promise((resolve, reject) => {
+        child.once('message', resolve)
+        child.once('exit', (code) => reject(new Error(`ended with ${code} before it had tried`)))
+      })
     }),
   )
   assert.equal(outcomes.filter((won) => won === true).length, 1)
