@@ -91,7 +91,14 @@ test('a platform’s token counts as often as it is shown, for one subject and o
   const good: TestToken = { subject: 'pod', audience: issuer, dangerouslyType: 'JWT' }
   const one = platform.token(good)
   for (let time = 0; time < 2; time++) assert.equal(await isPlatforms(one), true)
-  assert.equal(await isPlatforms(platform.token({ ...good, dangerouslyHeader: { typ: undefined } })), true)
+  for (const other of [
+    { dangerouslyHeader: { typ: undefined } },
+    { dangerouslyType: 'JOSE' },
+    { dangerouslyType: 'application/jwt' },
+    { lifetimeSeconds: 24 * 3600 },
+  ] as TestToken[]) {
+    assert.equal(await isPlatforms(platform.token({ ...good, ...other })), true, JSON.stringify(other))
+  }
   for (const other of [
     { subject: 'other' },
     { audience: 'https://other.test' },
@@ -99,6 +106,8 @@ test('a platform’s token counts as often as it is shown, for one subject and o
     { lifetimeSeconds: -60 },
     { dangerouslySignature: 'foreign' },
     { dangerouslyType: 'at+jwt' },
+    { dangerouslyType: 'application/jose' },
+    { lifetimeSeconds: 24 * 3600 + 60 },
   ] as TestToken[]) {
     assert.equal(await isPlatforms(platform.token({ ...good, ...other })), false, JSON.stringify(other))
   }

@@ -42,7 +42,7 @@ export function createAssertionCheck(
   const { issuer: platform, subject } = federated
   const trusted = { issuer: platform.url, keySet: platform.keySet(), requiredClaims: ['sub'] }
   return checkOf(trusted, options, async (token) => {
-    return token.subject === subject && token.audience.length === 1 && hasType(token, platformTypes)
+    return token.subject === subject && isPlatforms(token, options.clock() / 1000)
   })
 }
 
@@ -77,13 +77,29 @@ function isOwn(token: VerifiedToken, id: string, nowSeconds: number): boolean {
   )
 }
 
+function isPlatforms(token: VerifiedToken, nowSeconds: number): boolean {
+  return (
+    hasType(token, platformTypes) &&
+    token.audience.length === 1 &&
+    token.expiresAtSeconds <= nowSeconds + maxPlatformLifeSeconds
+  )
+}
+
 /** Every other type was made for something else (RFC 8725 §3.11); an access token is no assertion. */
 function hasType({ header }: VerifiedToken, types: readonly string[]): boolean {
   const type = header['typ']
-  return type === undefined || types.includes(String(type).toLowerCase().replace('application/', ''))
+  return type === undefined || types.includes(String(type).toLowerCase())
 }
 
-const ownTypes = ['jwt', 'client-authentication+jwt']
-const platformTypes = ['jwt', 'jose']
+const ownTypes = [
+  'jwt',
+  'application/jwt',
+  'client-authentication+jwt',
+  'application/client-authentication+jwt',
+]
+/** JWT-SVID §2.1. */
+const platformTypes = ['jwt', 'jose', 'application/jwt']
 const toleranceSeconds = 15
 const maxLifeSeconds = 3600
+/** Platforms hand out one for many uses, but none for a year. */
+const maxPlatformLifeSeconds = 24 * 3600

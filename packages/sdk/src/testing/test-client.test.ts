@@ -33,6 +33,7 @@ test('a client shows one thing, and nothing of it is misspelt', () => {
     { publicKey, federated },
     { publicKey: {} },
     { publicKey: shared },
+    { federated: { ...federated, issuer: createTestIssuer({ algorithm: 'HS256' }) } },
     { secret: 7 },
   ] as TestClient[]) {
     assert.throws(() => readClients({ orders: client }, 'x'), { code: 'option-invalid' })

@@ -71,6 +71,11 @@ function readClient(id: string, given: TestClient, audience: string): ReadClient
       next: 'verificationKey(privateKey) makes it of the key that the token source signs with',
     })
   }
+  if (federated !== undefined && !isPublished(federated.issuer)) {
+    throw new Problem('option-invalid', `${where}: a platform with a shared secret speaks for nobody`, {
+      next: 'make its test issuer with an algorithm that has a public key',
+    })
+  }
   const { roles = [], scopes = [], mayCall, mayTransact = [] } = client
   const may: Omit<ReadClient, 'secret' | 'publicKey' | 'federated'> = {
     roles,
@@ -82,6 +87,15 @@ function readClient(id: string, given: TestClient, audience: string): ReadClient
   }
   if (secret !== undefined) return { secret, ...may }
   return publicKey === undefined ? { federated: federated!, ...may } : { publicKey, ...may }
+}
+
+/** Whoever checks the assertions with a shared secret could sign them as well (RFC 8725 §3.2). */
+function isPublished(issuer: TestIssuer): boolean {
+  try {
+    return issuer.jwks().keys.length > 0
+  } catch {
+    return false
+  }
 }
 
 const clientNames: readonly string[] = [

@@ -94,6 +94,40 @@ test('who is not known gets nothing', async () => {
   assert.deepEqual([other.status, other.reply['error']], [400, 'unsupported_grant_type'])
 })
 
+test('what the real issuer calls an invalid request', async () => {
+  const grant = 'grant_type=client_credentials'
+  for (const [body, error, type] of [
+    ['', 'invalid_request'],
+    ['grant_type=', 'invalid_request'],
+    [`${grant}&${grant}`, 'invalid_request'],
+    [`${grant}&scope=a&scope=b`, 'invalid_request'],
+    [`${grant}&client_secret=p%3As`, 'invalid_request'],
+    [`${grant}&client_id=test-client`, 'invalid_request'],
+    [grant, 'invalid_request', 'application/json'],
+    [grant, 'invalid_request', 'text/plain;charset=UTF-8'],
+    [`${grant}&audience=billing&audience=stock`, 'invalid_target'],
+    [`${grant}&resource=billing&resource=stock`, 'invalid_target'],
+    [`${grant}&audience=billing&resource=stock`, 'invalid_target'],
+    [`${grant}&scope=a++b`, 'invalid_scope'],
+    [`${grant}&roles=reader+`, 'invalid_scope'],
+  ] as [string, string, string?][]) {
+    const { status, reply } = await askWith(body, type)
+    assert.deepEqual([status, reply], [400, { error }], body)
+  }
+  const authorization = `Basic ${btoa('orders:p%3As')}!!`
+  const garbled = await ask({ grant_type: 'client_credentials' }, undefined, { authorization })
+  assert.deepEqual([garbled.status, garbled.reply], [401, { error: 'invalid_client' }])
+})
+
+test('what is empty is left out, and what is said again is said once', async () => {
+  const empty = await askWith('grant_type=client_credentials&audience=&resource=&scope=&roles=')
+  assert.equal(claimsOf(empty)?.['aud'], 'billing')
+  assert.equal(claimsOf(empty)?.['scope'], 'a b')
+  const twice = await askWith('grant_type=client_credentials&audience=x&audience=x&resource=x&scope=b+b')
+  assert.equal(claimsOf(twice)?.['aud'], 'x')
+  assert.equal(claimsOf(twice)?.['scope'], 'b')
+})
+
 test('a client whose targets are named gets tokens for no others', async () => {
   const clients = { orders: { secret: 'x-7-x', mayCall: ['https://billing.test', 'https://stock.test'] } }
   await using issuer = await startTestIssuer({ audience: 'https://orders.test', clients })
@@ -110,9 +144,13 @@ test('an exchange says nothing that is passed over', async () => {
   const form = { grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange', subject_token_type }
   const exchange = (other: Record<string, string>) =>
     ask({ ...form, subject_token: issuer.token(), ...other }, 'orders:p%3As')
+  const transaction = { requested_token_type: 'urn:ietf:params:oauth:token-type:txn_token' }
   assert.equal((await exchange({})).status, 200)
   for (const other of [
     { actor_token: issuer.token(), actor_token_type: subject_token_type },
+    { actor_token_type: subject_token_type },
+    { actor_token: issuer.token(), ...transaction },
+    { actor_token_type: subject_token_type, ...transaction },
     { requested_token_type: 'urn:ietf:params:oauth:token-type:saml2' },
   ]) {
     assert.equal((await exchange(other as Record<string, string>)).reply['error'], 'invalid_request')
@@ -162,6 +200,7 @@ test('a bound token is exchanged by the holder of its key, and stays bound to it
   assert.equal((await ask(form, 'orders:p%3As')).reply['error'], 'invalid_dpop_proof')
 })
 
+const formType = 'application/x-www-form-urlencoded'
 const subject_token_type = 'urn:ietf:params:oauth:token-type:access_token'
 
 type Answer = { readonly status: number; readonly reply: Record<string, unknown> }
@@ -177,11 +216,16 @@ async function ask(
 ): Promise<Answer> {
   const headers: Record<string, string> =
     credentials === undefined ? others : { ...others, authorization: `Basic ${btoa(credentials)}` }
-  const reply = await fetch(`${issuer.url}/token`, {
-    method: 'POST',
-    headers,
-    body: new URLSearchParams(form),
-  })
+  return post(new URLSearchParams(form).toString(), { 'content-type': formType, ...headers })
+}
+
+/** A body as it is, of a client with a good secret. */
+function askWith(body: string, type = formType): Promise<Answer> {
+  return post(body, { 'content-type': type, authorization: `Basic ${btoa('orders:p%3As')}` })
+}
+
+async function post(body: string, headers: Record<string, string>): Promise<Answer> {
+  const reply = await fetch(`${issuer.url}/token`, { method: 'POST', headers, body })
   return { status: reply.status, reply: (await reply.json()) as Record<string, unknown> }
 }
 

@@ -6,6 +6,8 @@ import type { DpopChecker } from '../jwt/dpop-check.ts'
 import type { KeySet } from '../jwt/key-set.ts'
 import { createClientAuthentication } from './client-authentication.ts'
 import type { ClientAuthentication } from './client-authentication.ts'
+import { readForm, readNames } from './form.ts'
+import type { Form } from './form.ts'
 import type { TestIssuer } from './memory-issuer.ts'
 import type { TestToken } from './mint.ts'
 import type { ReadClient } from './test-client.ts'
@@ -45,14 +47,15 @@ export class TestTokenEndpoint {
   }
 
   answer(request: IncomingMessage, response: ServerResponse): void {
-    let body = ''
-    request.setEncoding('utf8')
-    request.on('data', (chunk: string) => {
-      body += chunk
-      if (body.length > maxBodyLength) request.destroy()
+    const chunks: Buffer[] = []
+    let length = 0
+    request.on('data', (chunk: Buffer) => {
+      chunks.push(chunk)
+      length += chunk.length
+      if (length > maxBodyLength) request.destroy()
     })
     request.on('end', () => {
-      void this.#grant(request, new URLSearchParams(body))
+      void this.#grant(request, Buffer.concat(chunks))
         .catch((error: unknown) => {
           // The keys of a client's platform cannot be had; anything else is a mistake, and must be seen.
           if (isProblem(error) && error.code === 'keys-unavailable')
@@ -63,9 +66,13 @@ export class TestTokenEndpoint {
     })
   }
 
-  async #grant({ headers, rawHeaders }: IncomingMessage, form: URLSearchParams): Promise<Answer> {
-    const clientId = await this.#authenticate(headers.authorization, form)
-    if (clientId === undefined) return refuse('invalid_client', 401)
+  async #grant(request: IncomingMessage, body: Buffer): Promise<Answer> {
+    const { headers, headersDistinct, rawHeaders } = request
+    const form = readForm(headers['content-type'], body)
+    if (form === undefined) return refuse('invalid_request')
+    const known = await this.#authenticate(headersDistinct['authorization'] ?? [], form)
+    if ('error' in known) return refuse(known.error, known.error === 'invalid_client' ? 401 : 400)
+    const { clientId } = known
     const client = this.#clients.get(clientId)!
     const decided = this.#decide(clientId, client, form)
     if ('status' in decided) return decided
@@ -85,27 +92,30 @@ export class TestTokenEndpoint {
     return refuse(error, 400, checked.denial)
   }
 
-  #decide(clientId: string, client: ReadClient, form: URLSearchParams): Granted | Answer {
-    const grantType = form.get('grant_type')
+  #decide(clientId: string, client: ReadClient, form: Form): Granted | Answer {
+    const { values } = form
+    const grantType = values.get('grant_type')
+    if (grantType === undefined) return refuse('invalid_request')
     if (grantType === 'client_credentials') return this.#credentials(clientId, client, form)
     if (grantType !== exchangeGrant) return refuse('unsupported_grant_type')
-    const requested = form.get('requested_token_type') ?? accessTokenType
-    if (requested === transactionTokenType) return this.#transact(clientId, client, form)
     // What is not read is refused: passed over, an actor_token would look as if it counted.
-    const isReadable = requested === accessTokenType && !form.has('actor_token')
-    if (!isReadable || form.get('subject_token_type') !== accessTokenType) return refuse('invalid_request')
+    if (values.has('actor_token') || values.has('actor_token_type')) return refuse('invalid_request')
+    const requested = values.get('requested_token_type') ?? accessTokenType
+    if (requested === transactionTokenType) return this.#transact(clientId, client, form)
+    const isReadable = requested === accessTokenType && values.get('subject_token_type') === accessTokenType
+    if (!isReadable) return refuse('invalid_request')
     return this.#exchange(clientId, client, form)
   }
 
-  #credentials(clientId: string, client: ReadClient, form: URLSearchParams): Granted | Answer {
+  #credentials(clientId: string, client: ReadClient, form: Form): Granted | Answer {
     const rights = readRights(client, form, this.#issuer.audience)
     if (typeof rights === 'string') return refuse(rights)
     const { lifetimeSeconds } = this.#issuer
     return { token: { clientId, lifetimeSeconds, ...rights }, lifetimeSeconds }
   }
 
-  #exchange(clientId: string, client: ReadClient, form: URLSearchParams): Granted | Answer {
-    const subject = this.#subjects(clientId, form.get('subject_token') ?? '')
+  #exchange(clientId: string, client: ReadClient, form: Form): Granted | Answer {
+    const subject = this.#subjects(clientId, form.values.get('subject_token') ?? '')
     if (subject === undefined) return refuse('unauthorized_client')
     if ('reason' in subject) return refuse('invalid_request', 400, subject)
     const { name, actors, secondsLeft, boundTo, claims } = subject
@@ -121,7 +131,7 @@ export class TestTokenEndpoint {
     return { token: { ...token, ...rights }, lifetimeSeconds, issuedType: accessTokenType, boundTo }
   }
 
-  #transact(clientId: string, { mayTransact }: ReadClient, form: URLSearchParams): Granted | Answer {
+  #transact(clientId: string, { mayTransact }: ReadClient, form: Form): Granted | Answer {
     const transaction = this.#transactions(clientId, mayTransact, form)
     if ('error' in transaction) return refuse(transaction.error)
     if ('reason' in transaction) return refuse('invalid_request', 400, transaction)
@@ -129,7 +139,7 @@ export class TestTokenEndpoint {
     const lifetimeSeconds = Math.min(this.#issuer.lifetimeSeconds, secondsLeft)
     // It is no credential, so it names no client.
     const claims = { ...transaction.claims, client_id: undefined }
-    const audience = form.get('audience')!
+    const audience = form.audiences[0]!
     const token = {
       subject,
       audience,
@@ -176,23 +186,19 @@ type Rights = {
 }
 
 /** What is asked for, or all there is when nothing is; the error of RFC 6749 §5.2 when it is more than the client may have. */
-function readRights(client: ReadClient, form: URLSearchParams, own: string): Rights | string {
-  const audience = form.get('audience') ?? form.get('resource') ?? own
+function readRights(client: ReadClient, form: Form, own: string): Rights | string {
+  const [audience = own, ...others] = new Set([...form.audiences, ...form.resources])
+  // A token is for one service.
+  if (others.length > 0) return 'invalid_target'
   if (client.mayCall !== undefined && !client.mayCall.includes(audience)) return 'invalid_target'
-  const scopes = readList(form.get('scope'), client.scopes)
-  const roles = readList(form.get('roles'), client.roles)
+  const scopes = readNames(form.values.get('scope'), client.scopes)
+  const roles = readNames(form.values.get('roles'), client.roles)
   if (scopes === undefined || roles === undefined) return 'invalid_scope'
   return {
     audience,
     ...(scopes.length > 0 ? { scopes } : {}),
     ...(roles.length > 0 ? { roles } : {}),
   }
-}
-
-function readList(asked: string | null, allowed: readonly string[]): readonly string[] | undefined {
-  if (asked === null || asked === '') return allowed
-  const names = asked.split(' ').filter((name) => name !== '')
-  return names.every((name) => allowed.includes(name)) ? names : undefined
 }
 
 function refuse(error: string, status = 400, denial?: Denial): Answer {

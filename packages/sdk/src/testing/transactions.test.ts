@@ -4,6 +4,7 @@ import { createTokenSource } from '../client/token-source.ts'
 import type { AccessToken } from '../client/token-source.ts'
 import { inspectToken } from '../jwt/inspect.ts'
 import type { Principal } from '../policy/principal.ts'
+import { readForm } from './form.ts'
 import { startTestIssuer } from './loopback-issuer.ts'
 import type { StartedTestIssuer } from './loopback-issuer.ts'
 import { createTestIssuer } from './memory-issuer.ts'
@@ -72,9 +73,10 @@ test('what is shown must be an access token or a transaction token, and what is 
   const [keySet, known] = [issuer.keySet(), readClients(clients, issuer.audience)]
   const subjects = createShownSubjects(issuer, known, keySet)
   const transact = createTransactions(trustDomain, { issuer, keySet, subjects })
-  const ask = (other: Record<string, string>) => {
+  const ask = (other: Record<string, string>, more = '') => {
     const form = { audience: trustDomain, scope: 'pay', subject_token: issuer.token(), subject_token_type }
-    return transact('bank', ['pay'], new URLSearchParams({ ...form, ...other }))
+    const body = `${new URLSearchParams({ ...form, ...other })}${more}`
+    return transact('bank', ['pay'], readForm('application/x-www-form-urlencoded', Buffer.from(body))!)
   }
   assert.ok('subject' in ask({ request_details: '{"invoice":7}' }))
   for (const other of [
@@ -85,7 +87,12 @@ test('what is shown must be an access token or a transaction token, and what is 
   ] as Record<string, string>[]) {
     assert.deepEqual(ask(other), { error: 'invalid_request' })
   }
-  assert.deepEqual(ask({ scope: '' }), { error: 'invalid_scope' })
+  for (const scope of ['', 'pay ', 'pay  pay']) assert.deepEqual(ask({ scope }), { error: 'invalid_scope' })
+  const twice = ask({ scope: 'pay pay' })
+  assert.deepEqual('scopes' in twice && twice.scopes, ['pay'])
+  for (const more of ['&audience=other.example', `&audience=${trustDomain}`, '&resource=https://x.test']) {
+    assert.deepEqual(ask({}, more), { error: 'invalid_target' })
+  }
 })
 
 const subject_token_type = 'urn:ietf:params:oauth:token-type:access_token'

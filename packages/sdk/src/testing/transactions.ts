@@ -4,6 +4,8 @@ import { parseStrictJson } from '../core/json.ts'
 import type { KeySet } from '../jwt/key-set.ts'
 import { createVerifier } from '../jwt/verifier.ts'
 import type { VerifiedToken } from '../jwt/verified-token.ts'
+import { readNames } from './form.ts'
+import type { Form } from './form.ts'
 import type { TestIssuer } from './memory-issuer.ts'
 import { carriedOn } from './token-exchange.ts'
 import type { ShownSubject, ShownSubjects } from './token-exchange.ts'
@@ -21,7 +23,7 @@ export type Transaction = {
 export type Transactions = (
   clientId: string,
   mayTransact: readonly string[],
-  form: URLSearchParams,
+  form: Form,
 ) => Transaction | Denial | { readonly error: string }
 
 /**
@@ -39,16 +41,18 @@ export function createTransactions(
   const types = [transactionMediaType]
   const ours = createVerifier({ issuer: url, audience: trustDomain, types, keySet, clock, revocations })
 
-  return (clientId, mayTransact, form) => {
+  return (clientId, mayTransact, { values, audiences, resources }) => {
     if (mayTransact.length === 0) return { error: 'unauthorized_client' }
-    if (form.get('audience') !== trustDomain || form.has('resource')) return { error: 'invalid_target' }
-    const scopes = (form.get('scope') ?? '').split(' ')
-    if (!scopes.every((name) => mayTransact.includes(name))) return { error: 'invalid_scope' }
-    const tctx = readContext(form.get('request_details'))
-    const rctx = readContext(form.get('request_context'))
+    const isOurs = audiences.length === 1 && audiences[0] === trustDomain && resources.length === 0
+    if (!isOurs) return { error: 'invalid_target' }
+    // Nothing said is not all of it: a transaction is for something.
+    const scopes = readNames(values.get('scope') ?? '', mayTransact)
+    if (scopes === undefined) return { error: 'invalid_scope' }
+    const tctx = readContext(values.get('request_details'))
+    const rctx = readContext(values.get('request_context'))
     if (tctx === null || rctx === null) return { error: 'invalid_request' }
-    const text = form.get('subject_token') ?? ''
-    if (form.get('subject_token_type') === transactionTokenType) {
+    const text = values.get('subject_token') ?? ''
+    if (values.get('subject_token_type') === transactionTokenType) {
       if (tctx !== undefined || rctx !== undefined) return { error: 'invalid_request' }
       const verification = ours.verifyNow(text)
       if (verification?.kind !== 'verified') return verification?.denial ?? { error: 'invalid_request' }
@@ -56,7 +60,7 @@ export function createTransactions(
       if (!scopes.every((name) => token.scopes.includes(name))) return { error: 'invalid_scope' }
       return goOn(token, clientId, scopes, clock() / 1000)
     }
-    if (form.get('subject_token_type') !== accessTokenType) return { error: 'invalid_request' }
+    if (values.get('subject_token_type') !== accessTokenType) return { error: 'invalid_request' }
     const subject = subjects(clientId, text)
     if (subject === undefined) return { error: 'unauthorized_client' }
     if ('reason' in subject) return subject
@@ -94,8 +98,8 @@ function goOn(
 }
 
 /** Null for what is no JSON object. */
-function readContext(text: string | null): object | null | undefined {
-  if (text === null) return undefined
+function readContext(text: string | undefined): object | null | undefined {
+  if (text === undefined) return undefined
   const value = text.length > maxContextLength ? 'too long' : parseStrictJson(text)
   return typeof value === 'string' ? null : value
 }
