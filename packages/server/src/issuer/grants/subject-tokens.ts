@@ -67,9 +67,8 @@ export function createShownTokens(
     const outcome = verifier.verifyNow(text, nowMs) ?? (await verifier.verify(text))
     if (outcome.kind === 'denied') return outcome.denial
     const { token } = outcome
-    // The verifier's tolerance is for services; a token that is made from a dead one would be born dead.
-    if (token.expiresAtSeconds * 1000 < nowMs + 1000)
-      return deny('token-expired', 'exp has passed, or passes now')
+    const ended = endOf(token, nowMs)
+    if (ended !== undefined) return ended
     const pointer = roles.get(token.issuer)
     const principal = readPrincipal(token, pointer === undefined ? {} : { roles: pointer })
     if ('reason' in principal) return principal
@@ -85,4 +84,11 @@ export function createShownTokens(
 
 function audiencesOf(services: ReadonlyMap<string, Service>): readonly string[] {
   return [...new Set([...services.values()].map(({ audience }) => audience))]
+}
+
+/** The verifier's tolerance is for services; a token that is made from a dead one would be born dead. */
+export function endOf({ expiresAtSeconds }: VerifiedToken, nowMs: number): Denial | undefined {
+  return expiresAtSeconds * 1000 < nowMs + 1000
+    ? deny('token-expired', 'exp has passed, or passes now')
+    : undefined
 }

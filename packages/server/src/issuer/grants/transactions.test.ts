@@ -78,6 +78,16 @@ test('it goes on for less, as the same transaction', async () => {
   assert.equal(retold.json['error'], 'invalid_request')
 })
 
+test('it does not go on from its end', async () => {
+  const begun = await ask('billing-api', fromFront, { scope: 'pay refund' })
+  const { nowMs } = fixture.clock
+  // Within what verifiers tolerate.
+  fixture.clock.nowMs = Number(claimsOf(begun)['exp']) * 1000 + 3000
+  const next = await goOn('stock-api', begun, { scope: 'pay' })
+  fixture.clock.nowMs = nowMs
+  assert.deepEqual([next.status, next.json['error']], [400, 'invalid_request'])
+})
+
 test('a person of another issuer is named with it', async () => {
   const claims = { iss: login, sub: 'alice', aud: 'acme-web', exp: nowSeconds + 30 }
   const token = sign(readSecretSigningKey(loginSecret, { algorithm: 'HS256' }), claims, 'JWT')

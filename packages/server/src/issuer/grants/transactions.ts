@@ -11,7 +11,7 @@ import type { RemoteKeys } from '../clients/remote-keys.ts'
 import { lineageOf } from './delegation.ts'
 import { narrow } from './rights.ts'
 import type { Granted } from './rights.ts'
-import { createShownTokens } from './subject-tokens.ts'
+import { createShownTokens, endOf } from './subject-tokens.ts'
 import type { OwnTokens, ShownTokens } from './subject-tokens.ts'
 import { delegate, readBinding, refusedToken } from './token-exchange.ts'
 
@@ -87,6 +87,8 @@ export function createTransactions(options: TransactionsOptions): Transactions {
       await own.revocations.load(nowMs)
       const outcome = ours.verifyNow(asked.subjectToken, nowMs) ?? (await ours.verify(asked.subjectToken))
       if (outcome.kind === 'denied') return refusedToken('subject_token', outcome.denial)
+      const ended = endOf(outcome.token, nowMs)
+      if (ended !== undefined) return refusedToken('subject_token', ended)
       const narrower = narrow([...outcome.token.scopes], scopes.join(' '), 'scope')
       return isRefusal(narrower) ? narrower : { ...granted, ...goOn(outcome.token, clientId, own.issuer) }
     }
