@@ -27,3 +27,13 @@ test('nothing of it is printed, and no text can name it', async () => {
   assert.ok(!printed.includes('alice') && !printed.includes('Bearer'), printed)
   assert.deepEqual(Object.keys(carrier), [])
 })
+
+test('an object that was copied or derived from a carrier is another one', () => {
+  const carrier = {}
+  carriedBy(carrier)
+  for (const other of [{ ...carrier }, Object.assign({}, carrier), Object.create(carrier) as object]) {
+    assert.equal(carriedSoFar(other), undefined)
+    assert.notEqual(carriedBy(other), carriedBy(carrier))
+    assert.equal(carriedBy(other), carriedBy(other))
+  }
+})

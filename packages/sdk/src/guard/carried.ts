@@ -6,9 +6,19 @@ import type { AskedRequest } from './guard-request.ts'
  * whoever prints that object prints nothing of it.
  */
 export class Carried {
+  readonly #carrier: object
   #request: AskedRequest | undefined
   #principal: Principal | undefined
   #guard: object | undefined
+
+  constructor(carrier: object) {
+    this.#carrier = carrier
+  }
+
+  /** Not of an object that was copied or derived from the carrier: that is another request, whatever it has along. */
+  isOf(carrier: object): boolean {
+    return this.#carrier === carrier
+  }
 
   get request(): AskedRequest | undefined {
     return this.#request
@@ -35,12 +45,14 @@ export class Carried {
 
 /** What is remembered of this carrier; from now on there is something. */
 export function carriedBy(carrier: Carrier): Carried {
-  return (carrier[key] ??= new Carried())
+  const carried = carrier[key]
+  return carried?.isOf(carrier) === true ? carried : (carrier[key] = new Carried(carrier))
 }
 
 /** The same for those who only look. */
 export function carriedSoFar(carrier: Carrier): Carried | undefined {
-  return carrier[key]
+  const carried = carrier[key]
+  return carried?.isOf(carrier) === true ? carried : undefined
 }
 
 // A symbol that nobody else has: whatever merges a body or a header into a request cannot name it. A WeakMap would be

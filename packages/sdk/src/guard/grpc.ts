@@ -23,7 +23,7 @@ export type GrpcInterceptor<Grpc extends GrpcModule> = (
  * Guards a gRPC server: before a call's messages are read, its metadata must hold a token (`authorization: Bearer …`)
  * that meets the requirement. Refusals have the status `UNAUTHENTICATED`, `PERMISSION_DENIED`, or `UNAVAILABLE` when
  * nothing can be decided, and the challenge as trailing metadata. Handlers find who acts with `authOf(call.metadata)`, and
- * run in the guard's context where it has one; only the event `cancelled` comes outside of it.
+ * run in the guard's context where it has one; only the events `cancelled` and, after it, `close` come outside of it.
  *
  * @param requirement what every method needs, or routes, which for gRPC are `POST /package.Service/Method`; a method
  *   that none of them names is not there.

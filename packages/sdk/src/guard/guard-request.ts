@@ -22,6 +22,16 @@ export function nodeGuardRequest(message: IncomingMessage, target?: string): Ask
   return (carried.request = { method, target: target ?? url, rawHeaders, peer: socket, waited: false })
 }
 
+/**
+ * The message of a request as frameworks have it: the message itself, a `Request`, or an object with the message in `raw`.
+ * Whatever somebody has put there under `raw` on a message or a `Request` of theirs, such as a body, is never taken for it.
+ */
+export function messageOf<Message extends object>(request: Message | { readonly raw: Message }): Message {
+  const isItself =
+    'rawHeaders' in request || typeof (request as { headers?: { get?: unknown } }).headers?.get === 'function'
+  return !isItself && 'raw' in request ? request.raw : (request as Message)
+}
+
 /** The same for a `Request` of the fetch standard. */
 export function fetchGuardRequest(request: Request): AskedRequest {
   const carried = carriedBy(request)

@@ -142,9 +142,16 @@ function moduleOf(controllers: object[], guard: Guard, providers: object[] = [])
   return AppModule
 }
 
-async function serve(controllers: object[], guard: Guard, isFronted = false, providers: object[] = []) {
+async function serve(
+  controllers: object[],
+  guard: Guard,
+  isFronted = false,
+  providers: object[] = [],
+  before?: express.RequestHandler,
+) {
   const server = express()
   if (isFronted) server.use(guardExpress(guard, 'open'))
+  if (before !== undefined) server.use(before)
   const app = await NestFactory.create(moduleOf(controllers, guard, providers), new ExpressAdapter(server), {
     logger: false,
     bodyParser: false,
@@ -256,6 +263,23 @@ test('what contradicts itself, or asks for nothing, is refused when the class is
   assert.throws(() => decorateMethod(Root, 'other', [Roles('a'), Public()]), { code: 'policy-invalid' })
   assert.throws(() => Roles(), { code: 'policy-invalid' })
   assert.throws(() => Needs({ role: 'a' } as object), { code: 'option-unknown' })
+})
+
+test('a body that a middleware has put on the request as its raw is not taken for the message', async () => {
+  const issuer = createTestIssuer()
+  class Some {
+    me = (): string => 'x'
+  }
+  Object.defineProperty(Some.prototype, 'me', { value: () => 'served', configurable: true })
+  decorate(Some, [Controller()])
+  decorateMethod(Some, 'me', [Get('me')])
+  const rawHeaders = ['authorization', issuer.authorization({ subject: 'mallory' })]
+  const { port, close } = await serve([Some], issuer.guard(), false, [], (req, _, next) => {
+    Object.assign(req, { raw: { method: 'GET', url: '/me', rawHeaders, socket: {} } })
+    next()
+  })
+  assert.equal((await ask(port, { target: '/me' })).status, 401)
+  await close()
 })
 
 test('what is not HTTP is not let through', async () => {

@@ -4,7 +4,7 @@ import type { Policy, Requirement } from '../policy/policy.ts'
 import type { Principal } from '../policy/principal.ts'
 import { authOf, proceed, rememberAuth } from './auth-of.ts'
 import type { Guard, GuardTerms } from './guard.ts'
-import { nodeGuardRequest } from './guard-request.ts'
+import { messageOf, nodeGuardRequest } from './guard-request.ts'
 import { isGone } from './node.ts'
 import { checkOneRequirement, outcomeInTurn, responseHeadersOf } from './outcome.ts'
 
@@ -46,7 +46,7 @@ export function guardNest<Terms extends GuardTerms>(
       }
       const http = context.switchToHttp()
       const request = http.getRequest() as NestRequest
-      const message = request.raw ?? request
+      const message = messageOf<IncomingMessage>(request)
       const asked = nodeGuardRequest(message, request.originalUrl)
       const outcome = await outcomeInTurn(guard, asked, requirementOf(context), message, wantsJson)
       const response = http.getResponse() as NestResponse

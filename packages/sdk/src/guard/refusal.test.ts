@@ -55,6 +55,16 @@ test('what the answer should say besides is known by the request, and the first 
   assert.deepEqual(needsOf('x', guard, (refusal) => refusal).answerHeaders(request), {}, 'said by another')
 })
 
+test('a body that somebody has put on a Request as its raw is not taken for a message', async () => {
+  const authorization = issuer.authorization({ subject: 'mallory' })
+  const raw = { method: 'GET', url: '/', rawHeaders: ['authorization', authorization], socket: {} }
+  const need = needsOf('x', guard, (refusal) => refusal)('authenticated')
+  for (const given of [raw, 'a text']) {
+    const request = Object.assign(new Request('http://h/'), { raw: given })
+    await assert.rejects(need(request), (error) => error instanceof Refusal && error.challenge.status === 401)
+  }
+})
+
 test('Fastify’s request, and a message on which somebody has put a raw of their own', async () => {
   const readers = needsOf('x', guard, (refusal) => refusal)({ roles: 'reader' })
   const port = await serve(async (message) => {

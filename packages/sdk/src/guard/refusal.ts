@@ -5,7 +5,7 @@ import type { Policy } from '../policy/policy.ts'
 import type { Principal, SignedClaims } from '../policy/principal.ts'
 import { rememberAuth } from './auth-of.ts'
 import type { Guard, GuardTerms } from './guard.ts'
-import { fetchGuardRequest, nodeGuardRequest } from './guard-request.ts'
+import { fetchGuardRequest, messageOf, nodeGuardRequest } from './guard-request.ts'
 import type { AskedRequest } from './guard-request.ts'
 import { checkOneRequirement, outcomeOf } from './outcome.ts'
 
@@ -49,7 +49,7 @@ export type Needs<Terms extends GuardTerms = GuardTerms> = {
    * @example
    * responseMeta: ({ ctx }) => ({ headers: needs.answerHeaders(ctx?.req) }) // in tRPC
    */
-  answerHeaders(request: HttpRequest | undefined): Record<string, string>
+  answerHeaders(request: HttpRequest | null | undefined): Record<string, string>
 }
 
 /**
@@ -78,12 +78,12 @@ export function needsOf<Terms extends GuardTerms>(
       return outcome.principal as Principal<Terms['claims']>
     }
   }
-  const answerHeaders = (request: HttpRequest | undefined): Record<string, string> =>
-    request === undefined ? {} : { ...told.get(messageOf(request)) }
+  const answerHeaders = (request: HttpRequest | null | undefined): Record<string, string> =>
+    request === undefined || request === null ? {} : { ...told.get(messageOf<Message>(request)) }
   return Object.freeze(Object.assign(needs, { answerHeaders }))
 
   function tell(request: HttpRequest, headers: Readonly<Record<string, string>>): void {
-    const message = messageOf(request)
+    const message = messageOf<Message>(request)
     told.set(message, { ...headers, ...told.get(message) })
   }
 }
@@ -94,14 +94,11 @@ export function passedOn({ headers }: Challenge): Record<string, string> {
 }
 
 function askedOf(request: HttpRequest): AskedRequest {
-  const message = messageOf(request)
+  const message = messageOf<Message>(request)
   if (!('rawHeaders' in message)) return fetchGuardRequest(message)
   return nodeGuardRequest(message as IncomingMessage, (request as { originalUrl?: string }).originalUrl)
 }
 
-/** A message on which somebody has put a `raw` of their own is still the message. */
-function messageOf(request: HttpRequest): IncomingMessage | Http2ServerRequest | Request {
-  return 'raw' in request && !('rawHeaders' in request) ? request.raw : (request as IncomingMessage | Request)
-}
+type Message = IncomingMessage | Http2ServerRequest | Request
 
 const ofChallenge: readonly string[] = ['WWW-Authenticate', 'Retry-After', 'DPoP-Nonce']
