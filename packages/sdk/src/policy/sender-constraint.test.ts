@@ -33,14 +33,7 @@ const peer = { remoteAddress: '10.0.0.1', getPeerX509Certificate: () => certific
 const otherPeer = { getPeerX509Certificate: () => ({ raw: Buffer.from('another one') }) }
 const jkt = key.thumbprint
 
-for (const [what, cnf, scheme, more, accepted, required = accepted] of [
-  ['a bearer token', undefined, 'Bearer', {}, 'met', 'confirmation-missing'],
-  ['a bearer token under DPoP', undefined, 'DPoP', {}, 'confirmation-missing'],
-  ['a token of a key with its proof', { jkt }, 'DPoP', {}, 'met'],
-  ['a token of a key sent as bearer token', { jkt }, 'Bearer', {}, 'proof-required'],
-  ['a token of a key in a place of its own', { jkt }, undefined, {}, 'proof-required'],
-  ['a token of a key without proof', { jkt }, 'DPoP', { proof: false }, 'proof-missing'],
-  ['a token of another key', { jkt: 'A'.repeat(43) }, 'DPoP', {}, 'confirmation-mismatch'],
+const certificates = [
   ['a token of a certificate', { 'x5t#S256': x5t }, 'Bearer', { peer }, 'met'],
   ['a token of a certificate under DPoP', { 'x5t#S256': x5t }, 'DPoP', { peer }, 'confirmation-missing'],
   ['a token of a certificate, none shown', { 'x5t#S256': x5t }, 'Bearer', {}, 'proof-required'],
@@ -51,6 +44,17 @@ for (const [what, cnf, scheme, more, accepted, required = accepted] of [
     { peer: otherPeer },
     'confirmation-mismatch',
   ],
+] as const
+
+for (const [what, cnf, scheme, more, accepted, required = accepted] of [
+  ['a bearer token', undefined, 'Bearer', {}, 'met', 'confirmation-missing'],
+  ['a bearer token under DPoP', undefined, 'DPoP', {}, 'confirmation-missing'],
+  ['a token of a key with its proof', { jkt }, 'DPoP', {}, 'met'],
+  ['a token of a key sent as bearer token', { jkt }, 'Bearer', {}, 'proof-required'],
+  ['a token of a key in a place of its own', { jkt }, undefined, {}, 'proof-required'],
+  ['a token of a key without proof', { jkt }, 'DPoP', { proof: false }, 'proof-missing'],
+  ['a token of another key', { jkt: 'A'.repeat(43) }, 'DPoP', {}, 'confirmation-mismatch'],
+  ...certificates,
   ['a token of both', { jkt, 'x5t#S256': x5t }, 'DPoP', { peer }, 'met'],
   ['a token of both, only the certificate', { jkt, 'x5t#S256': x5t }, 'Bearer', { peer }, 'proof-required'],
   ['a token of both, only the proof', { jkt, 'x5t#S256': x5t }, 'DPoP', {}, 'proof-required'],
@@ -103,16 +107,7 @@ test('a certificate is shown with a bearer token, so that scheme is offered', ()
 })
 
 for (const [what, cnf, scheme, more, expected] of [
-  ['a token of a certificate', { 'x5t#S256': x5t }, 'Bearer', { peer }, 'met'],
-  ['a token of a certificate under DPoP', { 'x5t#S256': x5t }, 'DPoP', { peer }, 'confirmation-missing'],
-  ['a token of a certificate, none shown', { 'x5t#S256': x5t }, 'Bearer', {}, 'proof-required'],
-  [
-    'a token of another certificate',
-    { 'x5t#S256': x5t },
-    'Bearer',
-    { peer: otherPeer },
-    'confirmation-mismatch',
-  ],
+  ...certificates,
   ['a bearer token', undefined, 'Bearer', { peer }, 'confirmation-missing'],
   ['a token of a key', { jkt }, 'DPoP', { peer }, 'confirmation-missing'],
   ['a token of both, with both', { jkt, 'x5t#S256': x5t }, 'DPoP', { peer }, 'proof-required'],
