@@ -1,5 +1,7 @@
 export { deny } from './core/denial.ts'
 export type { Denial, DenialReason } from './core/denial.ts'
+export { formDecode, readForm } from './core/form.ts'
+export type { Form } from './core/form.ts'
 export { parseStrictJson } from './core/json.ts'
 export type { StrictJson } from './core/json.ts'
 export { isLoopbackHost } from './core/loopback.ts'

@@ -3,7 +3,8 @@ import { test } from 'node:test'
 import { generateSigningKey, verificationKey } from '../jwt/key-readers.ts'
 import { signedAssertions } from '../client/assertion.ts'
 import { createClientAuthentication } from './client-authentication.ts'
-import { readForm } from './form.ts'
+import { readForm } from '../core/form.ts'
+import type { Form } from '../core/form.ts'
 import { createTestIssuer } from './memory-issuer.ts'
 import { readClients } from './test-client.ts'
 
@@ -94,6 +95,6 @@ test('a platform’s token that could mean several clients needs the client’s 
 /** The client's id, or the error. */
 async function known(parameters: Record<string, string>, ...headers: string[]): Promise<string> {
   const body = Buffer.from(new URLSearchParams(parameters).toString())
-  const answer = await authenticate(headers, readForm('application/x-www-form-urlencoded', body)!)
+  const answer = await authenticate(headers, readForm('application/x-www-form-urlencoded', body) as Form)
   return 'error' in answer ? answer.error : answer.clientId
 }

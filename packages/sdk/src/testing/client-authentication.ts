@@ -3,8 +3,8 @@ import type { Clock } from '../core/clock.ts'
 import { createProofReplays } from '../jwt/proof-replays.ts'
 import { createAssertionCheck } from './client-assertion.ts'
 import type { AssertionCheck } from './client-assertion.ts'
-import { formDecode } from './form.ts'
-import type { Form } from './form.ts'
+import { formDecode } from '../core/form.ts'
+import type { Form } from '../core/form.ts'
 import type { ReadClient } from './test-client.ts'
 
 /**

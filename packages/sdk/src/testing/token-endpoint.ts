@@ -1,13 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Denial } from '../core/denial.ts'
+import { readForm } from '../core/form.ts'
+import type { Form } from '../core/form.ts'
 import { isProblem } from '../core/problem.ts'
 import { createDpopChecker } from '../jwt/dpop-check.ts'
 import type { DpopChecker } from '../jwt/dpop-check.ts'
 import type { KeySet } from '../jwt/key-set.ts'
 import { createClientAuthentication } from './client-authentication.ts'
 import type { ClientAuthentication } from './client-authentication.ts'
-import { readForm, readNames } from './form.ts'
-import type { Form } from './form.ts'
+import { readNames } from './names.ts'
 import type { TestIssuer } from './memory-issuer.ts'
 import type { TestToken } from './mint.ts'
 import type { ReadClient } from './test-client.ts'
@@ -69,7 +70,7 @@ export class TestTokenEndpoint {
   async #grant(request: IncomingMessage, body: Buffer): Promise<Answer> {
     const { headers, headersDistinct, rawHeaders } = request
     const form = readForm(headers['content-type'], body)
-    if (form === undefined) return refuse('invalid_request')
+    if (typeof form === 'string') return refuse('invalid_request')
     const known = await this.#authenticate(headersDistinct['authorization'] ?? [], form)
     if ('error' in known) return refuse(known.error, known.error === 'invalid_client' ? 401 : 400)
     const { clientId } = known

@@ -4,7 +4,8 @@ import { createTokenSource } from '../client/token-source.ts'
 import type { AccessToken } from '../client/token-source.ts'
 import { inspectToken } from '../jwt/inspect.ts'
 import type { Principal } from '../policy/principal.ts'
-import { readForm } from './form.ts'
+import { readForm } from '../core/form.ts'
+import type { Form } from '../core/form.ts'
 import { startTestIssuer } from './loopback-issuer.ts'
 import type { StartedTestIssuer } from './loopback-issuer.ts'
 import { createTestIssuer } from './memory-issuer.ts'
@@ -76,7 +77,8 @@ test('what is shown must be an access token or a transaction token, and what is 
   const ask = (other: Record<string, string>, more = '') => {
     const form = { audience: trustDomain, scope: 'pay', subject_token: issuer.token(), subject_token_type }
     const body = `${new URLSearchParams({ ...form, ...other })}${more}`
-    return transact('bank', ['pay'], readForm('application/x-www-form-urlencoded', Buffer.from(body))!)
+    const read = readForm('application/x-www-form-urlencoded', Buffer.from(body))
+    return transact('bank', ['pay'], read as Form)
   }
   assert.ok('subject' in ask({ request_details: '{"invoice":7}' }))
   for (const other of [
