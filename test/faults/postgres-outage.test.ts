@@ -91,8 +91,9 @@ async function outage(
     assert.equal((await assertion()).status, 200)
     assert.equal((await plain()).answer.status, 200)
   }
-  // One of these was under way, in a transaction, when the server went.
-  assert.deepEqual([...changes].sort(), ['done', 'store-unavailable'])
+  // One was under way, in a transaction, when the server went: whether another was done before is chance.
+  const ends = [...changes].filter((end) => end !== 'done')
+  assert.deepEqual(ends, ['store-unavailable'])
   changes.clear()
   while (!changes.has('done')) await wait(20)
   // None has waited for the store; that one of hundreds waits for the machine is not ours.
