@@ -293,17 +293,17 @@ attack(16, 'a key on another curve, or on a curve with parameters of the attacke
   const off = { ...publicJwkOf(own), y: publicJwkOf(own)['x'] }
   refusesToMake(() => readJwk(off), 'key-invalid')
 
-  for (const [namedCurve, algorithm] of [
-    ['P-256', 'ES256'],
-    ['P-384', 'ES384'],
-    ['P-521', 'ES512'],
+  for (const [namedCurve, algorithm, length] of [
+    ['P-256', 'ES256', 65],
+    ['P-384', 'ES384', 97],
+    ['P-521', 'ES512', 133],
   ] as const) {
     const explicit = generateKeyPairSync('ec', { namedCurve, paramEncoding: 'explicit' })
     const pem = explicit.publicKey.export({ type: 'spki', format: 'pem' }) as string
     refusesToMake(() => readPublicPem(pem, { algorithm }), 'key-invalid')
     refusesToMake(
       () =>
-        readPublicPem(withOwnGenerator(explicit.publicKey.export({ type: 'spki', format: 'der' })), {
+        readPublicPem(withOwnGenerator(explicit.publicKey.export({ type: 'spki', format: 'der' }), length), {
           algorithm,
         }),
       'key-invalid',
@@ -317,13 +317,15 @@ attack(16, 'a key on another curve, or on a curve with parameters of the attacke
  * An explicitly parametrised public key whose generator is the public point itself, so that 1 is its private key: the
  * swap by which anyone's certificate could be matched.
  */
-function withOwnGenerator(spki: Buffer): string {
-  const point = spki.subarray(-(spki.length - spki.lastIndexOf(Buffer.from([0x00, 0x04])) - 1))
+function withOwnGenerator(spki: Buffer, length: number): string {
+  // An uncompressed point (SEC 1, 2.3.3) is 04 and two coordinates; the public one ends the structure. Its bytes are
+  // random, so that nothing is looked for in them.
+  const point = spki.subarray(-length)
   const swapped = Buffer.from(spki)
   // The generator is the only other uncompressed point of that length.
-  const at = spki.indexOf(Buffer.from([0x04, point.length, 0x04]))
-  const place = at < 0 ? spki.indexOf(Buffer.from([0x04, 0x81, point.length, 0x04])) + 3 : at + 2
-  assert.ok(place > 2 && place < spki.length - point.length, 'the generator was not found')
+  const at = spki.indexOf(Buffer.from([...(length > 127 ? [0x04, 0x81] : [0x04]), length, 0x04]))
+  const place = at + (length > 127 ? 3 : 2)
+  assert.ok(at > 0 && place < spki.length - 2 * length, 'the generator was not found')
   point.copy(swapped, place)
   assert.notDeepEqual(swapped, spki)
   return `-----BEGIN PUBLIC KEY-----\n${swapped.toString('base64')}\n-----END PUBLIC KEY-----\n`
