@@ -33,8 +33,20 @@ test('the sdk imports nothing but itself and what Node brings', () => {
   }
   assert.deepEqual(wrong, [])
   const manifest = JSON.parse(readRootFile('packages/sdk/package.json'))
-  for (const field of ['dependencies', 'peerDependencies', 'optionalDependencies', 'bundledDependencies']) {
+  for (const field of ['dependencies', 'optionalDependencies', 'bundledDependencies']) {
     assert.equal(manifest[field], undefined, `packages/sdk/package.json must not have ${field}`)
+  }
+})
+
+test('the sdk names the frameworks it serves, and asks nobody to install one', () => {
+  const { peerDependencies, peerDependenciesMeta } = JSON.parse(readRootFile('packages/sdk/package.json'))
+  const { devDependencies } = JSON.parse(readRootFile('package.json'))
+  const optional = Object.keys(peerDependencies).map((name) => [name, { optional: true }])
+  assert.deepEqual(peerDependenciesMeta, Object.fromEntries(optional))
+  for (const [name, range] of Object.entries<string>(peerDependencies)) {
+    const least = /^>=(\d+)$/.exec(range)?.[1]
+    const tested = /^(\d+)\./.exec(devDependencies[name])?.[1]
+    assert.ok(Number(least) <= Number(tested), `${name} ${range} is tested with ${devDependencies[name]}`)
   }
 })
 
