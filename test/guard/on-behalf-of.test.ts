@@ -2,21 +2,24 @@
 import 'reflect-metadata'
 import assert from 'node:assert/strict'
 import { Agent, createServer, request } from 'node:http'
-import type { IncomingMessage, RequestListener } from 'node:http'
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { after, describe, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { getRequestListener } from '@hono/node-server'
 import { Body, Controller, HttpException, Module, Post } from '@nestjs/common'
 import { APP_GUARD, APP_INTERCEPTOR, NestFactory } from '@nestjs/core'
 import { ExpressAdapter } from '@nestjs/platform-express'
+import { initTRPC, TRPCError } from '@trpc/server'
 import express from 'express'
 import fastify from 'fastify'
+import { buildSchema, graphql, GraphQLError } from 'graphql'
 import { Hono } from 'hono'
 import Koa from 'koa'
 import { createTokenSource } from '@countersign/sdk/client'
 import { guardExpress } from '@countersign/sdk/express'
 import { guardFastify } from '@countersign/sdk/fastify'
 import { guardFetch } from '@countersign/sdk/fetch'
+import { guardGraphql } from '@countersign/sdk/graphql'
 import { createAuthContext } from '@countersign/sdk/guard'
 import { guardHono } from '@countersign/sdk/hono'
 import { inspectToken } from '@countersign/sdk/jwt'
@@ -24,6 +27,7 @@ import { guardKoa } from '@countersign/sdk/koa'
 import { contextNest, guardNest, Public } from '@countersign/sdk/nest'
 import { guardNode } from '@countersign/sdk/node'
 import { startTestIssuer } from '@countersign/sdk/testing'
+import { guardTrpc } from '@countersign/sdk/trpc'
 
 const issuer = await startTestIssuer({ clients: { orders: 'orders-secret' } })
 const context = createAuthContext()
@@ -76,18 +80,57 @@ hono.post('/user', guardHono(guard, 'authenticated'), async (c) => {
   await c.req.text()
   return c.text(await deep())
 })
-hono.post('/open', guardHono(guard, 'open'), async (c) => c.text(await nobody()))
+// Read to its end: of a body that it has answered without, the listener of Hono soon closes the connection.
+hono.post('/open', guardHono(guard, 'open'), async (c) => {
+  await c.req.text()
+  return c.text(await nobody())
+})
 
 const fetched = guardFetch(guard, 'authenticated', async (asked) => {
   await asked.text()
   return new Response(await deep())
 })
-const fetchedOpen = guardFetch(guard, 'open', async () => new Response(await nobody()))
+const fetchedOpen = guardFetch(guard, 'open', async (asked) => {
+  await asked.text()
+  return new Response(await nobody())
+})
 
 const node = guardNode(guard, 'authenticated', (asked, response) => {
   void readAll(asked).then(async () => response.end(await deep()))
 })
 const nodeOpen = guardNode(guard, 'open', (_, response) => void nobody().then((text) => response.end(text)))
+
+const inTrpc = guardTrpc(guard, TRPCError)('authenticated')
+const t = initTRPC.context<{ req: IncomingMessage }>().create()
+const called = t.procedure.use(({ ctx, next }) => inTrpc(ctx.req, (auth) => next({ ctx: { auth } })))
+const procedures = t.router({
+  user: called.mutation(async ({ ctx }) => {
+    const user = await deep()
+    assert.equal(user, ctx.auth.subject)
+    return user
+  }),
+  open: t.procedure.mutation(() => nobody()),
+})
+
+const inGraphql = guardGraphql(guard, GraphQLError)('authenticated')
+const schema = buildSchema('type Query { user: String, open: String }')
+const rootValue = {
+  user: (_: object, { req }: { req: IncomingMessage }) => inGraphql(req, () => deep()),
+  open: () => nobody(),
+}
+
+async function trpcListener(asked: IncomingMessage, response: ServerResponse): Promise<void> {
+  await readAll(asked)
+  const caller = procedures.createCaller({ req: asked })
+  response.end(await (asked.url === '/open' ? caller.open() : caller.user()))
+}
+
+async function graphqlListener(asked: IncomingMessage, response: ServerResponse): Promise<void> {
+  await readAll(asked)
+  const field = asked.url === '/open' ? 'open' : 'user'
+  const { data } = await graphql({ schema, rootValue, source: `{ ${field} }`, contextValue: { req: asked } })
+  response.end(data?.[field])
+}
 
 async function fastifyListener(): Promise<RequestListener> {
   const app = fastify()
@@ -142,6 +185,8 @@ for (const [name, make] of Object.entries<() => RequestListener | Promise<Reques
   node: () => (asked, response) => (asked.url === '/open' ? nodeOpen : node)(asked, response),
   fastify: fastifyListener,
   nest: nestListener,
+  trpc: () => (asked, response) => void trpcListener(asked, response),
+  graphql: () => (asked, response) => void graphqlListener(asked, response),
 })) {
   describe(`${name}: users whose requests interleave`, () => {
     test('each call goes on for the user of its own request, and for nobody on an open route', async () => {

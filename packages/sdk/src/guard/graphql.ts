@@ -23,7 +23,7 @@ export type GraphqlCode =
  * @example
  * const needs = guardGraphql(guard, GraphQLError)
  * const readers = needs({ roles: 'reader' })
- * const resolvers = { Query: { invoice: async (_, { id }, { req }) => findInvoice(id, await readers(req)) } }
+ * const resolvers = { Query: { invoice: (_, { id }, { req }) => readers(req, (auth) => findInvoice(id, auth)) } }
  */
 export function guardGraphql<Terms extends GuardTerms>(
   guard: Guard<Terms>,

@@ -3,7 +3,7 @@ import type { Http2ServerRequest } from 'node:http2'
 import type { Challenge } from '../policy/challenge.ts'
 import type { Policy } from '../policy/policy.ts'
 import type { Principal, SignedClaims } from '../policy/principal.ts'
-import { rememberAuth } from './auth-of.ts'
+import { proceed, rememberAuth } from './auth-of.ts'
 import type { Guard, GuardTerms } from './guard.ts'
 import { fetchGuardRequest, messageOf, nodeGuardRequest } from './guard-request.ts'
 import type { AskedRequest } from './guard-request.ts'
@@ -33,9 +33,16 @@ export type HttpRequest =
 export type PolicyOf<Terms extends GuardTerms> = 'authenticated' | Policy<Terms['role'], Terms['scope']>
 
 /** Asks for one thing: gives who acts, or throws the error of the framework. */
-export type Need<Claims extends SignedClaims = SignedClaims> = (
-  request: HttpRequest,
-) => Promise<Principal<Claims>>
+export type Need<Claims extends SignedClaims = SignedClaims> = {
+  (request: HttpRequest): Promise<Principal<Claims>>
+  /**
+   * Runs what follows for who acts, in the guard's context where it has one; not at all for a request that is refused.
+   *
+   * @example
+   * t.procedure.use(({ ctx, next }) => readers(ctx.req, (auth) => next({ ctx: { auth } }))) // in tRPC
+   */
+  <Result>(request: HttpRequest, run: (auth: Principal<Claims>) => Result | Promise<Result>): Promise<Result>
+}
 
 /** Makes what asks for one thing. */
 export type Needs<Terms extends GuardTerms = GuardTerms> = {
@@ -67,7 +74,11 @@ export function needsOf<Terms extends GuardTerms>(
 
   const needs = (requirement: PolicyOf<Terms>): Need<Terms['claims']> => {
     checkOneRequirement(where, requirement)
-    return async (request) => {
+    return need
+
+    async function need(request: HttpRequest): Promise<Principal<Terms['claims']>>
+    async function need<Result>(request: HttpRequest, run: Run<Terms, Result>): Promise<Result>
+    async function need<Result>(request: HttpRequest, run?: Run<Terms, Result>): Promise<unknown> {
       const outcome = await outcomeOf(guard, askedOf(request), requirement, [])
       if (outcome.kind === 'refused') {
         tell(request, passedOn(outcome.challenge))
@@ -75,7 +86,8 @@ export function needsOf<Terms extends GuardTerms>(
       }
       if (outcome.responseHeaders !== undefined) tell(request, outcome.responseHeaders)
       rememberAuth(request, outcome.principal, guard)
-      return outcome.principal as Principal<Terms['claims']>
+      const auth = outcome.principal as Principal<Terms['claims']>
+      return run === undefined ? auth : proceed(request, guard, () => run(auth))
     }
   }
   const answerHeaders = (request: HttpRequest | null | undefined): Record<string, string> =>
@@ -98,6 +110,8 @@ function askedOf(request: HttpRequest): AskedRequest {
   if (!('rawHeaders' in message)) return fetchGuardRequest(message)
   return nodeGuardRequest(message as IncomingMessage, (request as { originalUrl?: string }).originalUrl)
 }
+
+type Run<Terms extends GuardTerms, Result> = (auth: Principal<Terms['claims']>) => Result | Promise<Result>
 
 type Message = IncomingMessage | Http2ServerRequest | Request
 

@@ -26,7 +26,7 @@ const router = t.router({
     .use(async ({ ctx, next }) => next({ ctx: { auth: await anybody(ctx.req) } }))
     .query(({ ctx }) => ctx.auth.subject),
   read: t.procedure
-    .use(async ({ ctx, next }) => next({ ctx: { auth: await readers(ctx.req) } }))
+    .use(({ ctx, next }) => readers(ctx.req, (auth) => next({ ctx: { auth } })))
     .mutation(({ ctx }) => [...ctx.auth.roles]),
 })
 const { port, close } = await listen(

@@ -18,7 +18,7 @@ export type TrpcCode =
  * const needs = guardTrpc(guard, TRPCError)
  * const readers = needs({ roles: 'reader' })
  * const t = initTRPC.context<{ req: IncomingMessage }>().create()
- * const procedure = t.procedure.use(async ({ ctx, next }) => next({ ctx: { auth: await readers(ctx.req) } }))
+ * const procedure = t.procedure.use(({ ctx, next }) => readers(ctx.req, (auth) => next({ ctx: { auth } })))
  */
 export function guardTrpc<Terms extends GuardTerms>(
   guard: Guard<Terms>,
