@@ -10,6 +10,9 @@ test('tokens, private keys and URLs with passwords', () => {
     token,
     `Bearer ${token}`,
     `failed: ${token.slice(0, 60)}`,
+    `?token=heyJude%20${token.slice(0, 16)}`,
+    `the rest: ${token.slice(token.indexOf('.'))}`,
+    'eyJhbGciOiJub25lIn0..',
     '-----BEGIN PRIVATE KEY-----\nMC4',
     '-----BEGIN RSA PRIVATE KEY-----',
     'connect to postgres://user:pass@host/db failed',
@@ -28,6 +31,8 @@ test('what logs are made of', () => {
     'https://a.example/x@y:z',
     'postgres://user@host/db',
     'GET /keys/heyJude',
+    'GET /keys/heyJude-and-his-many-friends',
+    'M8eyJ0fQk1vXo2aYt7bq-3nZcWdRuLgSjPhIlEeVwBx',
     'orders',
   ]) {
     assert.ok(!looksSecret(text), text)
