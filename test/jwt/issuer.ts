@@ -68,13 +68,13 @@ export function tokenOf(issuer: string, key: SigningKey, nowMs: number): string 
   return createSigner({ key }).sign({ iss: issuer, aud: 'billing', iat: now, exp: now + 300 })
 }
 
-/** Waits, for a second at most, until something is so that another turn of the loop brings about. */
+/** Waits, for twenty seconds at most, until something is so that another turn of the loop brings about. */
 export async function until(what: string, isSo: () => boolean): Promise<void> {
-  for (let turn = 0; turn < 200; turn++) {
+  for (let turn = 0; turn < 4000; turn++) {
     if (isSo()) return
     await new Promise((done) => setTimeout(done, 5))
   }
-  assert.fail(`not so within a second: ${what}`)
+  assert.fail(`not so within twenty seconds: ${what}`)
 }
 
 type Answer = { readonly status: number; readonly headers: Record<string, string>; readonly body: string }

@@ -194,7 +194,8 @@ function make(options: Partial<TokenSourceOptions> = {}) {
 }
 
 function optionsOf() {
-  return { tokenEndpoint, clientId: 'orders', clientSecret: 'secret', dpop: true }
+  // The time is for a machine that is busy; no test waits for it.
+  return { tokenEndpoint, clientId: 'orders', clientSecret: 'secret', dpop: true, timeoutMs: 20_000 }
 }
 
 async function textOf(response: Promise<Response>): Promise<string> {

@@ -68,7 +68,8 @@ test('nonces that the service asks for are learnt', async () => {
 })
 
 test('what a second try cannot mend is the caller’s to see, and was sent once', async () => {
-  await using issuer = await startTestIssuer()
+  // The clock stands still, so that its token stays brand-new for however long the calls take.
+  await using issuer = await startTestIssuer({ nowMs: 1_800_000_000_000 })
   const tries: string[] = []
   const counted = (source: TokenSource): Pick<TokenSource, 'headersFor' | 'headersAgain'> => ({
     headersFor: async (method, url) => {

@@ -14,13 +14,15 @@ test('one setting: what the issuer revokes is refused, also when it was just let
   await using issuer = await startTestIssuer()
   const guard = guardOf(issuer, true)
   const [token, other] = [issuer.token(), issuer.token()]
+  const answeredAtMs = () => guard.health().revocations[0]?.answeredAtMs
   assert.equal(await ask(guard, token), 'allow')
+  const first = answeredAtMs()
   issuer.revoke(token)
   issuer.advance(10)
   // Now it is asked again, in the background, and what it says counts from the next request on.
   assert.equal(await ask(guard, token), 'allow')
-  while (issuer.requests.revocations < 2) await new Promise((resolve) => setTimeout(resolve, 2))
-  await new Promise((resolve) => setTimeout(resolve, 20))
+  while (answeredAtMs() === first) await new Promise((resolve) => setTimeout(resolve, 2))
+  assert.equal(issuer.requests.revocations, 2)
   assert.equal(await ask(guard, token), 'token-revoked')
   assert.equal(await ask(guard, other), 'allow')
 })
@@ -50,9 +52,10 @@ test('an outage is no outage of the service, and it shows', async () => {
   assert.deepEqual([ofIssuer().answeredAtMs, ofIssuer().problem?.code], [undefined, 'fetch-failed'])
   issuer.recover()
   issuer.advance(60)
+  const asked = issuer.clock()
   assert.equal(await ask(guard, issuer.token()), 'allow')
   const answeredAtMs = ofIssuer().answeredAtMs!
-  assert.ok(Math.abs(answeredAtMs - issuer.clock()) < 5000)
+  assert.ok(answeredAtMs >= asked && answeredAtMs <= issuer.clock())
   assert.equal(ofIssuer().problem, undefined)
   issuer.fail({ revocations: 'reset' })
   // Days: for as long as the issuer's keys can be had, its tokens are taken.

@@ -7,7 +7,8 @@ import { startIssuer } from '../../../../test/jwt/issuer.ts'
 
 const first = generateSigningKey('Ed25519', { keyId: 'first' })
 const limits: SafeGetLimits = {
-  timeoutMs: 5000,
+  // For a machine that is busy; no test waits for it.
+  timeoutMs: 20_000,
   maxBytes: 256 * 1024,
   allowPrivateAddresses: false,
   allowLoopback: true,

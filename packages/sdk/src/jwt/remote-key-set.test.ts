@@ -412,7 +412,9 @@ async function start(t: TestContext, options: Partial<RemoteKeySetOptions> = {})
     if (event.kind === 'failed') events.push(event.stale ? 'failed stale' : 'failed empty')
     else events.push(`refreshed +${event.added} -${event.removed}`)
   }
-  const keySet = createRemoteKeySet({ issuer: issuer.url, clock: () => clock.now, onEvent, ...options })
+  // The time is for a machine that is busy; no test waits for it.
+  const usual = { issuer: issuer.url, clock: () => clock.now, onEvent, timeoutMs: 20_000 }
+  const keySet = createRemoteKeySet({ ...usual, ...options })
   const verifier = createVerifier({ issuer: issuer.url, audience: 'billing', keySet, clock: () => clock.now })
   const verify = async (key: SigningKey): Promise<string> => {
     const verification = await verifier.verify(tokenOf(issuer.url, key, clock.now))

@@ -86,7 +86,8 @@ function follow(options: Partial<RevocationFeedOptions> = {}, limit?: number): R
   const onEvent: RevocationFeedOptions['onEvent'] = (event) => {
     if (event.kind === 'failed') failures.push(event.problem.message)
   }
-  const source = createRevocationFeed({ issuer, keySet, onEvent, ...options })
+  // The longest there is, for a machine that is busy; no test waits for it.
+  const source = createRevocationFeed({ issuer, keySet, onEvent, timeoutMs: 9000, ...options })
   return createRevocations({ sources: [source], ...(limit === undefined ? {} : { limit }) })
 }
 

@@ -52,7 +52,8 @@ test('keys that cannot be had, slow ones, and ones that hang up', async () => {
   issuer.fail({ delayMs: 30 })
   const started = performance.now()
   assert.equal(await ask(issuer.guard(), token), 'allow')
-  assert.ok(performance.now() - started >= 59, 'two answers, each delayed')
+  // Timers count in whole milliseconds of a clock that may lag by one, so each can end a little early.
+  assert.ok(performance.now() - started >= 56, 'two answers, each delayed')
   issuer.recover()
   assert.equal(await ask(issuer.guard(), token), 'allow')
 })
@@ -117,14 +118,15 @@ test('whoever forgets to close it is not kept waiting', async () => {
     import { startTestIssuer } from '@countersign/sdk/testing'
     const issuer = await startTestIssuer()
     await (await fetch(issuer.url + '/.well-known/oauth-authorization-server')).json()
-    process.on('exit', () => console.log(performance.now()))
-    console.log(performance.now())`
+    let ticks = 0
+    setInterval(() => ticks++, 100).unref()
+    process.on('exit', () => console.log(ticks))`
   const { stdout } = await promisify(execFile)(
     process.execPath,
     ['--conditions=source', '--input-type=module', '-e', script],
-    { cwd: import.meta.dirname, timeout: 10_000 },
+    { cwd: import.meta.dirname, timeout: 120_000 },
   )
-  const [done, exited] = stdout.trim().split('\n').map(Number) as [number, number]
-  // Its client keeps a connection for seconds.
-  assert.ok(exited - done < 1500, `${exited - done} ms`)
+  // Its client keeps a connection for seconds. In ticks of the process itself: a machine that pauses makes one late, not many.
+  assert.match(stdout, /^\d+\n$/)
+  assert.ok(Number(stdout) < 15, `${stdout.trim()} tenths of a second`)
 })
