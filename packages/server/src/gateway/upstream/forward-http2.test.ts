@@ -157,6 +157,22 @@ test('no answer in time', async (t) => {
   assert.equal((await ask(stand.port, get('/billing/health'))).status, 504)
 })
 
+test('a service that takes its time for an upload is no fault of its client', async (t) => {
+  const sent: ServerHttp2Stream[] = []
+  const { stand } = await openPlain(t, (stream) => void sent.push(stream), {
+    limits: { clientStallMs: 1_500 },
+  })
+  const client = new RawClient(stand.port)
+  client.send('POST /billing/open HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\na')
+  await until(() => sent.length === 1, 'the upload has begun')
+  client.send('b')
+  await once(sent[0]!.resume(), 'end')
+  await new Promise((resolve) => setTimeout(resolve, 2_000))
+  sent[0]!.respond({ ':status': 200 })
+  sent[0]!.end('ok')
+  assert.equal((await client.reply()).body, 'ok')
+})
+
 test('a client that dribbles is told so, unless it makes a call of gRPC', async (t) => {
   const { stand, sessions } = await openPlain(t, () => undefined, {
     limits: { bodyMs: 100, bodyBytesPerSecond: 1_000 },

@@ -66,6 +66,7 @@ class StreamExchange implements Turn {
     stream.on('trailers', (_headers, _flags, rawHeaders) => this.#onTrailers(rawHeaders))
     stream.on('data', (chunk: Buffer) => this.#careful(() => this.#onBody(chunk)))
     stream.on('end', () => this.#careful(() => this.#onEnd()))
+    stream.on('timeout', () => this.#failed(this.replying ? 'reply-stalled' : 'client-stalled'))
     stream.on('error', () => undefined)
     stream.on('close', () => this.#careful(() => this.#failed(http2.failureOf(stream))))
     if (!this.#requestComplete) this.#upload(stream)
@@ -90,7 +91,7 @@ class StreamExchange implements Turn {
   #upload(stream: ClientHttp2Stream): void {
     const { request, response, expectsContinue, limits, bodyLimitBytes = Infinity } = this.#to
     let left = bodyLimitBytes
-    stream.setTimeout(limits.clientStallMs, () => this.#failed('client-stalled'))
+    stream.setTimeout(limits.clientStallMs)
     const pace = this.#watchPace()
     if (expectsContinue) response.writeContinue()
     request.on('data', (chunk: Buffer) => {
@@ -111,7 +112,10 @@ class StreamExchange implements Turn {
       this.#requestComplete = true
       if (this.#over) return
       stream.end()
-      if (!this.replying) this.#awaitHead()
+      if (this.replying) return
+      // From here on it is the service that takes its time.
+      stream.setTimeout(0)
+      this.#awaitHead()
     })
   }
 
@@ -158,7 +162,7 @@ class StreamExchange implements Turn {
     response.writeHead(head.status, dress === undefined ? told : dress(told))
     // Node would keep the head back until there is a body, and who streams may wait for it.
     response.flushHeaders()
-    this.#stream!.setTimeout(this.#upstream.limits.replyStallMs, () => this.#failed('reply-stalled'))
+    this.#stream!.setTimeout(this.#upstream.limits.replyStallMs)
   }
 
   #onBody(chunk: Buffer): void {
