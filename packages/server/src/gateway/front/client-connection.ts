@@ -127,7 +127,9 @@ export class ClientConnection implements Arrival {
     if (this.replying && patientMs === 0) this.#closeAtEnd = true
     else if (this.replying || !this.busy) {
       const waitMs = Math.max(patientMs, lastRequestMs)
-      setTimeout(() => this.busy || this.socket.destroySoon(), waitMs).unref()
+      // After a look at what has come meanwhile: a process that stood still hears its timers first.
+      const close = (): void => void setImmediate(() => this.busy || this.socket.destroySoon())
+      setTimeout(close, waitMs).unref()
     }
   }
 

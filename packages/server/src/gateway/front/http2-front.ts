@@ -43,7 +43,9 @@ export class Http2Front {
         socket.destroy()
       })
     })
-    session.setTimeout(this.#limits.clientKeepAliveMs, () => open === 0 && session.close())
+    session.setTimeout(this.#limits.clientKeepAliveMs)
+    // Each time: a listener given to setTimeout would hear only the first, perhaps while a stream is under way.
+    session.on('timeout', () => open === 0 && session.close())
   }
 
   /**

@@ -23,6 +23,20 @@ test('streams share a connection, which goes when it has been idle', async (t) =
   await until(() => upstream.connections === 0, 'it is gone')
 })
 
+test('a connection that a quiet stream has outlasted goes all the same, once nobody uses it', async (t) => {
+  const held: ServerHttp2Stream[] = []
+  const server: Http2Server = createServer()
+  server.on('stream', (stream: ServerHttp2Stream) => held.push(stream))
+  const upstream = await open(t, server, { upstreamKeepAliveMs: 30 })
+  const stream = upstream.request({ ':path': '/' }, true).resume()
+  await until(() => held.length === 1, 'it arrives')
+  await new Promise((resolve) => setTimeout(resolve, 120))
+  assert.equal(upstream.connections, 1)
+  held[0]!.respond({ ':status': 200 }, { endStream: true })
+  await once(stream, 'close')
+  await until(() => upstream.connections === 0, 'it is gone')
+})
+
 test('why a stream came to nothing', async (t) => {
   const gone = createNetServer()
   const upstream = await open(t, gone)
@@ -35,11 +49,11 @@ test('why a stream came to nothing', async (t) => {
 
 test('a connection that is in doubt and does not answer is given up, and one that does is kept', async (t) => {
   const server: Http2Server = createServer()
-  const alive = await open(t, server, { connectMs: 60 })
+  const alive = await open(t, server, { connectMs: 1_500 })
   const stream = alive.request({ ':path': '/' }, true).on('error', () => undefined)
   await once(server, 'stream')
   alive.doubt(stream)
-  await new Promise((resolve) => setTimeout(resolve, 120))
+  await new Promise((resolve) => setTimeout(resolve, 1_800))
   assert.equal(alive.connections, 1)
 
   // It takes the connection, agrees on nothing, and says no more: settings alone, as any server sends them first.

@@ -111,7 +111,9 @@ export class Http2Upstream {
       this.#sessions.delete(session)
       if (this.#current === session) this.#current = undefined
     })
-    session.setTimeout(this.#limits.upstreamKeepAliveMs, () => this.open === 0 && session.close())
+    session.setTimeout(this.#limits.upstreamKeepAliveMs)
+    // Each time: a listener given to setTimeout would hear only the first, perhaps while a stream is under way.
+    session.on('timeout', () => this.open === 0 && session.close())
     return session
   }
 }
