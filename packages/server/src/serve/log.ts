@@ -1,5 +1,5 @@
 import type { Log, LogFields } from '../log.ts'
-import { looksSecret } from './looks-secret.ts'
+import { looksSecret } from '../looks-secret.ts'
 import { prettyLine } from './pretty-line.ts'
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'

@@ -7,6 +7,7 @@ import {
   trace,
 } from '@opentelemetry/api'
 import type { Attributes, Context, Span, Tracer } from '@opentelemetry/api'
+import { looksSecret } from '../looks-secret.ts'
 import type { TraceContext } from './trace-context.ts'
 
 /** Spans for whoever registered a tracer (https://opentelemetry.io); there is none of these when nobody did. */
@@ -113,7 +114,7 @@ function tracedRequest(tracer: Tracer, span: Span): TracedRequest {
 function known(attributes: SpanAttributes): Attributes {
   const kept: Attributes = {}
   for (const [name, value] of Object.entries(attributes)) {
-    if (value === undefined || (typeof value === 'string' && value.includes('eyJ'))) continue
+    if (value === undefined || (typeof value === 'string' && looksSecret(value))) continue
     kept[name] = value
   }
   return kept
