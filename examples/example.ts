@@ -2,15 +2,13 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { createTokenSource } from '@countersign/sdk/client'
 import { startTestIssuer } from '@countersign/sdk/testing'
 import type { StartedTestIssuer } from '@countersign/sdk/testing'
+import { freePort } from '../test/machine/free-port.ts'
 import { matchesOutput, readShellBlocks } from '../test/e2e/readme-blocks.ts'
 import type { ShellBlock } from '../test/e2e/readme-blocks.ts'
 
@@ -146,15 +144,6 @@ export async function readAll(child: ChildProcess): Promise<string> {
   let printed = ''
   for await (const chunk of child.stdout!.setEncoding('utf8')) printed += String(chunk)
   return printed
-}
-
-/** One that was free a moment ago. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  return port
 }
 
 /** How the README starts it: one line, or two when it is compiled first. */

@@ -61,7 +61,7 @@ async function tests(node) {
     '--conditions=source',
     '--test',
     '--test-concurrency=2',
-    '--test-timeout=120000',
+    '--test-timeout=240000',
     '--test-reporter=spec',
     `--test-reporter-destination=${log}`,
     ...testFiles(),

@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { after, before, test } from 'node:test'
 import { root, startDemo } from '../../test/e2e/demo-process.ts'
 import type { DemoProcess } from '../../test/e2e/demo-process.ts'
+import { freePort } from '../../test/machine/free-port.ts'
 import { matchesOutput, readShellBlocks } from '../../test/e2e/readme-blocks.ts'
 
 const blocks = readShellBlocks(readFileSync(new URL('README.md', import.meta.url), 'utf8'))
@@ -17,7 +15,8 @@ let gateway: string
 
 before(async () => {
   demo = await startDemo()
-  const [issuerPort, gatewayPort, orders, billing] = (await freePorts(4)) as [number, number, number, number]
+  const [issuerPort, gatewayPort] = [await freePort(), await freePort()]
+  const [orders, billing] = [await freePort(), await freePort()]
   gateway = `http://localhost:${gatewayPort}`
   const [PEOPLE, ISSUER] = [`http://localhost:${demo.ports.provider}`, `http://localhost:${issuerPort}`]
   const start = blocks.map(({ command }) => command).find((command) => command.startsWith('npx node '))
@@ -60,17 +59,8 @@ test('the commands of the README print what it says', async () => {
   }
 })
 
-/** Ports that were free a moment ago. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
-  await Promise.all(servers.map((server) => once(server, 'listening')))
-  const ports = servers.map((server) => (server.address() as AddressInfo).port)
-  for (const server of servers) server.close()
-  return ports
-}
-
 async function listens(port: number): Promise<void> {
-  const end = Date.now() + 20_000
+  const end = Date.now() + 60_000
   for (;;) {
     const answered = await fetch(`http://127.0.0.1:${port}/`).catch(() => undefined)
     if (answered !== undefined) return

@@ -56,7 +56,8 @@ attack(55, 'a billion hashes (PBES2 p2c)', async () => {
     await refuses(verifier, signed(own, {}, { ...header, alg: 'ES256' }), 'token-malformed')
     assert.match(inspectToken(parts.join('.')).problems[0]!, /encrypted/)
   }
-  assert.ok(performance.now() - started < 2000, 'something was hashed')
+  // Any one of them would take many minutes; a machine that pauses takes seconds.
+  assert.ok(performance.now() - started < 30_000, 'something was hashed')
 })
 
 attack(56, 'a decompression bomb', async () => {

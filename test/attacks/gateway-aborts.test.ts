@@ -20,22 +20,20 @@ const half: Script = (socket) => {
   more()
 }
 
-type Leave = (client: RawClient, upstream: ScriptedUpstream) => Promise<void>
+/** `busy` waits until this round's requests fill every connection: those of the round before may still be closing. */
+type Leave = (client: RawClient, busy: () => Promise<void>) => Promise<void>
 
 const leavings: Readonly<Record<string, readonly [script: Script, leave: Leave]>> = {
-  'before the reply begins': [
-    () => undefined,
-    (_, upstream) => until(() => upstream.sockets.size > 0, 'busy'),
-  ],
+  'before the reply begins': [() => undefined, (_, busy) => busy()],
   'in the middle of the reply, reading': [
     half,
     (client) => until(() => client.received.length > 1_000, 'a part'),
   ],
   'in the middle of the reply, not reading': [
     half,
-    (client, upstream) => {
+    (client, busy) => {
       client.socket.pause()
-      return until(() => upstream.sockets.size > 0, 'busy')
+      return busy()
     },
   ],
 }
@@ -50,11 +48,13 @@ for (const [name, [script, leave]] of Object.entries(leavings)) {
     for (let round = 0; round < 8; round++) {
       // Twice as many as there is room for: half of them leave while they wait for a connection.
       const clients = Array.from({ length: capacity * 2 }, () => new RawClient(stand.port).send(request))
-      await Promise.all(clients.slice(0, capacity).map((client) => leave(client, upstream)))
+      const full = upstream.requests.length + capacity
+      const busy = (): Promise<void> => until(() => upstream.requests.length >= full, 'every one is busy')
+      await Promise.all(clients.slice(0, capacity).map((client) => leave(client, busy)))
       for (const client of clients) client.destroy()
+      await until(() => upstream.sockets.size === 0, 'every upstream connection is released', 10_000)
     }
-    await until(() => upstream.sockets.size === 0, 'every upstream connection is released', 10_000)
-    assert.ok(upstream.requests.length >= 8)
+    assert.ok(upstream.requests.length >= 8 * capacity)
     leaving = false
     await fullCapacity(stand, request)
   })

@@ -52,7 +52,8 @@ attack(
       home.answer = slow
       await fails(home.origin, /no answer within 150 ms/, { timeoutMs: 150 })
     }
-    assert.ok(performance.now() - started < 3000)
+    // One of them never ends by itself; a machine that pauses takes seconds.
+    assert.ok(performance.now() - started < 30_000)
   },
 )
 
@@ -139,7 +140,7 @@ function setOf(
   origin: string,
   options: Partial<RemoteKeySetOptions> = {},
 ): ReturnType<typeof createRemoteKeySet> {
-  return createRemoteKeySet({ issuer: origin, jwksUri: `${origin}/jwks`, ...options })
+  return createRemoteKeySet({ issuer: origin, jwksUri: `${origin}/jwks`, timeoutMs: 60_000, ...options })
 }
 
 const tooMany = {
@@ -177,11 +178,11 @@ function typed(type: string, body: string): RequestListener {
 
 /** 64 MB of white space and a good set, in 64 kB: whoever unpacks it unasked holds all of it. */
 function bomb(...[, response]: Parameters<RequestListener>): void {
-  packed ??= gzipSync(Buffer.concat([Buffer.alloc(64 << 20, ' '), Buffer.from(JSON.stringify(goodSet))]))
   response.writeHead(200, { 'content-type': 'application/json', 'content-encoding': 'gzip' }).end(packed)
 }
 
-let packed: Buffer | undefined
+// Made beforehand: packing takes long, and the time for an answer is running.
+const packed = gzipSync(Buffer.concat([Buffer.alloc(64 << 20, ' '), Buffer.from(JSON.stringify(goodSet))]))
 
 function cut(...[, response]: Parameters<RequestListener>): void {
   const body = JSON.stringify(goodSet)

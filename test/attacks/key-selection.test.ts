@@ -318,8 +318,7 @@ attack(16, 'a key on another curve, or on a curve with parameters of the attacke
  * swap by which anyone's certificate could be matched.
  */
 function withOwnGenerator(spki: Buffer, length: number): string {
-  // An uncompressed point (SEC 1, 2.3.3) is 04 and two coordinates; the public one ends the structure. Its bytes are
-  // random, so that nothing is looked for in them.
+  // An uncompressed point (SEC 1, 2.3.3) ends the structure; its bytes are random, so nothing is looked for in them.
   const point = spki.subarray(-length)
   const swapped = Buffer.from(spki)
   // The generator is the only other uncompressed point of that length.

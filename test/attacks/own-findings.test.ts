@@ -115,9 +115,12 @@ attack(74, 'a polluted Object.prototype gives claims to tokens', () => {
       const subject = verification.kind === 'verified' ? verification.token.subject : verification.denial.reason
       console.log(subject)
     }`
-  const node = spawnSync(process.execPath, ['--conditions=source', '--input-type=module', '--eval', script], {
+  const options = ['--conditions=source', '--input-type=module', '--eval', script]
+  const node = spawnSync(process.execPath, options, {
     encoding: 'utf8',
     cwd: fileURLToPath(new URL('../..', import.meta.url)),
+    // The runner sets it on a terminal, and Node says so aloud where NO_COLOR is set too.
+    env: { ...process.env, FORCE_COLOR: undefined },
   })
   assert.equal(node.stderr, '')
   // The first was verified before it happened, and its claims are its own.

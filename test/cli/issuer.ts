@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startServers } from '../../packages/server/src/serve/start.ts'
 import { readTrust } from '../../packages/server/src/trust/read.ts'
+import { freePort } from '../machine/free-port.ts'
+
+export { freePort } from '../machine/free-port.ts'
 
 /** A folder with a trust file, and the issuer it declares, running on a port of its own. */
 export type IssuerStand = {
@@ -51,19 +51,3 @@ clients:
     },
   }
 }
-
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const server = createServer().listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    const { port } = server.address() as AddressInfo
-    server.close()
-    await once(server, 'close')
-    // Free again, it can be the next one as well.
-    if (given.has(port)) continue
-    given.add(port)
-    return port
-  }
-}
-
-const given = new Set<number>()

@@ -204,7 +204,8 @@ function send(row: Row): Promise<{ status: number; challenge: string; body: stri
   const headers = ['Host', 'billing.internal', 'Authorization', `${scheme} ${row.token ?? token}`]
   for (const proof of proofs) headers.push(name, proof)
   return new Promise((resolve, reject) => {
-    httpRequest({ host: '127.0.0.1', port, method, path: target, headers }, (response) => {
+    const options = { host: '127.0.0.1', port, method, path: target, headers, agent: false }
+    httpRequest(options, (response) => {
       let body = ''
       response.setEncoding('utf8').on('data', (chunk: string) => (body += chunk))
       response.on('end', () => {

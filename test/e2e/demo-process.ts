@@ -1,11 +1,10 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { freePort } from '../machine/free-port.ts'
 
 /** The repository's root folder. */
 export const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -96,19 +95,11 @@ function spawnDemo(env: Record<string, string>, args: readonly string[] = []) {
   return { child, output, ended }
 }
 
-/** Five ports that were free a moment ago. */
+/** Five ports that are free. */
 export async function freePorts(): Promise<DemoPorts> {
-  const servers = await Promise.all(
-    names.map(
-      () =>
-        new Promise<ReturnType<typeof createServer>>((resolve) => {
-          const server = createServer().listen(0, '127.0.0.1', () => resolve(server))
-        }),
-    ),
-  )
-  const ports = servers.map((server) => (server.address() as AddressInfo).port)
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return Object.fromEntries(names.map((name, index) => [name, ports[index]!])) as DemoPorts
+  const ports: [string, number][] = []
+  for (const name of names) ports.push([name, await freePort()])
+  return Object.fromEntries(ports) as DemoPorts
 }
 
 export function portVariables(ports: DemoPorts): Record<string, string> {

@@ -39,5 +39,5 @@ test('a name that is none is answered with those there are', () => {
 
 function play(name: string) {
   const [, ...command] = scripts.example.split(' ')
-  return spawnSync(process.execPath, [...command, name], { cwd: root, encoding: 'utf8', timeout: 60_000 })
+  return spawnSync(process.execPath, [...command, name], { cwd: root, encoding: 'utf8', timeout: 200_000 })
 }

@@ -1,15 +1,13 @@
 import { after, before, describe, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { once } from 'node:events'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { openBash } from './bash-session.ts'
 import type { BashSession } from './bash-session.ts'
 import { root } from './demo-process.ts'
-import { matchesOutput, readShellBlocks } from './readme-blocks.ts'
+import { freePort } from '../machine/free-port.ts'
+import { matchesOutput, readShellBlocks, tokenText } from './readme-blocks.ts'
 import { startPostgres, whyNoPostgres } from '../store/postgres-server.ts'
 import type { PostgresServer } from '../store/postgres-server.ts'
 
@@ -28,16 +26,9 @@ describe('docs/operations.md', { skip }, () => {
   before(async () => {
     postgres = await startPostgres()
     const { port } = new URL((await postgres.newDatabase()).revealText())
-    const [issuer, second, gateway, operations, secondOperations, admin] = await freePorts(6)
-    ports = new Map([
-      ['8080', issuer!],
-      ['8081', second!],
-      ['9001', gateway!],
-      ['9464', operations!],
-      ['9465', secondOperations!],
-      ['8090', admin!],
-      ['5432', Number(port)],
-    ])
+    const moved = new Map([['5432', Number(port)]])
+    for (const usual of ['8080', '8081', '9001', '9464', '9465', '8090']) moved.set(usual, await freePort())
+    ports = moved
     const command = join(folder, 'countersign')
     const main = join(root, 'packages/server/bin/countersign.js')
     writeFileSync(command, `#!/bin/sh\nexec "${process.execPath}" --conditions=source "${main}" "$@"\n`)
@@ -61,7 +52,7 @@ describe('docs/operations.md', { skip }, () => {
   })
 
   for (const { line, command, output } of readShellBlocks(page)) {
-    test(`line ${line}: ${command.split('\n')[0]!.slice(0, 80)}`, { timeout: 30_000 }, async () => {
+    test(`line ${line}: ${command.split('\n')[0]!.slice(0, 80)}`, { timeout: 120_000 }, async () => {
       const result = await bash.run(localised(command))
       assert.equal(result.code, 0, result.output)
       if (output !== undefined) {
@@ -90,7 +81,8 @@ describe('docs/operations.md', { skip }, () => {
     const log = readFileSync(join(folder, 'serve.log'), 'utf8')
     const secrets = readFileSync(join(folder, 'countersign.env'), 'utf8').matchAll(/=(\S+)$/gm)
     for (const [, secret] of secrets) assert.ok(!log.includes(secret!))
-    assert.ok(log.includes('"event":"access"') && !log.includes('eyJ'))
+    assert.ok(log.includes('"event":"access"'))
+    assert.doesNotMatch(log, tokenText)
   })
 
   function movePorts(): void {
@@ -99,20 +91,11 @@ describe('docs/operations.md', { skip }, () => {
   }
 
   function localised(text: string): string {
-    let moved = text
-    for (const [port, real] of ports) moved = moved.replaceAll(`:${port}`, `:${real}`)
-    return moved
+    return text.replaceAll(/:(\d{4})\b/g, (all, port: string) =>
+      ports.has(port) ? `:${ports.get(port)}` : all,
+    )
   }
 })
-
-/** Different ones, since all are taken at the same time. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
-  await Promise.all(servers.map((server) => once(server, 'listening')))
-  const ports = servers.map((server) => (server.address() as AddressInfo).port)
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return ports
-}
 
 function missing(command: string): string | undefined {
   const folders = (process.env['PATH'] ?? '').split(delimiter)

@@ -26,6 +26,12 @@ export function readShellBlocks(markdown: string): ShellBlock[] {
   return blocks
 }
 
+/**
+ * A token or a part of one: how each of ours begins, or base64url of `{"` beside a dot. Alone, `eyJ` may be in a random
+ * identifier.
+ */
+export const tokenText = /eyJ(?:hbG|0eX|raW|pc3|hdW|zdW)|eyJ[\w-]*\.|\.eyJ/
+
 /** Whether `actual` is what the README says, where `…` stands for anything that differs from run to run. */
 export function matchesOutput(actual: string, expected: string): boolean {
   const parts = expected.trimEnd().split('…')

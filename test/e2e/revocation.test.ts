@@ -9,6 +9,7 @@ import { readTrust } from '../../packages/server/src/trust/read.ts'
 import type { Trust } from '../../packages/server/src/trust/trust.ts'
 import { startServers } from '../../packages/server/src/serve/start.ts'
 import type { RunningServers, ServeOptions } from '../../packages/server/src/serve/start.ts'
+import { freePort } from '../machine/free-port.ts'
 
 const secret = 'orders-secret-orders-secret-orders'
 let nowMs = Date.now()
@@ -124,13 +125,4 @@ async function call(
   const answer = await fetch(`http://127.0.0.1:${addresses.gateway!.port}${path}`, { headers })
   await answer.text()
   return answer.status
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }

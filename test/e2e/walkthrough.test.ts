@@ -6,7 +6,8 @@ import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 import { openBash } from './bash-session.ts'
 import { freePorts, residentMegabytes, root, startDemo } from './demo-process.ts'
-import { matchesOutput, readShellBlocks } from './readme-blocks.ts'
+import { Pulse } from '../machine/pulse.ts'
+import { matchesOutput, readShellBlocks, tokenText } from './readme-blocks.ts'
 
 // A newcomer's first ten minutes: what the README says to type is typed here, into a real shell, against the real
 // demo, and what it prints is compared with what the README says it prints. Only ports and the folder differ, so that
@@ -79,7 +80,7 @@ test('localhost reaches the demo by name and by address, also where ::1 is tried
 
 test('nothing that the demo printed is a token or a secret', () => {
   const printed = demo.output.stdout + demo.output.stderr
-  assert.doesNotMatch(printed, /eyJ/)
+  assert.doesNotMatch(printed, tokenText)
   for (const client of ['orders', 'backoffice']) {
     assert.ok(!printed.includes(readFileSync(join(demo.folder, `${client}.secret`), 'utf8')))
   }
@@ -105,7 +106,7 @@ test('the code in the README compiles, runs and prints what the README says', as
   const ports = Object.values(await freePorts())
   const calls = services.map(async (name, index) => {
     const [service, client] = [`serve-${name}`, `call-${name}`]
-    const at = (code: string): string => localised(code).replaceAll('3000', String(ports[index]))
+    const at = (code: string): string => localised(code, { 3000: ports[index]! })
     writeFileSync(join(folder, service), at(codeOf(name)))
     writeFileSync(join(folder, client), at(codeOf('call.ts')))
     const child = spawn(process.execPath, ['--conditions=source', join(folder, service)], { cwd: root })
@@ -135,23 +136,32 @@ test('the code in the README compiles, runs and prints what the README says', as
 
 test('the demo is small, quick to start and quick to stop', async (t) => {
   const megabytes = residentMegabytes(demo.pid)
-  if (megabytes !== undefined) assert.ok(megabytes < 150, `${megabytes} MB`)
+  // Some 120; 150 where Node has just compiled all of it.
+  if (megabytes !== undefined) assert.ok(megabytes < 200, `${megabytes} MB`)
+  const pulse = new Pulse(t)
   const { code, milliseconds } = await demo.stop()
   assert.equal(code, 0)
-  // Some fifty on a quiet machine; the limit is for a busy one.
-  assert.ok(milliseconds < 3000, `${milliseconds} ms to stop`)
+  // Some fifty on a quiet machine; the limit is for a busy one, where what was compiled is also written down for the next
+  // time. While the machine stands still nothing is counted.
+  assert.ok(pulse.runMs < 8000, `${pulse.runMs} ms to stop`)
   t.diagnostic(
     `listening after ${Math.round(demo.listeningMs)} ms, ${Math.round(megabytes ?? 0)} MB resident, ` +
       `stopped after ${Math.round(milliseconds)} ms`,
   )
 })
 
-/** The README's text with this run's ports and folder in it. */
-function localised(text: string): string {
-  return text
-    .replaceAll('8080', String(demo.ports.issuer))
-    .replaceAll('9001', String(demo.ports.gateway))
-    .replaceAll('.countersign/demo', demo.folder)
+/** The README's text with this run's ports and folder in it; all at once, since one may have the digits of another. */
+function localised(text: string, more: Readonly<Record<string, number>> = {}): string {
+  const { issuer, gateway } = demo.ports
+  const here: Record<string, string | number> = {
+    8080: issuer,
+    9001: gateway,
+    '.countersign/demo': demo.folder,
+    ...more,
+  }
+  return text.replaceAll(/\b(?:8080|9001|3000)\b|\.countersign\/demo/g, (found) =>
+    String(here[found] ?? found),
+  )
 }
 
 function quietCurl(command: string): string {

@@ -8,7 +8,7 @@ import { auditEntry, draft, keyRecord } from '../store/contract.ts'
 
 const [path = '', round = ''] = process.argv.slice(2)
 const store = openSqliteStore({ path })
-for (let count = 0; count < 200; count++) {
+for (let count = 0; ; count++) {
   const id = `${round}-${count}`
   await store.writeClient(draft(id), 0, [auditEntry(id)])
   writeSync(1, `client ${id}\n`)

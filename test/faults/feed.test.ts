@@ -115,7 +115,7 @@ async function post(
 
 /** After an outage the issuer is left alone for a moment. */
 async function untilStatus(gateway: RunningServers, token: string, wanted: number): Promise<void> {
-  for (const deadline = Date.now() + 10_000; (await call(gateway, token)) !== wanted;) {
+  for (const deadline = Date.now() + 60_000; (await call(gateway, token)) !== wanted;) {
     assert.ok(Date.now() < deadline, `still not ${wanted}`)
     await new Promise((resolve) => setTimeout(resolve, 50))
   }

@@ -4,6 +4,7 @@ import type { TestContext } from 'node:test'
 import { bearer, get, okReply, openStand, openUpstream, RawClient, until } from '../gateway/stand.ts'
 import type { Script, ScriptedUpstream, Stand } from '../gateway/stand.ts'
 import type { GatewayLimits } from '../../packages/server/src/gateway/front/limits.ts'
+import { freePort } from '../machine/free-port.ts'
 import { backToStart } from './back-to-start.ts'
 
 /** What a service may do wrong, and what its client sees: a status, or the connection cut in the middle of the reply. */
@@ -37,9 +38,12 @@ for (const [what, [script, seen]] of Object.entries(services)) {
   test(`a service that ${what}: its clients see ${seen}, and nothing is left of it`, async (t) => {
     const isGone = script === 'gone'
     // Where it is not time that ends it, a busy machine may take its time.
-    const limits = /slow|stalls/.test(what) ? { replyHeadMs: 400, replyStallMs: 400 } : {}
-    const { stand, upstream } = await open(t, isGone ? undefined : script, limits)
-    if (isGone) await upstream.close()
+    const limits = what.includes('slow')
+      ? { replyHeadMs: 400 }
+      : what.includes('stalls')
+        ? { replyStallMs: 400 }
+        : {}
+    const { stand, upstream } = await open(t, isGone ? undefined : script, limits, isGone)
     await backToStart(upstream.sockets, async () => {
       const replies = Array.from({ length: 5 }, () => see(stand, get('/billing/health')))
       assert.deepEqual([...new Set(await Promise.all(replies))], [seen])
@@ -58,7 +62,7 @@ test('a reply without end: what the client does not take is not held, and it end
   })
   await backToStart(upstream.sockets, async () => {
     const clients = Array.from({ length: 5 }, () => new RawClient(stand.port).send(get('/billing/health')))
-    await until(() => clients.every(({ received }) => received.length > 100_000), 'it flows')
+    await until(() => clients.every(({ received }) => received.length > 100_000), 'it flows', 60_000)
     for (const client of clients) client.socket.pause()
     await new Promise((resolve) => setTimeout(resolve, 100))
     for (const client of clients) client.destroy()
@@ -74,7 +78,7 @@ test('clients gone in the middle of their upload', async (t) => {
       'Transfer-Encoding: chunked\r\n\r\n4\r\nsome\r\n',
     ].map((rest) => new RawClient(stand.port).send(head + rest))
     const before = upstream.requests.length
-    await until(() => upstream.requests.length === before + 2, 'both arrive')
+    await until(() => upstream.requests.length === before + 2, 'both arrive', 60_000)
     for (const client of clients) client.destroy()
   })
 })
@@ -101,19 +105,17 @@ async function open(
   t: TestContext,
   script: Script | undefined,
   limits: Partial<GatewayLimits> = {},
+  isGone = false,
 ): Promise<{ stand: Stand; upstream: ScriptedUpstream }> {
   const upstream = await openUpstream(script)
-  const stand = await openStand(upstream.url, { limits })
-  let isOpen = true
-  const close = async (): Promise<void> => {
-    if (isOpen) await upstream.close()
-    isOpen = false
-  }
+  // A port at which nobody listens, and which nobody else is given meanwhile.
+  const url = isGone ? `http://127.0.0.1:${await freePort()}` : upstream.url
+  const stand = await openStand(url, { limits })
   t.after(async () => {
     await stand.close()
-    await close()
+    await upstream.close()
   })
-  return { stand, upstream: { ...upstream, close } }
+  return { stand, upstream }
 }
 
 /** What a client sees of a request. */

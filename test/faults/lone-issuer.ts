@@ -1,6 +1,7 @@
 /**
  * Test support: an issuer in a process of its own, with as many seconds of patience, or the usual. Prints its port, and for
- * each line that it is sent the number of its connections. `lone-issuer.ts [SECONDS]`
+ * each line that it is sent the number of its connections; a number in that line is its patience from now on.
+ * `lone-issuer.ts [SECONDS]`
  */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -22,6 +23,11 @@ const patience =
 const server = createServer({ ...issuerServerOptions, ...patience }, issuer.listener)
 protectServer(server)
 server.listen(0, '127.0.0.1', () => process.stdout.write(`${(server.address() as AddressInfo).port}\n`))
-process.stdin.on('data', () => {
+process.stdin.on('data', (line) => {
+  const seconds = Number(String(line))
+  if (seconds > 0) {
+    server.headersTimeout = seconds * 1000
+    server.requestTimeout = server.headersTimeout + 500
+  }
   server.getConnections((_, count) => process.stdout.write(`${count}\n`))
 })

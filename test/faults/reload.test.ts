@@ -77,7 +77,7 @@ services:
     output.setEncoding('utf8').on('data', (more: string) => (said += more))
   }
   const until = async (what: string, met: () => boolean): Promise<void> => {
-    for (const deadline = Date.now() + 30_000; !met();) {
+    for (const deadline = Date.now() + 100_000; !met();) {
       if (Date.now() > deadline || child.exitCode !== null) assert.fail(`not seen: ${what}\n${said}`)
       await new Promise((resolve) => setTimeout(resolve, 10))
     }

@@ -9,6 +9,7 @@ import { after, before, describe, test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Secret } from '@countersign/sdk/core'
 import { ordersSecret } from '../issuer/fixture.ts'
+import { Pulse } from '../machine/pulse.ts'
 import { independentVerifiers } from '../issuer/verifiers.ts'
 import { startPostgres, whyNoPostgres } from '../store/postgres-server.ts'
 import type { PostgresServer } from '../store/postgres-server.ts'
@@ -31,7 +32,10 @@ describe('replicas on one PostgreSQL, while keys turn every few seconds', { skip
   test('no good token is refused by anybody, though a replica is killed and clocks differ', async (t) => {
     const database = await postgres.newDatabase()
     const replicas: Replica[] = []
-    const front = createServer((request, response) => balance(replicas, request, response))
+    // No connection of its clients is closed just when one of them uses it again, however long the machine stands still.
+    const front = createServer({ keepAliveTimeout: 0 }, (request, response) =>
+      balance(replicas, request, response),
+    )
     await new Promise<void>((resolve) => front.listen(0, '127.0.0.1', resolve))
     const issuer = `http://127.0.0.1:${(front.address() as AddressInfo).port}`
     t.after(() => {
@@ -43,6 +47,7 @@ describe('replicas on one PostgreSQL, while keys turn every few seconds', { skip
     await start(0)
     await start(4_000)
 
+    const pulse = new Pulse(t)
     const verifiers = independentVerifiers(issuer, times.cacheSeconds)
     const refusals: string[] = []
     const keyIds = new Set<string>()
@@ -54,8 +59,11 @@ describe('replicas on one PostgreSQL, while keys turn every few seconds', { skip
             await verify(token)
             verified += 1
           } catch (error) {
-            // On a machine that stands still for a second, the token's minute may be over.
-            if (Date.now() / 1000 < claimsOf(token).exp - 5) refusals.push(`${name}: ${String(error)}`)
+            // On a machine that stands still for a second, the token's minute may be over; and a key set that was on its
+            // way came when it was a minute old, for which a verifier may wait ten seconds before it asks again.
+            const isOurs = !pulse.stoodStillSince(performance.now() - 12_000)
+            if (isOurs && Date.now() / 1000 < claimsOf(token).exp - 5)
+              refusals.push(`${name}: ${String(error)}`)
           }
         }),
       )
@@ -66,7 +74,11 @@ describe('replicas on one PostgreSQL, while keys turn every few seconds', { skip
     let killed = false
     let failed = 0
     let issued = 0
-    while (performance.now() < untilMs) {
+    while (performance.now() < untilMs || keyIds.size < 3 || verified <= 500 || issued <= 100) {
+      assert.ok(
+        performance.now() < untilMs + 3 * runMs,
+        `${keyIds.size} keys, ${issued} tokens, ${verified} checks`,
+      )
       if (!killed && performance.now() > killAtMs) {
         killed = true
         replicas.shift()!.process.kill('SIGKILL')
@@ -86,10 +98,8 @@ describe('replicas on one PostgreSQL, while keys turn every few seconds', { skip
     }
     await Promise.all(later)
     assert.deepEqual([...new Set(refusals)], [], `${refusals.length} refusals of ${verified}`)
-    assert.ok(keyIds.size >= 3, `only ${keyIds.size} keys have signed`)
-    assert.ok(verified > 500, `${verified} verifications`)
     // The request that was on its way to the replica that died.
-    assert.ok(failed <= 5 && issued > 100, `${failed} of ${issued} requests failed`)
+    assert.ok(failed <= 5, `${failed} of ${issued} requests failed`)
   })
 })
 
@@ -125,7 +135,7 @@ let turns = 0
  */
 function balance(replicas: readonly Replica[], request: IncomingMessage, response: ServerResponse): void {
   const chunks: Buffer[] = []
-  const untilMs = performance.now() + patienceMs
+  let triesLeft = tries
   request.on('data', (chunk: Buffer) => chunks.push(chunk))
   request.on('end', () => {
     const attempt = (): void => {
@@ -147,15 +157,15 @@ function balance(replicas: readonly Replica[], request: IncomingMessage, respons
       onward.end(Buffer.concat(chunks))
     }
     const again = (): void => {
-      if (performance.now() > untilMs) response.writeHead(502).end()
+      if (triesLeft-- === 0) response.writeHead(502).end()
       else setTimeout(attempt, 20)
     }
     attempt()
   })
 }
 
-/** Less than any client here waits for an answer. */
-const patienceMs = 2_500
+/** Each some milliseconds after the other: sooner than any client here would give up. */
+const tries = 100
 
 async function askToken(issuer: string): Promise<string | undefined> {
   const body = new URLSearchParams({
@@ -164,6 +174,7 @@ async function askToken(issuer: string): Promise<string | undefined> {
     client_secret: ordersSecret,
   })
   const answer = await fetch(`${issuer}/token`, { method: 'POST', body })
+  if (!answer.ok) return void (await answer.text())
   const { access_token: token } = (await answer.json()) as { access_token?: string }
   return token
 }

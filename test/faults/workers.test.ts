@@ -15,6 +15,7 @@ import type { TestContext } from 'node:test'
 import { createDpopKey, createDpopProof } from '@countersign/sdk/jwt'
 import { freePort } from '../cli/issuer.ts'
 import { bin } from '../cli/session.ts'
+import { Pulse } from '../machine/pulse.ts'
 import { get, RawClient } from '../gateway/stand.ts'
 
 test('replaced one after the other under load: no request fails, and all of them are counted', async (t) => {
@@ -29,14 +30,16 @@ test('replaced one after the other under load: no request fails, and all of them
   await pause(300)
   const { answers, failures } = await load.stop()
   assert.deepEqual(failures, [])
-  for (let count = 0; count < 100 && stand.files() > files; count++) await pause(20)
+  for (let count = 0; count < 1000 && stand.files() > files; count++) await pause(20)
   assert.ok(stand.files() <= files, 'the primary holds nothing of those that have left')
   assert.ok(answers > 100, `${answers} answers`)
   assert.deepEqual(
     stand.workers().filter((pid) => before.includes(pid)),
     [],
   )
-  const metrics = await stand.metrics()
+  let metrics = await stand.metrics()
+  // A worker that is too busy to tell within a second is asked again.
+  while (metrics('countersign_gateway_requests_total') < answers) metrics = await stand.metrics()
   assert.equal(metrics('countersign_gateway_requests_total'), answers)
   assert.equal(metrics('countersign_gateway_worker_restarts_total{why="renewed"}'), 2)
   assert.equal(metrics('countersign_gateway_worker_restarts_total{why="crashed"}'), 0)
@@ -94,21 +97,29 @@ test('a proof that one worker has taken is refused by the other, and a limit is 
     const headers = { authorization: `DPoP ${token}`, dpop: proof, connection: 'close' }
     return (await fetch(url, { headers })).status
   }
+  const pulse = new Pulse(t)
+  const begunMs = performance.now()
   const statuses: number[] = []
   const deniedBy = (): Set<unknown> => new Set(stand.lines('gateway.denied').map(({ worker }) => worker))
   while (deniedBy().size < 2 && statuses.length < 300) {
     statuses.push(...(await Promise.all(Array.from({ length: 8 }, call))))
   }
   assert.deepEqual([...deniedBy()].sort(), [1, 2], 'both have been asked')
-  assert.equal(statuses.filter((status) => status === 200).length, 1)
-  assert.equal(statuses.filter((status) => status === 401).length, statuses.length - 1)
+  const count = (wanted: number): number => statuses.filter((status) => status === wanted).length
+  // On a machine that stands still the primary's answer comes too late, and whose first that was is not let in either.
+  const unanswered = pulse.stoodStillSince(begunMs) ? count(503) : 0
+  assert.ok(count(200) === 1 || (count(200) === 0 && unanswered > 0), statuses.join())
+  assert.equal(count(401) + unanswered, statuses.length - count(200), statuses.join())
 
+  const limitedMs = performance.now()
   const limited = await Promise.all(
     Array.from({ length: 40 }, () =>
       fetch(`http://127.0.0.1:${stand.gateway}/limited/x`, { headers: { connection: 'close' } }),
     ),
   )
-  assert.equal(limited.filter(({ status }) => status === 200).length, 10)
+  const late = pulse.stoodStillSince(limitedMs) ? limited.filter((reply) => reply.status === 503).length : 0
+  const letIn = limited.filter((reply) => reply.status === 200).length
+  assert.ok(letIn <= 10 && letIn >= 10 - late, `${letIn} let in, ${late} not answered in time`)
 })
 
 test('what is revoked is refused by all workers soon, as the issuer is beside them', async (t) => {
@@ -132,9 +143,12 @@ test('what is revoked is refused by all workers soon, as the issuer is beside th
   }
   assert.deepEqual([...(await statuses())], [200])
   assert.equal((await post('/revoke', { token })).status, 200)
-  const revokedMs = performance.now()
-  while ((await statuses()).has(200)) {
-    assert.ok(performance.now() - revokedMs < 5_000, 'some worker still takes it')
+  const pulse = new Pulse(t)
+  const refusing = (): number => new Set(stand.lines('gateway.denied').map(({ worker }) => worker)).size
+  // One of them may have answered all that was asked at once.
+  for (let isTaken = true; isTaken || refusing() < 2;) {
+    isTaken = (await statuses()).has(200)
+    assert.ok(!isTaken || pulse.runMs < 5_000, 'some worker still takes it')
     await pause(50)
   }
   assert.deepEqual([...(await statuses())], [401])
@@ -183,7 +197,7 @@ test('SIGTERM to all at once, as a service manager sends it: in good order, and 
   const stand = await openStand(t)
   const workers = stand.workers()
   const slow = fetch(`http://127.0.0.1:${stand.gateway}/open/slow`)
-  await pause(100)
+  await stand.isUnderWay
   for (const pid of workers) process.kill(pid, 'SIGTERM')
   stand.kill('SIGTERM')
   assert.equal((await slow).status, 200, 'what was under way came to its end')
@@ -196,7 +210,7 @@ test('a primary that is killed leaves no process behind', async (t) => {
   const workers = stand.workers()
   stand.kill('SIGKILL')
   await stand.ended
-  for (let count = 0; count < 100 && workers.some(isAlive); count++) await pause(20)
+  for (let count = 0; count < 1000 && workers.some(isAlive); count++) await pause(20)
   assert.deepEqual(workers.filter(isAlive), [])
 })
 
@@ -205,7 +219,9 @@ const secret = 'orders-secret-orders-secret-orders'
 async function openStand(t: TestContext) {
   const folder = mkdtempSync(join(tmpdir(), 'countersign-workers-'))
   t.after(() => rmSync(folder, { recursive: true }))
+  const { promise: isUnderWay, resolve: begun } = Promise.withResolvers<void>()
   const upstream = createServer((request, response) => {
+    if (request.url === '/slow') begun()
     setTimeout(() => response.end('ok'), request.url === '/slow' ? 500 : 0)
   }).listen(0, '127.0.0.1')
   await once(upstream, 'listening')
@@ -247,10 +263,12 @@ clients:
   const lines = (event: string): Record<string, unknown>[] =>
     log
       .split('\n')
+      // What is behind the last line break is not all there.
+      .slice(0, -1)
       .filter((line) => line.includes(`"event":"${event}"`))
       .map((line) => JSON.parse(line) as Record<string, unknown>)
   const until = async (what: string, met: () => boolean): Promise<void> => {
-    const limit = Date.now() + 30_000
+    const limit = Date.now() + 100_000
     while (!met()) {
       if (Date.now() > limit || child.exitCode !== null) assert.fail(`not seen: ${what}\n${log}${talk}`)
       await pause(10)
@@ -263,6 +281,8 @@ clients:
     text,
     write,
     ended,
+    /** The slow request has come to the service. */
+    isUnderWay,
     lines,
     kill: (signal: NodeJS.Signals) => child.kill(signal),
     /** Waits until the log has said something so often. */

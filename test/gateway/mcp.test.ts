@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { startServers } from '../../packages/server/src/serve/start.ts'
 import { readTrust } from '../../packages/server/src/trust/read.ts'
-import { listenOn } from './stand.ts'
+import { freePort } from '../machine/free-port.ts'
 
 const secret = 'a-secret-of-at-least-thirty-two-characters'
 
@@ -57,7 +56,7 @@ clients:
 /** A condition named "source" is also had by a package the SDK needs, so these run without it. */
 async function agent(...args: string[]): Promise<string> {
   const file = fileURLToPath(new URL('mcp-agent.ts', import.meta.url))
-  const { stdout } = await promisify(execFile)(process.execPath, [file, ...args], { timeout: 20_000 })
+  const { stdout } = await promisify(execFile)(process.execPath, [file, ...args], { timeout: 60_000 })
   return stdout
 }
 
@@ -70,12 +69,4 @@ async function startProgram(t: { after(end: () => unknown): void }, name: string
   })
   const [line] = await once(child.stdout, 'data')
   return Number(String(line))
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  const port = await listenOn(server)
-  server.close()
-  await once(server, 'close')
-  return port
 }

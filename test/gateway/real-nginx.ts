@@ -1,10 +1,10 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { ask, get, listenOn } from './stand.ts'
+import { freePort } from '../machine/free-port.ts'
+import { ask, get } from './stand.ts'
 
 /** Undefined where it is not installed. */
 export const nginx = ['/usr/sbin/nginx', 'nginx'].find((path) => spawnSync(path, ['-v']).status === 0)
@@ -13,10 +13,7 @@ export const nginx = ['/usr/sbin/nginx', 'nginx'].find((path) => spawnSync(path,
 export async function startNginx(
   http: (port: number) => string,
 ): Promise<{ readonly port: number; stop(): Promise<void> }> {
-  const free = createServer()
-  const port = await listenOn(free)
-  free.close()
-  await once(free, 'close')
+  const port = await freePort()
   const folder = mkdtempSync(join(tmpdir(), 'nginx-'))
   const file = join(folder, 'nginx.conf')
   const kinds = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
@@ -31,8 +28,8 @@ export async function startNginx(
   let said = ''
   child.stderr.on('data', (piece) => void (said += String(piece)))
   const exited = once(child, 'exit')
-  for (const deadline = Date.now() + 5_000; ;) {
-    const up = await ask(port, get('/_countersign'), 500).then(
+  for (const deadline = Date.now() + 60_000; ;) {
+    const up = await ask(port, get('/_countersign'), 5_000).then(
       () => true,
       () => false,
     )

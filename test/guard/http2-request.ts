@@ -63,7 +63,7 @@ async function read(stream: ClientHttp2Stream): Promise<RawReply> {
   let status = 0
   const headers: Record<string, string> = {}
   let body = ''
-  stream.setEncoding('latin1').setTimeout(5000, () => stream.destroy())
+  stream.setEncoding('latin1').setTimeout(60_000, () => stream.destroy())
   stream.on('data', (chunk: string) => (body += chunk))
   const take = (received: object): void => {
     for (const [name, value] of Object.entries(received)) {

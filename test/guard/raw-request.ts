@@ -75,7 +75,7 @@ function exchange(port: number, bytes: Buffer): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1')
     let text = ''
-    socket.setEncoding('latin1').setTimeout(5000, () => socket.destroy(new Error('no answer within 5 s')))
+    socket.setEncoding('latin1').setTimeout(60_000, () => socket.destroy(new Error('no answer within 60 s')))
     socket.on('data', (chunk: string) => (text += chunk))
     // A server that refuses a long body may reset the connection behind its answer.
     socket.on('error', (error) => (text === '' ? reject(error) : resolve(text)))

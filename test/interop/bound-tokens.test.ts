@@ -1,10 +1,7 @@
 /** Other people's OAuth clients, unchanged, with tokens that are bound to them: by DPoP with nonces, by TLS certificate. */
 import assert from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
-import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -17,6 +14,7 @@ import { jwkThumbprint } from '@countersign/sdk/jwt'
 import { startServers } from '../../packages/server/src/serve/start.ts'
 import { mistakesText } from '../../packages/server/src/trust/mistake.ts'
 import { readTrust } from '../../packages/server/src/trust/read.ts'
+import { freePort } from '../machine/free-port.ts'
 import { certificateAuthority, certify } from '../gateway/certificate.ts'
 
 const secret = 'a-secret-of-the-client-of-32-bytes'
@@ -35,6 +33,7 @@ for (const [name, pem] of Object.entries({ cert: server.cert, key: server.key, c
   writeFileSync(join(folder, `${name}.pem`), pem)
 }
 const signer = await jose.generateKeyPair('ES256', { extractable: true })
+// The issuer's URL has its port in it, so it must be known before it listens.
 const port = await freePort()
 const url = `https://localhost:${port}`
 const servers = await start()
@@ -217,14 +216,4 @@ clients:
   const reading = readTrust(text, { file, env: { SECRET: secret }, readFile: () => 'x' })
   assert.ok(reading.kind === 'trust', reading.kind === 'mistakes' ? mistakesText(file, reading.mistakes) : '')
   return startServers({ trust: reading.trust, drainMs: 100 })
-}
-
-/** The issuer's URL has its port in it, so it must be known before it listens. */
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const { port: free } = probe.address() as AddressInfo
-  probe.close()
-  await once(probe, 'close')
-  return free
 }

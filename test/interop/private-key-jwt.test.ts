@@ -26,7 +26,9 @@ for (const [algorithm, { publicKey }] of pairs) {
   const assertion = { kind: 'own', keys, legacyAudience: false } as const
   clients.push({ ...orders, id: `orders-${algorithm}`, secrets: [], assertion })
 }
-const fixture = await startIssuer({ trust: trust(clients) })
+// Other people's assertions are of the real time, and good for a few seconds of difference alone.
+const clock = (): number => Date.now()
+const fixture = await startIssuer({ trust: trust(clients), clock })
 after(() => fixture.close())
 
 for (const algorithm of algorithms) {
@@ -65,7 +67,7 @@ for (const algorithm of algorithms) {
 
 test('our own token source, by private key', async () => {
   const { client, key } = keyedClient('orders')
-  const keyed = await startIssuer({ trust: trust([client]) })
+  const keyed = await startIssuer({ trust: trust([client]), clock })
   for (let round = 0; round < 2; round++) {
     const source = createTokenSource({ issuer: keyed.url, clientId: 'orders', privateKey: key, audience })
     const { secret } = await source.token()
@@ -88,7 +90,7 @@ test('a key set that jose makes is read from its URL', async () => {
     secrets: [],
     assertion: { kind: 'own', keys: { kind: 'jwks', url, algorithms: ['ES384'] }, legacyAudience: false },
   }
-  const remote = await startIssuer({ trust: trust([client]) })
+  const remote = await startIssuer({ trust: trust([client]), clock })
   const assertion = await new jose.SignJWT({})
     .setProtectedHeader({ alg: 'ES384', kid: 'published' })
     .setIssuer('orders')
@@ -113,7 +115,7 @@ describe('a library that writes the token endpoint as audience', () => {
   const ask = async (legacyAudience: boolean): Promise<unknown> => {
     const [client] = clients
     const assertion = { ...client!.assertion!, legacyAudience } as const
-    const issuer = await startIssuer({ trust: trust([{ ...client!, assertion }]) })
+    const issuer = await startIssuer({ trust: trust([{ ...client!, assertion }]), clock })
     const as = await discover(issuer.url)
     const key = { key: pairs.get('ES256')!.privateKey, kid: 'key-ES256' }
     const authenticate = oauth.PrivateKeyJwt(key, {

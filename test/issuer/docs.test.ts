@@ -10,6 +10,7 @@ import { startServers } from '../../packages/server/src/serve/start.ts'
 import { mistakesText } from '../../packages/server/src/trust/mistake.ts'
 import { readTrust } from '../../packages/server/src/trust/read.ts'
 import type { Trust } from '../../packages/server/src/trust/trust.ts'
+import { freePort } from '../machine/free-port.ts'
 
 const page = readFileSync(new URL('../../docs/issuer.md', import.meta.url), 'utf8')
 const files = blocks('yaml')
@@ -68,13 +69,4 @@ function read(text: string): Trust {
     reading.kind === 'mistakes' ? mistakesText('docs', reading.mistakes) : '',
   )
   return reading.trust
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const { port } = probe.address() as AddressInfo
-  probe.close()
-  await once(probe, 'close')
-  return port
 }

@@ -54,6 +54,9 @@ export async function startIssuer(
     clock: () => clock.nowMs,
     log: { debug: line, info: line, warn: line, error: line },
     ...rest,
+  }).catch((error: unknown) => {
+    server.close()
+    throw error
   })
   answer = issuer.listener
 

@@ -12,7 +12,17 @@ export type SignerFolder = {
   /** What the program does wrong from now on; `ok`: nothing. */
   turn(
     mode:
-      'ok' | 'die' | 'hang' | 'garbage' | 'other-id' | 'other-key' | 'der' | 'short' | 'error' | 'odd-first',
+      | 'ok'
+      | 'die'
+      | 'hang'
+      | 'garbage'
+      | 'other-id'
+      | 'other-key'
+      | 'der'
+      | 'short'
+      | 'error'
+      | 'odd-first'
+      | 'odd-only',
   ): void
   remove(): void
 }

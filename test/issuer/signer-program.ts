@@ -15,6 +15,7 @@ const names = (): string[] =>
   readdirSync(folder)
     .filter((name) => name.endsWith('.pem'))
     .sort()
+const modeNow = (): string => readFileSync(join(folder, 'mode'), 'utf8').trim()
 const keyOf = (name: string) => createPrivateKey(readFileSync(join(folder, name)))
 
 function publicJwks(): object[] {
@@ -37,13 +38,20 @@ function signature({ keyId, input }: Question, mode: string): string {
 createInterface({ input: process.stdin }).on('line', (line) => {
   const question = JSON.parse(line) as Question
   const { id, method } = question
-  const mode = readFileSync(join(folder, 'mode'), 'utf8').trim()
+  const mode = modeNow()
   if (mode === 'die') process.exit(3)
   if (mode === 'hang') return
   if (mode === 'garbage') return void process.stdout.write('Segmentation fault\n')
   if (mode === 'other-id') return write({ id: id + 1000, signature: 'AA' })
   if (mode === 'error') return write({ id, error: 'the key\nservice is throttling' })
   const answer = method === 'keys' ? { id, keys: publicJwks() } : { id, signature: signature(question, mode) }
+  if (mode === 'odd-only' && id % 2 === 0) return void whenTurned(mode, () => write(answer))
   // The first of several may be answered last.
   setTimeout(() => write(answer), mode === 'odd-first' && id % 2 === 0 ? 60 : 0)
 })
+
+/** Waits until the file says something else. */
+function whenTurned(mode: string, then: () => void): void {
+  if (modeNow() !== mode) return then()
+  setTimeout(() => whenTurned(mode, then), 5)
+}

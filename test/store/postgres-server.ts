@@ -2,13 +2,12 @@
 import { execFileSync, spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { chownSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { delimiter, join } from 'node:path'
 import { tmpdir } from 'node:os'
 import { Secret } from '@countersign/sdk/core'
 import { openPostgresPool } from '../../packages/server/src/store/postgres-pool.ts'
 import type { PostgresPool } from '../../packages/server/src/store/postgres-pool.ts'
+import { freePort } from '../machine/free-port.ts'
 
 export type PostgresServer = {
   /** Creates an empty database and gives its URL. */
@@ -96,14 +95,22 @@ export async function startPostgres(): Promise<PostgresServer> {
       child = await start()
     },
     async halt() {
+      const others = childrenOf(child.pid!)
       await end(child, 'SIGKILL')
+      // They end by themselves, and may answer until then.
+      while (others.some((id) => !['', 'Z', 'X'].includes(stateOf(id)))) await pause(5)
       return async () => {
         child = await start()
       }
     },
     freeze() {
-      const all = [child.pid!, ...childrenOf(child.pid!)]
-      for (const id of all) process.kill(id, 'SIGSTOP')
+      // First the one that starts the others, and those when it stands: one that it had just started would answer.
+      const first = child.pid!
+      process.kill(first, 'SIGSTOP')
+      while (!['', 'T'].includes(stateOf(first))) continue
+      const others = childrenOf(first)
+      for (const id of others) process.kill(id, 'SIGSTOP')
+      const all = [first, ...others]
       return () => {
         for (const id of all) {
           try {
@@ -129,6 +136,20 @@ function childrenOf(id: number): number[] {
   return readFileSync(file, 'utf8').trim().split(' ').filter(Boolean).map(Number)
 }
 
+/** The letter that the kernel has for what a process does; empty where there is none. */
+function stateOf(id: number): string {
+  try {
+    // Behind its name, in which there may be anything.
+    return readFileSync(`/proc/${id}/stat`, 'latin1').split(') ').at(-1)!.slice(0, 1)
+  } catch {
+    return ''
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}
+
 type Ids = { readonly uid: number; readonly gid: number }
 
 /** Its files are in PATH on some machines, in a folder by version on others. */
@@ -146,14 +167,6 @@ function userIds(): Ids | undefined {
   } catch {
     return undefined
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }
 
 async function answers(pool: PostgresPool): Promise<boolean> {

@@ -13,7 +13,7 @@ const [mode, kind, place = '', scope = ''] = process.argv.slice(2)
 const store =
   kind === 'sqlite'
     ? openSqliteStore({ path: place })
-    : await openPostgresStore({ url: Secret.fromText(place), timeoutMs: 2000 })
+    : await openPostgresStore({ url: Secret.fromText(place), timeoutMs: 20_000 })
 
 if (mode === 'ring') {
   process.send?.(await store.replaceRing(0, [keyRecord(`made by ${process.pid}`)]))

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import { isProblem } from '@countersign/sdk/core'
+import { freePort } from '../../../../test/machine/free-port.ts'
 import { fetchPublishedKeys } from './published-keys.ts'
 
 test('what is published, without the numbers', async (t) => {
@@ -45,12 +46,7 @@ test('what is not an issuer, or another one, is said', async (t) => {
 })
 
 test('nobody there', async () => {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  await assert.rejects(fetchPublishedKeys(`http://127.0.0.1:${port}`), /ECONNREFUSED/)
+  await assert.rejects(fetchPublishedKeys(`http://127.0.0.1:${await freePort()}`), /ECONNREFUSED/)
 })
 
 type Answer = (self: string) => { metadata: unknown; keys?: unknown }

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { createServer } from 'node:net'
 import type { AddressInfo, Server } from 'node:net'
 import { isProblem } from '@countersign/sdk/core'
+import { freePort } from '../../../../test/machine/free-port.ts'
 import { checkPorts, listenLocally } from './listen.ts'
 
 test('it listens on this machine only, and stops with connections open', async () => {
@@ -59,13 +60,6 @@ async function portsWith(ports: Partial<Record<'issuer' | 'gateway', number>>) {
     billing: billing!,
     ...ports,
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = await occupy('127.0.0.1')
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }
 
 function occupy(host: string): Promise<Server> {

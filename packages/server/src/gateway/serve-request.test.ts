@@ -168,7 +168,7 @@ test('who wants JSON gets a problem document', async (t) => {
 })
 
 test('a refused upload hears the refusal, and a refused small one keeps its connection', async (t) => {
-  const { stand } = await open(t)
+  const { stand } = await open(t, undefined, { limits: { unreadMs: 60_000 } })
   const client = new RawClient(stand.port)
   const head = 'POST /billing/invoices HTTP/1.1\r\nHost: a\r\nContent-Length: '
   for (let i = 0; i < 2; i++) {

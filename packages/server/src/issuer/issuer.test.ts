@@ -241,14 +241,16 @@ test('the log joins a token to its records by its id, and holds neither tokens n
   const { json } = await fixture.ask(body)
   await fixture.ask(grant, basic('orders', 'hush-hush-wrong'))
   await fixture.ask(`${grant}&client_id=hush-hush-id&client_secret=hush-hush-wrong`)
-  const { claims } = inspectToken(String(json['access_token']))
+  const token = String(json['access_token'])
+  const { claims } = inspectToken(token)
   const line = fixture.logged.find((entry) => entry.startsWith('token.issued')) ?? ''
   assert.ok(line.includes(String(claims?.['jti'])))
   assert.ok(line.includes('"client":"orders"') && line.includes('"service":"billing"'))
   assert.equal(fixture.logged.filter((entry) => entry.startsWith('token.refused')).length, 2)
   for (const entry of fixture.logged) {
-    assert.doesNotMatch(entry, /hush|eyJ/)
-    assert.ok(!entry.includes(ordersSecret))
+    // Each part of the token, and not how it begins: an id may begin like that as well.
+    for (const hidden of ['hush', ordersSecret, ...token.split('.')])
+      assert.ok(!entry.includes(hidden), entry)
   }
   await fixture.close()
 })

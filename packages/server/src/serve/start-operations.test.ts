@@ -128,7 +128,8 @@ test('while it stops it says that it is not ready, and the numbers stay until th
   const { servers } = await start(t)
   const at = servers.addresses.operations!.port
   assert.equal((await fetch(`http://127.0.0.1:${at}/readyz`)).status, 200)
-  const closed = servers.close({ announceMs: 500 })
+  // Long enough for two requests, also on a machine that is busy.
+  const closed = servers.close({ announceMs: 3_000 })
   assert.equal((await fetch(`http://127.0.0.1:${at}/readyz`)).status, 503)
   assert.equal((await fetch(`http://127.0.0.1:${at}/metrics`)).status, 200)
   await closed

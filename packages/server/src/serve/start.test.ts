@@ -7,6 +7,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { isProblem } from '@countersign/sdk/core'
+import { freePort } from '../../../../test/machine/free-port.ts'
+import { Pulse } from '../../../../test/machine/pulse.ts'
 import { readTrust } from '../trust/read.ts'
 import type { Trust } from '../trust/trust.ts'
 import { startServers } from './start.ts'
@@ -120,9 +122,9 @@ test('a request at hand is answered while the servers stop, and the port is free
   assert.equal(servers.close(), closed)
   release()
   assert.equal(await (await answer).text(), 'late')
-  const started = performance.now()
+  const pulse = new Pulse(t)
   await closed
-  assert.ok(performance.now() - started < 1_000)
+  assert.ok(pulse.runMs < 1_000)
   await assert.rejects(ask(servers, '/billing/health'))
 })
 
@@ -134,7 +136,8 @@ test('while it is announced, readyz says no and requests are still served', asyn
       .status,
   ]
   assert.deepEqual(await ready(), [200, 200])
-  const closed = servers.close({ announceMs: 150 })
+  // Long enough for three requests, also on a machine that is busy.
+  const closed = servers.close({ announceMs: 3_000 })
   assert.deepEqual(await ready(), [503, 503])
   assert.equal((await ask(servers, '/billing/health')).status, 200)
   await closed
@@ -217,16 +220,6 @@ function ask({ addresses }: RunningServers, path: string, token?: string): Promi
 function trustFrom(text: string): Trust {
   const reading = readTrust(text, { file: 'f', env: { S: secret }, readFile: () => '' })
   return reading.kind === 'trust' ? reading.trust : assert.fail(JSON.stringify(reading.mistakes))
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 function problem(code: string, text: string): (error: unknown) => boolean {

@@ -152,7 +152,7 @@ function open(t: TestContext, options: Partial<WatchOptions> = {}, given?: strin
     log: () => lines.join(''),
     close: () => watching.close(),
     async until(event: string) {
-      const end = Date.now() + 5_000
+      const end = Date.now() + 60_000
       while (!lines.some((line) => line.includes(`"event":"${event}"`))) {
         if (Date.now() > end) assert.fail(`no ${event}: ${lines.join('')}`)
         await new Promise((resolve) => setTimeout(resolve, 5))

@@ -24,7 +24,7 @@ after(() => server?.stop())
 
 const urlOf = (place: StoreSettings): Secret => (place as { url: Secret }).url
 const run = async (place: StoreSettings, text: string): Promise<readonly unknown[]> => {
-  const pool = openPostgresPool(urlOf(place), 5000)
+  const pool = openPostgresPool(urlOf(place), 20_000)
   const { rows } = await pool.run({ text })
   await pool.close()
   return rows

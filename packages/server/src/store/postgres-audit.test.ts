@@ -50,7 +50,7 @@ test('replicas that change different things at once write one chain', options, a
 test('what cannot be written into the audit log does not happen', options, async () => {
   const url = await server.newDatabase()
   const store = await openPostgresStore({ url })
-  const pool = openPostgresPool(url, 2000)
+  const pool = openPostgresPool(url, 20_000)
   await pool.run({ text: `ALTER TABLE countersign.audit_record ADD CHECK (subject <> 'full')` })
   const refused = { code: 'store-unavailable' }
   await assert.rejects(store.writeClient(draft('a'), 0, [auditEntry('full')]), refused)

@@ -17,7 +17,7 @@ test(
   'makes its schema beside whatever else is in the database, and a second time changes nothing',
   options,
   async () => {
-    const pool = openPostgresPool(await server.newDatabase(), 2000)
+    const pool = openPostgresPool(await server.newDatabase(), 20_000)
     await pool.run({ text: 'CREATE TABLE photos (id integer)' })
     await migratePostgres(pool)
     const tables = async (): Promise<string[]> => {
@@ -44,7 +44,7 @@ test(
 )
 
 test('a migration that fails half-way leaves nothing behind', options, async () => {
-  const pool = openPostgresPool(await server.newDatabase(), 2000)
+  const pool = openPostgresPool(await server.newDatabase(), 20_000)
   const cut = {
     transaction: (work: Parameters<typeof pool.transaction>[0]) =>
       pool.transaction((connection) =>

@@ -1,12 +1,11 @@
 import { after, test } from 'node:test'
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { freePort } from '../../../../../test/machine/free-port.ts'
 
 const bin = fileURLToPath(new URL('../../../bin/countersign.js', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'countersign-demo-'))
@@ -61,18 +60,6 @@ function start(args: readonly string[]) {
 
 async function freePortFlags(): Promise<string[]> {
   const names = ['issuer', 'gateway', 'provider', 'secret', 'billing']
-  const servers = await Promise.all(
-    names.map(
-      () =>
-        new Promise<ReturnType<typeof createServer>>((resolve) => {
-          const server = createServer().listen(0, '127.0.0.1', () => resolve(server))
-        }),
-    ),
-  )
-  const flags = servers.flatMap((server, index) => [
-    `--${names[index]}-port`,
-    String((server.address() as AddressInfo).port),
-  ])
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return flags
+  const flags = names.map(async (name) => [`--${name}-port`, String(await freePort())])
+  return (await Promise.all(flags)).flat()
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
@@ -6,18 +7,14 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { freePort } from '../../../../../test/cli/issuer.ts'
 import { countersign } from '../../../../../test/cli/session.ts'
-import { listenOn } from '../../../../../test/gateway/stand.ts'
 import { startServers } from '../../serve/start.ts'
 import { readTrust } from '../../trust/read.ts'
 
 test('an installation that runs is well, and is not when something of it is gone', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'countersign-doctor-'))
   const upstream = createServer()
-  const [issuerPort, gatewayPort, upstreamPort] = [
-    await freePort(),
-    await freePort(),
-    await listenOn(upstream),
-  ]
+  const [issuerPort, gatewayPort, upstreamPort] = [await freePort(), await freePort(), await freePort()]
+  await once(upstream.listen(upstreamPort, '127.0.0.1'), 'listening')
   const env = { SEAL: 's'.repeat(40), ORDERS_SECRET: 'o'.repeat(40) }
   const file = join(folder, 'countersign.yaml')
   const text = `issuer:

@@ -11,7 +11,7 @@ import { bin, countersign } from '../../../../../test/cli/session.ts'
 
 const secret = 'orders-secret-orders-secret-orders'
 
-test('it serves, takes over a changed file, and stops within a second', async (t) => {
+test('it serves, takes over a changed file, and stops without waiting for idle connections', async (t) => {
   const stand = await openStand(t)
   const serving = serve(t, stand.folder, ['--no-watch'])
   await serving.says('"event":"serve.listening"', 2)
@@ -30,7 +30,8 @@ test('it serves, takes over a changed file, and stops within a second', async (t
   const asked = performance.now()
   serving.kill('SIGTERM')
   assert.deepEqual(await serving.ended, { code: 0, signal: null })
-  assert.ok(performance.now() - asked < 1000)
+  // It would wait for 10 s.
+  assert.ok(performance.now() - asked < 8_000)
   assert.match(serving.stderr(), /^serving countersign\.yaml; Ctrl-C stops$/m)
   const events = serving
     .stdout()
@@ -117,7 +118,7 @@ function serve(
     })
   })
   const until = async (text: string, met: () => boolean): Promise<void> => {
-    const limit = Date.now() + 20_000
+    const limit = Date.now() + 60_000
     while (!met()) {
       if (over || Date.now() > limit) assert.fail(`it did not say ${text}\n${stdout}${stderr}`)
       await new Promise((resolve) => setTimeout(resolve, 10))

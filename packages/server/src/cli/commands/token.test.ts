@@ -21,7 +21,8 @@ test('token', async (t) => {
     names: [[url, 'ISSUER']],
     hide: [
       [/eyJ[\w-]+\.eyJ[\w-]+\.[\w-]{86}/g, 'TOKEN'],
-      [/"expires_in": (299|300)/g, '"expires_in": 300'],
+      // Counted from before it was asked for; the machine may be busy meanwhile.
+      [/"expires_in": (29\d|300)/g, '"expires_in": 300'],
     ],
   })
 })

@@ -16,7 +16,7 @@ test('a closing gateway says so, answers what is at hand, and lets go of idle pr
   const stand = await openAuthzStand('nginx')
   const idle = new RawClient(stand.authzPort).send(get('/.well-known/countersign/readyz'))
   assert.equal((await idle.reply()).status, 200)
-  const closing = stand.gateway.close({ announceMs: 50 })
+  const closing = stand.gateway.close({ announceMs: 3_000 })
   assert.equal((await ask(stand.authzPort, get('/.well-known/countersign/readyz'))).status, 503)
   await closing
   assert.equal(await idle.end(), '')

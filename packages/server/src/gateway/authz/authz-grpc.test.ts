@@ -99,7 +99,7 @@ function client({ authzPort }: AuthzStand, path: string) {
   return {
     call: (message: Buffer) =>
       new Promise<Buffer>((resolve, reject) => {
-        const deadline = { deadline: Date.now() + 5_000 }
+        const deadline = { deadline: Date.now() + 60_000 }
         made['call']!(message, deadline, (error: ServiceError | null, reply?: Buffer) =>
           error === null ? resolve(reply!) : reject(error),
         )

@@ -125,7 +125,7 @@ test('ready is who has keys to decide with; who has none asks for some, in moder
   assert.ok(asked > 0 && asked <= 4, `${asked}`)
   assert.deepEqual(sets.ages(), [])
   document = { keys: [publicJwk(generateSigningKey('ES256', { keyId: 'a' }))] }
-  for (let count = 0; count < 100 && !sets.ready(); count++)
+  for (let count = 0; count < 1_000 && !sets.ready(); count++)
     await new Promise((resolve) => setTimeout(resolve, 50))
   assert.equal(sets.ready(), true)
   assert.equal(sets.ages()[0]?.[0], issuer.url)

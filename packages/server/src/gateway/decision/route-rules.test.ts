@@ -123,7 +123,11 @@ test('on open routes it is the address that counts, and a service’s limit cove
 })
 
 test('a decision endpoint counts as well, by the address the proxy names', async (t) => {
-  const stand = await openAuthzStand('nginx', { service: { routes: [{ ...open, limit: rate(1) }] } })
+  const nowMs = Date.now()
+  const stand = await openAuthzStand('nginx', {
+    service: { routes: [{ ...open, limit: rate(1) }] },
+    gateway: { clock: () => nowMs },
+  })
   t.after(() => stand.close())
   const inquire = async (address: string): Promise<string | undefined> => {
     const words = ['X-Original-Method: GET', 'X-Original-URI: /billing/open', 'X-Original-Host: gateway.test']

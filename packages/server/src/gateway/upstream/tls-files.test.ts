@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
@@ -62,9 +62,17 @@ function open(t: TestContext) {
     certificateFile: join(folder, 'cert.pem'),
     keyFile: join(folder, 'key.pem'),
   }
+  let written = 0
   const write = ({ cert, key }: { cert: string; key: string }): void => {
-    writeFileSync(paths.certificateFile, cert)
-    writeFileSync(paths.keyFile, key)
+    // File systems tell times only so finely, and the length may be the same.
+    const at = 1_700_000_000 + ++written
+    for (const [file, content] of [
+      [paths.certificateFile, cert],
+      [paths.keyFile, key],
+    ] as const) {
+      writeFileSync(file, content)
+      utimesSync(file, at, at)
+    }
   }
   write(selfSigned())
   const lines: string[] = []

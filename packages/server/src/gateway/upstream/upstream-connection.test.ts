@@ -26,8 +26,10 @@ test('carries one exchange after the other', async (t) => {
 })
 
 test('a reply in many packets is told as it comes', async (t) => {
+  // Some packets may arrive as one, but not all.
+  const digits = '0123456789'.repeat(20)
   const { connection } = await open(t, {}, (socket) => {
-    const text = okReply('0123456789')
+    const text = okReply(digits)
     let at = 0
     const send = (): void => {
       if (at < text.length) socket.write(text.slice(at, (at += 16)), () => setTimeout(send, 1))
@@ -36,7 +38,7 @@ test('a reply in many packets is told as it comes', async (t) => {
   })
   const exchange = new Recorder(connection)
   await exchange.over
-  assert.equal(exchange.body, '0123456789')
+  assert.equal(exchange.body, digits)
   assert.ok(exchange.told.includes('flush'))
 })
 
@@ -150,13 +152,12 @@ test('a head that dribbles in does not put off its deadline', async (t) => {
   const exchange = new Recorder(connection)
   await exchange.over
   assert.equal(exchange.failure, 'reply-timeout')
-  assert.ok(performance.now() - began < 1_000)
+  // Until its head were too long it would take minutes.
+  assert.ok(performance.now() - began < 20_000)
 })
 
 test('nobody listening is told as such', async (t) => {
-  const server = await openUpstream()
-  await server.close()
-  const { connection } = await connectTo(t, server.url)
+  const { connection } = await connectTo(t, 'http://127.0.0.1:1')
   const exchange = new Recorder(connection)
   await exchange.over
   assert.equal(exchange.failure, 'unreachable')

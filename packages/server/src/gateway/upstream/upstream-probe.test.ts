@@ -23,48 +23,49 @@ test('bad answers in a row put it out, good ones bring it back', async (t) => {
 })
 
 test('no answer in time is a bad one', async (t) => {
-  const { told } = await open(t, () => undefined)
+  const { told } = await open(t, () => undefined, { timeoutMs: 30 })
   await until(() => told.length === 1, 'it is told')
   assert.deepEqual(told, [false])
 })
 
 test('nobody listening is a bad one, and so is garbage', async (t) => {
-  const { told, close } = await open(t, (socket) => socket.write('no HTTP\r\n\r\n'))
+  const { told } = await open(t, (socket) => socket.write('no HTTP\r\n\r\n'))
   await until(() => told.length === 1, 'garbage is told')
-  await close()
-  const gone = await open(t, undefined, true)
+  const gone = await open(t, undefined, { url: 'http://127.0.0.1:1' })
   await until(() => gone.told.length === 1, 'nobody is told')
   assert.deepEqual([told, gone.told], [[false], [false]])
 })
 
 test('closed, it asks no more and tells no more', async (t) => {
-  const { probe, told, requests } = await open(t, () => undefined)
+  let asked = (): void => undefined
+  const { probe, told, requests } = await open(t, () => asked(), { timeoutMs: 200, outAfter: 1 })
+  asked = () => probe.close()
   await until(() => requests.length === 1, 'it is asked')
-  probe.close()
-  await new Promise((resolve) => setTimeout(resolve, 60))
+  await new Promise((resolve) => setTimeout(resolve, 300))
   assert.deepEqual([told, requests.length], [[], 1])
 })
 
-async function open(t: TestContext, script?: Script, isGone = false) {
+async function open(
+  t: TestContext,
+  script?: Script,
+  { url, timeoutMs = 60_000, outAfter = 2 }: { url?: string; timeoutMs?: number; outAfter?: number } = {},
+) {
   const server = await openUpstream(script ?? ((socket) => socket.write(okReply(''))))
-  if (isGone) await server.close()
   const ticker = { nowMs: performance.now(), stop() {} }
   const told: boolean[] = []
   const probe = new UpstreamProbe(
-    { origin: readOrigin(`${server.url}/base`, 'test'), limits: readLimits(), ticker },
-    { path: '/health', everyMs: 10, timeoutMs: 30, wellAfter: 2, outAfter: 2 },
+    { origin: readOrigin(`${url ?? server.url}/base`, 'test'), limits: readLimits(), ticker },
+    { path: '/health', everyMs: 10, timeoutMs, wellAfter: 2, outAfter },
     (isWell) => told.push(isWell),
   )
   const timer = setInterval(() => {
     ticker.nowMs = performance.now()
     probe.sweep(ticker.nowMs)
   }, 5)
-  const close = async (): Promise<void> => {
+  t.after(async () => {
     clearInterval(timer)
     probe.close()
-    if (!isGone) await server.close()
-    isGone = true
-  }
-  t.after(close)
-  return { probe, told, requests: server.requests, close }
+    await server.close()
+  })
+  return { probe, told, requests: server.requests }
 }

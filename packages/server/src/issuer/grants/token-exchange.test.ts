@@ -289,12 +289,16 @@ describe('refused', () => {
 
   test('the log names a token’s parent, says exactly why one is refused, and repeats none', async () => {
     fixture.logged.length = 0
-    await exchange('billing-api', fromFront, { audience: 'stock' })
+    const { json } = await exchange('billing-api', fromFront, { audience: 'stock' })
     const parent = String(claimsIn(fromFront)['jti'])
     assert.ok(fixture.logged.some((line) => line.startsWith('token.issued') && line.includes(parent)))
-    await ask('billing-api', { audience: 'stock', ...subject(forged({})) })
-    assert.match(fixture.logged.join('\n'), /token\.refused .*key-unknown/)
-    assert.doesNotMatch(fixture.logged.join('\n'), /eyJ/)
+    const unknown = forged({})
+    await ask('billing-api', { audience: 'stock', ...subject(unknown) })
+    const text = fixture.logged.join('\n')
+    assert.match(text, /token\.refused .*key-unknown/)
+    // Not by how tokens begin: an id may begin like that as well.
+    const parts = [fromFront, unknown, String(json['access_token'])].flatMap((token) => token.split('.'))
+    for (const part of parts) assert.ok(!text.includes(part), part)
   })
 })
 

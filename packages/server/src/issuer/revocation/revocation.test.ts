@@ -76,6 +76,8 @@ test('a token that another replica signed with a key of this very minute is revo
   after(() => one.close())
   const other = await startIssuer({ ...shared, settings: settings(one.url) })
   after(() => other.close())
+  // Started later, it could be ahead by more than a verifier forgives.
+  other.clock.nowMs = one.clock.nowMs
   // In an emergency the next key signs at once.
   await other.issuer.keyRing.remove(other.issuer.keyRing.describe(Date.now())[0]!.keyId)
   const send = (to: typeof one, path: string, fields: Record<string, string>): Promise<Answer> =>
@@ -113,7 +115,8 @@ test('another client’s token is refused, and stays good', async () => {
 test('what is no token of ours is answered as if it were revoked', async () => {
   const before = await revoked()
   const { token } = await take()
-  for (const other of ['x', 'a.b.c', `${token.slice(0, -3)}AAA`]) {
+  const end = token.endsWith('AAA') ? 'BBA' : 'AAA'
+  for (const other of ['x', 'a.b.c', `${token.slice(0, -3)}${end}`]) {
     assert.equal((await revoke('front', other)).status, 200)
   }
   assert.deepEqual(await revoked(), before)

@@ -20,9 +20,9 @@ test('a file that is told while it begins is not lost', async (t) => {
   const { workers } = openWorkers(t, { text: openTrust(port), count: 1 })
   const started = workers.start(undefined, false)
   // As soon as it is there, long before it listens.
-  await until(() => workerPids().length === 1, 'it is forked')
+  await until(() => workerPids().length === 1, 'it is forked', 60_000)
   workers.replace(openTrust(port, 'routes: { GET /x: open }'))
   await started
-  await until(() => workers.isReady(), 'it is ready')
+  await until(() => workers.isReady(), 'it is ready', 60_000)
   assert.equal((await fetch(`http://127.0.0.1:${port}/a/`)).status, 404)
 })
