@@ -10,6 +10,8 @@ export type {
 export { compilePolicy, explainPolicy, requiredScopes } from './policy/compile.ts'
 export type { Explanation } from './policy/compile.ts'
 export type { Decision } from './policy/decide.ts'
+export { lineageOf, mayAct, nestActors } from './policy/delegation.ts'
+export type { ActorClaim, Ancestor } from './policy/delegation.ts'
 export { canonicalPath } from './policy/path.ts'
 export type { CanonicalPath } from './policy/path.ts'
 export type { ClaimPredicate, ClaimValue, Policy, Requirement } from './policy/policy.ts'

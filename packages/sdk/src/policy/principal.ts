@@ -153,7 +153,7 @@ const mostKnownScopes = 256
 const longestKnownScope = 256
 
 /** More hops than any call chain should have; every further one is a claim to read at every service. */
-const maxActors = 16
+export const maxActors = 16
 
 const malformedActor = Object.freeze(
   deny('claim-malformed', 'act is not an actor with a sub (RFC 8693 §4.1)'),

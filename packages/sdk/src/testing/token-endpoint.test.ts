@@ -61,7 +61,7 @@ test('an exchange: who it is about, who acts, and no more or longer than both ha
     {
       sub: 'alice',
       client_id: 'orders',
-      act: { sub: 'orders', act: { sub: 'gate' } },
+      act: { sub: 'orders', iss: issuer.url, act: { sub: 'gate' } },
       aud: 'shipping',
       roles: ['reader'],
     },

@@ -119,7 +119,7 @@ export class TestTokenEndpoint {
     const subject = this.#subjects(clientId, form.values.get('subject_token') ?? '')
     if (subject === undefined) return refuse('unauthorized_client')
     if ('reason' in subject) return refuse('invalid_request', 400, subject)
-    const { name, actors, secondsLeft, boundTo, claims } = subject
+    const { name, act, secondsLeft, boundTo, claims } = subject
     const both = {
       ...client,
       roles: client.roles.filter((role) => subject.roles.has(role)),
@@ -128,7 +128,7 @@ export class TestTokenEndpoint {
     const rights = readRights(both, form, this.#issuer.audience)
     if (typeof rights === 'string') return refuse(rights)
     const lifetimeSeconds = Math.min(this.#issuer.lifetimeSeconds, secondsLeft)
-    const token = { clientId, lifetimeSeconds, subject: name, actor: [clientId, ...actors], claims }
+    const token = { clientId, lifetimeSeconds, subject: name, claims: { ...claims, act } }
     return { token: { ...token, ...rights }, lifetimeSeconds, issuedType: accessTokenType, boundTo }
   }
 

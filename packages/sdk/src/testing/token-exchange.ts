@@ -5,6 +5,8 @@ import type { Verifier } from '../jwt/verifier.ts'
 import { createVerifier } from '../jwt/verifier.ts'
 import type { TrustedIssuerOptions } from '../jwt/verifier-options.ts'
 import type { VerifiedToken } from '../jwt/verified-token.ts'
+import { lineageOf, mayAct, nestActors } from '../policy/delegation.ts'
+import type { ActorClaim } from '../policy/delegation.ts'
 import { readPrincipal } from '../policy/principal.ts'
 import type { TestIssuer } from './memory-issuer.ts'
 import type { ReadClient } from './test-client.ts'
@@ -12,7 +14,8 @@ import type { ReadClient } from './test-client.ts'
 /** Whom an exchanged token is about, and what it may say at most. */
 export type ShownSubject = {
   readonly name: string
-  readonly actors: readonly string[]
+  /** The `act` of the new token: the client, with those who acted before it. */
+  readonly act: ActorClaim
   readonly scopes: ReadonlySet<string>
   readonly roles: ReadonlySet<string>
   readonly secondsLeft: number
@@ -73,36 +76,18 @@ function readSubject(
   if (confirmation !== undefined && !isProvable) {
     return deny('proof-required', 'it is bound in a way that cannot be proven here')
   }
-  if (!mayAct(claims['may_act'], by.clientId, by.issuer.url)) {
-    return deny('claim-refused', 'may_act names somebody else')
-  }
-  const actors: string[] = []
-  for (let actor = principal.actor; actor !== undefined; actor = actor.actor) actors.push(actor.subject)
-  if (actors.length >= maxActors) return deny('claim-refused', 'its chain of actors is too long')
-  return { name, actors, scopes, roles, secondsLeft, boundTo, claims: carriedOn(token) }
-}
-
-/** RFC 8693 §4.4: every member must be met, and one that is not known cannot be. */
-function mayAct(claim: unknown, clientId: string, issuer: string): boolean {
-  if (claim === undefined) return true
-  if (typeof claim !== 'object' || claim === null || Array.isArray(claim)) return false
-  const actor: Readonly<Record<string, string>> = { sub: clientId, client_id: clientId, iss: issuer }
-  return (
-    ('sub' in claim || 'client_id' in claim) &&
-    Object.entries(claim).every(([name, value]) => Object.hasOwn(actor, name) && actor[name] === value)
-  )
+  const actor = { sub: by.clientId, iss: by.issuer.url }
+  if (!mayAct(claims['may_act'], actor)) return deny('claim-refused', 'may_act names somebody else')
+  const act = nestActors(actor, principal.actor)
+  if (act === undefined) return deny('claim-refused', 'its chain of actors is too long')
+  return { name, act, scopes, roles, secondsLeft, boundTo, claims: carriedOn(token) }
 }
 
 /** Whoever revokes a token revokes what descends from it. */
 export function carriedOn({ claims, issuer, tokenId }: VerifiedToken): Readonly<Record<string, unknown>> {
-  const before = Array.isArray(claims['lineage']) ? (claims['lineage'] as readonly unknown[]) : []
-  const parent = tokenId === undefined ? [] : [{ iss: issuer, jti: tokenId }]
-  const lineage = [...parent, ...before]
+  const lineage = lineageOf({ issuer, tokenId, claims, own: true })
   return {
     ...(claims['may_act'] === undefined ? {} : { may_act: claims['may_act'] }),
     ...(lineage.length === 0 ? {} : { lineage }),
   }
 }
-
-/** What a guard's reader of principals takes. */
-const maxActors = 16

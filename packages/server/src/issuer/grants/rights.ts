@@ -1,8 +1,9 @@
+import type { Confirmation } from '@countersign/sdk/jwt'
+import type { ActorClaim, Ancestor } from '@countersign/sdk/policy'
 import type { Client, Service } from '../../trust/trust.ts'
 import type { Form } from '../http/form.ts'
 import { refuse } from '../http/refusal.ts'
 import type { Refusal } from '../http/refusal.ts'
-import type { Delegation } from './delegation.ts'
 import type { TransactionClaims } from './transactions.ts'
 
 /** What a token will say: for exactly one service, and never more than the trust file grants. */
@@ -22,6 +23,27 @@ export type Granted = {
   readonly useUp?: () => Promise<Refusal | undefined>
   /** Whether the answer says what kind of token it is (RFC 8693 §2.2.1). */
   readonly exchanged?: true
+}
+
+/** For whom a client acts, and by whose leave: what an exchanged token says beside its rights. */
+export type Delegation = {
+  /** The `sub` claim: whom the call is about. */
+  readonly subject: string
+  /** The token dies no later than those it was exchanged for, seconds since the epoch. */
+  readonly expiresAtSeconds: number
+  readonly claims: DelegationClaims
+  /** What the exchanged token was bound to; the new one is bound to the same. */
+  readonly boundTo?: Confirmation
+}
+
+export type DelegationClaims = {
+  readonly act: ActorClaim
+  /** Carried on: who may act for the subject does not grow along a chain. */
+  readonly may_act?: unknown
+  /** The subject with the issuer that names it so (RFC 9493 §3.2.3), when that is not ours. */
+  readonly sub_id?: unknown
+  /** The tokens this one descends from, its parent first: whoever revokes one of them revokes this one. */
+  readonly lineage?: readonly Ancestor[]
 }
 
 /** What one client may get, by each way of naming it. */

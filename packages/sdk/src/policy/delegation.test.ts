@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { Actor } from '@countersign/sdk/policy'
 import { lineageOf, mayAct, nestActors } from './delegation.ts'
+import type { Actor } from './principal.ts'
 
 const iss = 'https://issuer.example'
 

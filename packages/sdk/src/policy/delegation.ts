@@ -1,36 +1,16 @@
-import type { Confirmation } from '@countersign/sdk/jwt'
-import type { Actor } from '@countersign/sdk/policy'
-
-/** For whom a client acts, and by whose leave: what an exchanged token says beside its rights. */
-export type Delegation = {
-  /** The `sub` claim: whom the call is about. */
-  readonly subject: string
-  /** The token dies no later than those it was exchanged for, seconds since the epoch. */
-  readonly expiresAtSeconds: number
-  readonly claims: DelegationClaims
-  /** What the exchanged token was bound to; the new one is bound to the same. */
-  readonly boundTo?: Confirmation
-}
-
-export type DelegationClaims = {
-  readonly act: ActorClaim
-  /** Carried on: who may act for the subject does not grow along a chain. */
-  readonly may_act?: unknown
-  /** The subject with the issuer that names it so (RFC 9493 §3.2.3), when that is not ours. */
-  readonly sub_id?: unknown
-  /** The tokens this one descends from, its parent first: whoever revokes one of them revokes this one. */
-  readonly lineage?: readonly Ancestor[]
-}
+import { maxActors } from './principal.ts'
+import type { Actor } from './principal.ts'
 
 /** RFC 8693 §4.1: who, and nothing that is about a token, such as `exp` or `aud`. */
 export type ActorClaim = { readonly sub: string; readonly iss?: string; readonly act?: ActorClaim }
 
+/** A token from which another one descends. */
 export type Ancestor = { readonly iss: string; readonly jti: string }
 
 /**
  * The chain of actors with a new one in front: outermost is who acts now, nested are those before (RFC 8693 §4.1).
  *
- * @returns undefined for a chain longer than the guard would read.
+ * @returns undefined for a chain longer than {@link readPrincipal} takes, which every service would refuse.
  * @example
  * nestActors({ sub: 'billing-api', iss: 'https://issuer.example' }, principal.actor)
  */
@@ -46,6 +26,8 @@ export function nestActors(current: ActorClaim, before: Actor | undefined): Acto
  * be: so it refuses.
  *
  * @param claim the claim of the subject's token; undefined: the token names nobody, so anybody the trust file lets.
+ * @example
+ * mayAct({ sub: 'billing-api' }, { sub: 'billing-api', iss: 'https://issuer.example' }) // true
  */
 export function mayAct(claim: unknown, actor: { readonly sub: string; readonly iss: string }): boolean {
   if (claim === undefined) return true
@@ -56,7 +38,13 @@ export function mayAct(claim: unknown, actor: { readonly sub: string; readonly i
   return members.every(([name, value]) => Object.hasOwn(named, name) && named[name] === value)
 }
 
-/** The lineage of a token that descends from one with these claims. */
+/**
+ * The `lineage` of a token that descends from one with these claims, its parent first: whoever revokes one of them
+ * revokes it as well.
+ *
+ * @example
+ * lineageOf({ issuer: 'https://issuer.example', tokenId: 'j', claims: {}, own: true }) // [{ iss: 'https://issuer.example', jti: 'j' }]
+ */
 export function lineageOf(parent: {
   readonly issuer: string
   readonly tokenId: string | undefined
@@ -81,6 +69,3 @@ function isAncestor(value: unknown): value is Ancestor {
   const { iss, jti } = (value ?? {}) as Partial<Ancestor>
   return typeof iss === 'string' && typeof jti === 'string'
 }
-
-/** What the guard's reader of principals takes; a longer chain would be refused at every service. */
-const maxActors = 16
