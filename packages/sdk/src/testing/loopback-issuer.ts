@@ -24,6 +24,8 @@ export type StartedTestIssuerOptions<Role extends string = string, Scope extends
   readonly keysMaxAgeSeconds?: number
   /** Whom transaction tokens are for (draft-ietf-oauth-transaction-tokens); there are none unless given. */
   readonly trustDomain?: string
+  /** Whether each DPoP proof at the token endpoint must have a nonce of it (RFC 9449 §8); no, unless given. */
+  readonly dpopNonces?: boolean
 }
 
 /** A test issuer on a port of this machine; see {@link startTestIssuer}. */
@@ -75,6 +77,7 @@ export async function startTestIssuer<
     clients = { 'test-client': 'test-secret' },
     keysMaxAgeSeconds = 600,
     trustDomain,
+    dpopNonces = false,
     ...memory
   } = options
   if (memory.algorithm?.startsWith('HS') === true) {
@@ -89,7 +92,7 @@ export async function startTestIssuer<
   // Neither does a connection that a client keeps for its next request.
   server.on('connection', (socket: Socket) => socket.unref())
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  const terms = { clients, keysMaxAgeSeconds, trustDomain }
+  const terms = { clients, keysMaxAgeSeconds, trustDomain, dpopNonces }
   try {
     return new LoopbackIssuer({ ...memory, issuer: url }, server, terms)
   } catch (problem) {
@@ -102,6 +105,7 @@ type Terms = {
   readonly clients: Readonly<Record<string, TestClient>>
   readonly keysMaxAgeSeconds: number
   readonly trustDomain: string | undefined
+  readonly dpopNonces: boolean
 }
 
 class LoopbackIssuer<Role extends string, Scope extends string>
@@ -117,12 +121,13 @@ class LoopbackIssuer<Role extends string, Scope extends string>
 
   constructor(options: TestIssuerOptions<Role, Scope>, server: Server, terms: Terms) {
     super(options)
-    const { keysMaxAgeSeconds, trustDomain } = terms
+    const { keysMaxAgeSeconds, trustDomain, dpopNonces } = terms
     this.#server = server
     const clients = readClients(terms.clients, this.audience)
     this.#clients = clients
     // The keys themselves: its own endpoint may be made to fail.
-    const tokens = new TestTokenEndpoint({ issuer: this, clients, keySet: super.keySet(), trustDomain })
+    const keySet = super.keySet()
+    const tokens = new TestTokenEndpoint({ issuer: this, clients, keySet, trustDomain, dpopNonces })
     const endpoints = (): Endpoints => ({
       issuer: this,
       tokens,
@@ -185,5 +190,6 @@ const startedNames: readonly string[] = [
   'clients',
   'keysMaxAgeSeconds',
   'trustDomain',
+  'dpopNonces',
 ]
 const endpointNames = ['metadata', 'keys', 'token', 'revocations'] as const

@@ -185,6 +185,39 @@ test('a proof counts once, for this endpoint alone, and two are none', async () 
   }
 })
 
+test('a nonce that is demanded is told, and the next one once it has aged', async () => {
+  await using strict = await startTestIssuer({ dpopNonces: true, nowMs: 1_800_000_000_000 })
+  const key = createDpopKey()
+  const askWith = async (nonce?: string) => {
+    const proof = { key, method: 'POST', url: `${strict.url}/token`, nowMs: strict.clock() }
+    const reply = await fetch(`${strict.url}/token`, {
+      method: 'POST',
+      headers: {
+        Authorization: `Basic ${Buffer.from('test-client:test-secret').toString('base64')}`,
+        'Content-Type': formType,
+        DPoP: createDpopProof(nonce === undefined ? proof : { ...proof, nonce }),
+      },
+      body: 'grant_type=client_credentials',
+    })
+    const { error } = (await reply.json()) as { error?: string }
+    return { error, nonce: reply.headers.get('dpop-nonce') ?? undefined }
+  }
+  const { error, nonce } = await askWith()
+  assert.equal(error, 'use_dpop_nonce')
+  assert.deepEqual(await askWith(nonce), { error: undefined, nonce: undefined })
+  strict.advance(61)
+  const aged = await askWith(nonce)
+  assert.deepEqual([aged.error, typeof aged.nonce, aged.nonce === nonce], [undefined, 'string', false])
+  strict.advance(3600)
+  assert.equal((await askWith(nonce)).error, 'use_dpop_nonce')
+
+  const { requests } = strict
+  const source = createTokenSource({ ...strict.credentials(), dpop: true })
+  const before = requests.token
+  assert.ok('DPoP' in (await source.headersFor('GET', 'https://billing.test/')))
+  assert.equal(requests.token - before, 2, 'once without a nonce, and once with it')
+})
+
 test('a bound token is exchanged by the holder of its key, and stays bound to it', async () => {
   const [key, other] = [createDpopKey(), createDpopKey()]
   const form = {

@@ -1,10 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Denial } from '../core/denial.ts'
+import type { Denial, DenialReason } from '../core/denial.ts'
 import { readForm } from '../core/form.ts'
 import type { Form } from '../core/form.ts'
 import { isProblem } from '../core/problem.ts'
 import { createDpopChecker } from '../jwt/dpop-check.ts'
 import type { DpopChecker } from '../jwt/dpop-check.ts'
+import { createDpopNonces } from '../jwt/dpop-nonce.ts'
 import type { KeySet } from '../jwt/key-set.ts'
 import { createClientAuthentication } from './client-authentication.ts'
 import type { ClientAuthentication } from './client-authentication.ts'
@@ -23,6 +24,7 @@ export type TokenEndpointOptions = {
   /** The issuer's keys themselves: its endpoints may be made to fail. */
   readonly keySet: KeySet
   readonly trustDomain: string | undefined
+  readonly dpopNonces: boolean
 }
 
 /**
@@ -37,14 +39,15 @@ export class TestTokenEndpoint {
   readonly #authenticate: ClientAuthentication
   readonly #subjects: ShownSubjects
   readonly #transactions: Transactions
-  readonly #proofs: DpopChecker = createDpopChecker()
+  readonly #proofs: DpopChecker
 
-  constructor({ issuer, clients, keySet, trustDomain }: TokenEndpointOptions) {
+  constructor({ issuer, clients, keySet, trustDomain, dpopNonces }: TokenEndpointOptions) {
     this.#issuer = issuer
     this.#clients = clients
     this.#authenticate = createClientAuthentication(clients, { issuer: issuer.url, clock: issuer.clock })
     this.#subjects = createShownSubjects(issuer, clients, keySet)
     this.#transactions = createTransactions(trustDomain, { issuer, keySet, subjects: this.#subjects })
+    this.#proofs = createDpopChecker(dpopNonces ? { nonces: createDpopNonces() } : {})
   }
 
   answer(request: IncomingMessage, response: ServerResponse): void {
@@ -79,18 +82,21 @@ export class TestTokenEndpoint {
     if ('status' in decided) return decided
     const { boundTo: thumbprint } = decided
     if (thumbprint === undefined && headers['dpop'] === undefined) return this.#sign(decided)
+    const nowMs = this.#issuer.clock()
     const checked = await this.#proofs.check({
       rawHeaders,
       method: 'POST',
       url: `${this.#issuer.url}/token`,
       owner: clientId,
-      nowMs: this.#issuer.clock(),
+      nowMs,
       ...(thumbprint === undefined ? {} : { thumbprint }),
     })
-    if (checked.kind === 'proven') return this.#sign(decided, checked.proof.thumbprint)
-    const { reason } = checked.denial
-    const error = reason === 'confirmation-mismatch' ? 'invalid_request' : 'invalid_dpop_proof'
-    return refuse(error, 400, checked.denial)
+    if (checked.kind === 'proven') {
+      const { thumbprint, nextNonce: nonce } = checked.proof
+      return { ...this.#sign(decided, thumbprint), nonce }
+    }
+    const error = errors[checked.denial.reason] ?? 'invalid_dpop_proof'
+    return { ...refuse(error, 400, checked.denial), nonce: this.#proofs.currentNonce(nowMs) }
   }
 
   #decide(clientId: string, client: ReadClient, form: Form): Granted | Answer {
@@ -170,7 +176,12 @@ export class TestTokenEndpoint {
   }
 }
 
-type Answer = { readonly status: number; readonly document: object }
+type Answer = {
+  readonly status: number
+  readonly document: object
+  /** For the client's next proof. */
+  readonly nonce?: string | undefined
+}
 
 type Granted = {
   readonly token: Omit<TestToken, 'scopes'> & { readonly scopes?: readonly string[] }
@@ -207,15 +218,20 @@ function refuse(error: string, status = 400, denial?: Denial): Answer {
   return { status, document: { error, ...description } }
 }
 
-function send({ status, document }: Answer, response: ServerResponse): void {
+function send({ status, document, nonce }: Answer, response: ServerResponse): void {
   response.writeHead(status, {
     'Content-Type': 'application/json',
     'Cache-Control': 'no-store',
+    ...(nonce === undefined ? {} : { 'DPoP-Nonce': nonce }),
     ...(status === 401 ? { 'WWW-Authenticate': 'Basic realm="test issuer"' } : {}),
   })
   response.end(JSON.stringify(document))
 }
 
+const errors: { readonly [Reason in DenialReason]?: string } = {
+  'nonce-required': 'use_dpop_nonce',
+  'confirmation-mismatch': 'invalid_request',
+}
 const exchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange'
 const accessTokenType = 'urn:ietf:params:oauth:token-type:access_token'
 const maxBodyLength = 64 * 1024
