@@ -43,6 +43,28 @@ test('scopes are those of the very token, however many tokens have been read', (
   }
 })
 
+test('roles are those of the very token as well, whatever their names are made of', () => {
+  const lists = [
+    [],
+    ['a'],
+    ['a', 'b'],
+    ['b', 'a'],
+    ['a,b'],
+    ['a","b'],
+    ['["a"]'],
+    ['a\\', 'b'],
+    Array.from({ length: 60 }, (_, index) => `role-${index}`),
+  ]
+  for (const round of [1, 2]) {
+    for (const roles of lists) assert.deepEqual([...read({ roles }).roles], roles, String(round))
+    assert.deepEqual([...read({ roles: '["a"]', scope: '["a"]' }).roles], ['["a"]'])
+    assert.deepEqual([...read({ scope: '["a"]' }).scopes], ['["a"]'])
+    for (let index = 0; index < 300; index++) {
+      assert.deepEqual([...read({ roles: [`role-${index}`] }).roles], [`role-${index}`])
+    }
+  }
+})
+
 test('who is a client and who a user', () => {
   for (const [claims, kind] of [
     [{}, 'client'],

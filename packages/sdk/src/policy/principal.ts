@@ -74,23 +74,23 @@ export function principalOf(token: VerifiedToken, roles: Pointer): Principal | D
     clientId: token.clientId,
     actor,
     scopes: scopesOf(token),
-    roles: new FrozenSet(readRoles(lookUp(claims, roles))),
+    roles: rolesOf(lookUp(claims, roles)),
     tokenId: token.tokenId,
     expiresAtSeconds: token.expiresAtSeconds,
     claims,
   })
 }
 
-/** The tokens of a service say the same few things again and again, and what is frozen can be shared. */
 function scopesOf(token: VerifiedToken): ReadonlySet<string> {
   const text = token.claims['scope']
-  if (typeof text !== 'string' || text.length > longestKnownScope) return new FrozenSet(token.scopes)
-  let scopes = knownScopes.get(text)
-  if (scopes === undefined) {
-    if (knownScopes.size >= mostKnownScopes) knownScopes.clear()
-    knownScopes.set(text, (scopes = new FrozenSet(token.scopes)))
-  }
-  return scopes
+  // Not asked for where they are known: a token keeps the list that it makes of them.
+  return typeof text === 'string' ? knownScopes.get(text, () => token.scopes) : new FrozenSet(token.scopes)
+}
+
+function rolesOf(value: unknown): ReadonlySet<string> {
+  const roles = readRoles(value)
+  // As JSON, since that tells any two lists apart, whatever their names are made of.
+  return roles.length === 0 ? noRoles : knownRoles.get(JSON.stringify(roles), () => roles)
 }
 
 /** RFC 9068 §2.2: a client that asks for itself is its own subject. Entra ID and Auth0 say it in a claim of theirs. */
@@ -142,15 +142,34 @@ class FrozenSet extends Set<string> {
   }
 }
 
+/** The tokens of a service say the same few things again and again, and what is frozen can be shared. */
+class KnownSets {
+  readonly #sets = new Map<string, FrozenSet>()
+
+  /** @param text what stands for these values, and for no others. */
+  get(text: string, values: () => readonly string[]): FrozenSet {
+    if (text.length > longestKnown) return new FrozenSet(values())
+    let set = this.#sets.get(text)
+    if (set === undefined) {
+      if (this.#sets.size >= mostKnown) this.#sets.clear()
+      this.#sets.set(text, (set = new FrozenSet(values())))
+    }
+    return set
+  }
+}
+
+const mostKnown = 256
+const longestKnown = 256
+
 function refuseChange(): never {
   throw new TypeError('the roles and scopes of a principal cannot be changed')
 }
 
 const defaultRoles: Pointer = ['roles']
 
-const knownScopes = new Map<string, ReadonlySet<string>>()
-const mostKnownScopes = 256
-const longestKnownScope = 256
+const knownScopes = new KnownSets()
+const knownRoles = new KnownSets()
+const noRoles = new FrozenSet([])
 
 /** More hops than any call chain should have; every further one is a claim to read at every service. */
 export const maxActors = 16
