@@ -307,19 +307,22 @@ test('closing, streams end and new ones are refused', async (t) => {
   assert.ok(session.closed || session.destroyed)
 })
 
-test('a connection that a quiet stream has outlasted goes all the same, once nobody uses it', async (t) => {
-  const held: (() => void)[] = []
-  const { session } = await open(t, (socket) => void held.push(() => socket.write(okReply('ok'))), {
-    clientKeepAliveMs: 50,
+for (const end of ['answered', 'reset']) {
+  test(`a connection that a quiet stream has outlasted goes all the same, once that is ${end}`, async (t) => {
+    const held: (() => void)[] = []
+    const { session } = await open(t, (socket) => void held.push(() => socket.write(okReply('ok'))), {
+      clientKeepAliveMs: 50,
+    })
+    const stream = session.request({ ':path': '/billing/health' }).on('error', () => undefined)
+    await until(() => held.length === 1, 'it arrives')
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    assert.equal(session.closed, false)
+    if (end === 'reset') stream.close(constants.NGHTTP2_CANCEL)
+    else held[0]!()
+    stream.resume()
+    await until(() => session.destroyed, 'it is gone')
   })
-  const reply = askStream(session, { ':path': '/billing/health' })
-  await until(() => held.length === 1, 'it arrives')
-  await new Promise((resolve) => setTimeout(resolve, 200))
-  assert.equal(session.closed, false)
-  held[0]!()
-  assert.equal((await reply).body, 'ok')
-  await until(() => session.destroyed, 'it is gone')
-})
+}
 
 /** Longer than the test may take. */
 const patient = { drainMs: 20_000 }

@@ -33,18 +33,20 @@ export class Http2Front {
       this.#stream(stream, headers, flags, rawHeaders, socket, address)
     })
     let open = 0
-    const resets = resetBudget(this.#limits.clientStreams)
+    const { clientKeepAliveMs, clientStreams } = this.#limits
+    const resets = resetBudget(clientStreams)
     session.on('stream', (stream) => {
       open += 1
       stream.once('close', () => {
         open -= 1
+        // Its clock may have run out while the last stream was quiet, and a reset does not wind it up.
+        if (open === 0 && !session.destroyed) session.setTimeout(clientKeepAliveMs)
         if (!stream.aborted || resets.allow(performance.now())) return
         session.destroy()
         socket.destroy()
       })
     })
-    session.setTimeout(this.#limits.clientKeepAliveMs)
-    // Each time: a listener given to setTimeout would hear only the first, perhaps while a stream is under way.
+    session.setTimeout(clientKeepAliveMs)
     session.on('timeout', () => open === 0 && session.close())
   }
 

@@ -1,24 +1,16 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { createServer } from 'node:http2'
-import type { Http2Server, ServerHttp2Session, ServerHttp2Stream } from 'node:http2'
+import type { ServerHttp2Stream } from 'node:http2'
 import { createServer as createTcpServer } from 'node:net'
-import type { AddressInfo, Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import * as grpc from '@grpc/grpc-js'
-import {
-  ask,
-  bearer,
-  get,
-  listenOn,
-  openStand,
-  poolOf,
-  RawClient,
-  until,
-} from '../../../../../test/gateway/stand.ts'
-import type { StandOptions } from '../../../../../test/gateway/stand.ts'
+import { ask, bearer, get, listenOn, poolOf, RawClient, until } from '../../../../../test/gateway/stand.ts'
+import { openH2c, openPlain } from '../../../../../test/gateway/h2c-stand.ts'
 import { askStream, openSession, openTlsStand } from '../../../../../test/gateway/tls-stand.ts'
+import { silentLog } from '../../log.ts'
+import type { LogFields } from '../../log.ts'
 import type { Route, Service } from '../../trust/trust.ts'
 
 test('gRPC: a call and its answer, with metadata both ways', async (t) => {
@@ -171,6 +163,33 @@ test('a service that takes its time for an upload is no fault of its client', as
   sent[0]!.respond({ ':status': 200 })
   sent[0]!.end('ok')
   assert.equal((await client.reply()).body, 'ok')
+})
+
+test('a service that takes no more of an upload is at fault, and not its client', async (t) => {
+  const sent: ServerHttp2Stream[] = []
+  const limits = { clientStallMs: 60_000, replyHeadMs: 500 }
+  const { stand } = await openPlain(t, (stream) => void sent.push(stream.pause()), { limits })
+  const client = new RawClient(stand.port)
+  client.send('POST /billing/open HTTP/1.1\r\nHost: a\r\nContent-Length: 8000000\r\n\r\n')
+  client.send('x'.repeat(7_999_999))
+  assert.equal((await client.reply(20_000)).status, 504)
+  assert.equal(sent.length, 1)
+})
+
+test('a client that does not take its reply is at fault, and not its service', async (t) => {
+  const failures: unknown[] = []
+  const log = { ...silentLog, warn: (_: string, fields?: LogFields) => failures.push(fields?.['failure']) }
+  const answer = (stream: ServerHttp2Stream): void => {
+    stream.respond({ ':status': 200 })
+    stream.end(Buffer.alloc(50_000_000))
+  }
+  const limits = { clientStallMs: 500, replyStallMs: 60_000 }
+  const { stand } = await openPlain(t, answer, { limits, gateway: { log } })
+  const client = new RawClient(stand.port).send(get('/billing/health'))
+  await until(() => client.received.length > 0, 'the reply has begun')
+  client.socket.pause()
+  await until(() => failures.length > 0, 'the reply is cut')
+  assert.deepEqual(failures, ['client-stalled'])
 })
 
 test('a client that dribbles is told so, unless it makes a call of gRPC', async (t) => {
@@ -335,35 +354,6 @@ function encode(text: string): Buffer {
 
 function decode(bytes: Buffer): string {
   return bytes.toString()
-}
-
-type Answer = (stream: ServerHttp2Stream, headers: Record<string, unknown>) => void
-
-async function openH2c(t: TestContext, answer: Answer) {
-  const server: Http2Server = createServer()
-  const sessions: ServerHttp2Session[] = []
-  server.on('session', (session) => sessions.push(session))
-  server.on('stream', (stream: ServerHttp2Stream, headers) => {
-    stream.on('error', () => undefined)
-    answer(stream, headers)
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.after(() => {
-    for (const session of sessions) session.destroy()
-    server.close()
-  })
-  const authority = `127.0.0.1:${(server.address() as AddressInfo).port}`
-  return { url: `http://${authority}`, authority, sessions }
-}
-
-/** A gateway without TLS before a server that speaks HTTP/2 without TLS. */
-async function openPlain(t: TestContext, answer: Answer, options: StandOptions = {}) {
-  const { url, authority, sessions } = await openH2c(t, answer)
-  const service = { ...options.service, ...poolOf([url], { protocol: 'h2' }) }
-  const stand = await openStand(url, { ...options, service })
-  t.after(() => stand.close())
-  return { stand: { ...stand, authority }, sessions }
 }
 
 /** HTTP/2 by hand: Node's own server would not send such a status. Answers the first request of a connection. */

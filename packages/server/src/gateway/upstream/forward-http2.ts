@@ -28,6 +28,7 @@ class StreamExchange implements Turn {
   #renewals = 0
   #stream: ClientHttp2Stream | undefined
   #timer: NodeJS.Timeout | undefined
+  #waitsFor: ExchangeFailure = 'reply-timeout'
   #requestComplete: boolean
   #over = false
 
@@ -66,7 +67,7 @@ class StreamExchange implements Turn {
     stream.on('trailers', (_headers, _flags, rawHeaders) => this.#onTrailers(rawHeaders))
     stream.on('data', (chunk: Buffer) => this.#careful(() => this.#onBody(chunk)))
     stream.on('end', () => this.#careful(() => this.#onEnd()))
-    stream.on('timeout', () => this.#failed(this.replying ? 'reply-stalled' : 'client-stalled'))
+    stream.on('timeout', () => this.#careful(() => this.#failed(this.#waitsFor)))
     stream.on('error', () => undefined)
     stream.on('close', () => this.#careful(() => this.#failed(http2.failureOf(stream))))
     if (!this.#requestComplete) this.#upload(stream)
@@ -91,7 +92,7 @@ class StreamExchange implements Turn {
   #upload(stream: ClientHttp2Stream): void {
     const { request, response, expectsContinue, limits, bodyLimitBytes = Infinity } = this.#to
     let left = bodyLimitBytes
-    stream.setTimeout(limits.clientStallMs)
+    this.#waitFor('client-stalled', limits.clientStallMs)
     const pace = this.#watchPace()
     if (expectsContinue) response.writeContinue()
     request.on('data', (chunk: Buffer) => {
@@ -102,10 +103,12 @@ class StreamExchange implements Turn {
       if (stream.write(chunk)) return
       request.pause()
       pace.pausedMs = performance.now()
+      if (!this.replying) this.#waitFor('reply-timeout', this.#upstream.limits.replyHeadMs)
     })
     stream.on('drain', () => {
       if (pace.pausedMs !== 0) pace.startedMs += performance.now() - pace.pausedMs
       pace.pausedMs = 0
+      if (!this.replying && !this.#requestComplete) this.#waitFor('client-stalled', limits.clientStallMs)
       request.resume()
     })
     request.on('end', () => {
@@ -113,7 +116,6 @@ class StreamExchange implements Turn {
       if (this.#over) return
       stream.end()
       if (this.replying) return
-      // From here on it is the service that takes its time.
       stream.setTimeout(0)
       this.#awaitHead()
     })
@@ -136,6 +138,12 @@ class StreamExchange implements Turn {
       Math.max(10, limits.bodyMs / 4),
     ).unref()
     return pace
+  }
+
+  /** What it is called when nothing moves for so long: who is waited for changes in the course of an exchange. */
+  #waitFor(failure: ExchangeFailure, ms: number): void {
+    this.#waitsFor = failure
+    this.#stream!.setTimeout(ms)
   }
 
   #awaitHead(): void {
@@ -162,7 +170,7 @@ class StreamExchange implements Turn {
     response.writeHead(head.status, dress === undefined ? told : dress(told))
     // Node would keep the head back until there is a body, and who streams may wait for it.
     response.flushHeaders()
-    this.#stream!.setTimeout(this.#upstream.limits.replyStallMs)
+    this.#waitFor('reply-stalled', this.#upstream.limits.replyStallMs)
   }
 
   #onBody(chunk: Buffer): void {
@@ -172,7 +180,11 @@ class StreamExchange implements Turn {
     response.write(chunk)
     if (!client.outlet.writableNeedDrain) return
     stream.pause()
-    client.outlet.once('drain', () => stream.resume())
+    this.#waitFor('client-stalled', this.#to.limits.clientStallMs)
+    client.outlet.once('drain', () => {
+      this.#waitFor('reply-stalled', this.#upstream.limits.replyStallMs)
+      stream.resume()
+    })
   }
 
   #onTrailers(rawHeaders: readonly string[]): void {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { createServer } from 'node:http2'
-import type { Http2Server, ServerHttp2Stream } from 'node:http2'
+import { constants, createServer } from 'node:http2'
+import type { ClientHttp2Stream, Http2Server, ServerHttp2Stream } from 'node:http2'
 import { connect, createServer as createNetServer } from 'node:net'
 import type { AddressInfo, Server } from 'node:net'
 import { test } from 'node:test'
@@ -23,18 +23,42 @@ test('streams share a connection, which goes when it has been idle', async (t) =
   await until(() => upstream.connections === 0, 'it is gone')
 })
 
-test('a connection that a quiet stream has outlasted goes all the same, once nobody uses it', async (t) => {
+for (const [end, how] of Object.entries<(held: ServerHttp2Stream, ours: ClientHttp2Stream) => void>({
+  answered: (held) => held.respond({ ':status': 200 }, { endStream: true }),
+  cancelled: (_, ours) => ours.close(constants.NGHTTP2_CANCEL),
+  'reset by the target': (held) => held.close(constants.NGHTTP2_INTERNAL_ERROR),
+})) {
+  test(`a connection that a quiet stream has outlasted goes all the same, once that is ${end}`, async (t) => {
+    const held: ServerHttp2Stream[] = []
+    const server: Http2Server = createServer()
+    server.on('stream', (stream: ServerHttp2Stream) => held.push(stream.on('error', () => undefined)))
+    const upstream = await open(t, server, { upstreamKeepAliveMs: 30 })
+    const stream = upstream.request({ ':path': '/' }, true).resume()
+    stream.on('error', () => undefined)
+    await until(() => held.length === 1, 'it arrives')
+    await new Promise((resolve) => setTimeout(resolve, 120))
+    assert.equal(upstream.connections, 1)
+    how(held[0]!, stream)
+    await until(() => upstream.connections === 0, 'it is gone')
+  })
+}
+
+test('one that has said goodbye keeps no other from going', async (t) => {
   const held: ServerHttp2Stream[] = []
   const server: Http2Server = createServer()
   server.on('stream', (stream: ServerHttp2Stream) => held.push(stream))
   const upstream = await open(t, server, { upstreamKeepAliveMs: 30 })
-  const stream = upstream.request({ ':path': '/' }, true).resume()
+  const first = upstream.request({ ':path': '/' }, true).on('error', () => undefined)
   await until(() => held.length === 1, 'it arrives')
-  await new Promise((resolve) => setTimeout(resolve, 120))
-  assert.equal(upstream.connections, 1)
-  held[0]!.respond({ ':status': 200 }, { endStream: true })
-  await once(stream, 'close')
-  await until(() => upstream.connections === 0, 'it is gone')
+  const goodbye = once(first.session!, 'goaway')
+  held[0]!.session!.goaway()
+  await goodbye
+  upstream.request({ ':path': '/' }, true).resume()
+  await until(() => held.length === 2, 'the other one')
+  assert.equal(upstream.connections, 2)
+  held[1]!.respond({ ':status': 200 }, { endStream: true })
+  await until(() => upstream.connections === 1, 'the other one is gone')
+  assert.equal(upstream.open, 1)
 })
 
 test('why a stream came to nothing', async (t) => {

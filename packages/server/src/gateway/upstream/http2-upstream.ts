@@ -14,7 +14,8 @@ export class Http2Upstream {
   readonly #origin: UpstreamOrigin
   readonly #limits: GatewayLimits
   readonly #dial: () => Socket
-  readonly #sessions = new Set<ClientHttp2Session>()
+  /** Each with the number of its streams. */
+  readonly #sessions = new Map<ClientHttp2Session, number>()
   #current: ClientHttp2Session | undefined
   #closed = false
   /** How the present connection has failed. */
@@ -36,8 +37,13 @@ export class Http2Upstream {
     if (session === undefined || session.closed || session.destroyed) session = this.#connect()
     const stream = session.request(headers, { endStream })
     this.#failures.set(stream, this.#attempt)
+    const used = session
     this.open += 1
-    stream.once('close', () => (this.open -= 1))
+    this.#sessions.set(used, (this.#sessions.get(used) ?? 0) + 1)
+    stream.once('close', () => {
+      this.open -= 1
+      this.#left(used)
+    })
     return stream
   }
 
@@ -69,12 +75,12 @@ export class Http2Upstream {
   /** Each connection ends with its last stream. */
   retire(): void {
     this.#closed = true
-    for (const session of this.#sessions) session.close()
+    for (const session of this.#sessions.keys()) session.close()
   }
 
   close(): void {
     this.#closed = true
-    for (const session of this.#sessions) session.destroy()
+    for (const session of this.#sessions.keys()) session.destroy()
   }
 
   #connect(): ClientHttp2Session {
@@ -93,7 +99,7 @@ export class Http2Upstream {
       maxHeaderListPairs: 256,
     })
     this.#current = session
-    this.#sessions.add(session)
+    this.#sessions.set(session, 0)
     const timer = setTimeout(() => {
       attempt.failure = 'connect-timeout'
       session.destroy()
@@ -112,9 +118,16 @@ export class Http2Upstream {
       if (this.#current === session) this.#current = undefined
     })
     session.setTimeout(this.#limits.upstreamKeepAliveMs)
-    // Each time: a listener given to setTimeout would hear only the first, perhaps while a stream is under way.
-    session.on('timeout', () => this.open === 0 && session.close())
+    session.on('timeout', () => this.#sessions.get(session) === 0 && session.close())
     return session
+  }
+
+  #left(session: ClientHttp2Session): void {
+    const streams = this.#sessions.get(session)
+    if (streams === undefined) return
+    this.#sessions.set(session, streams - 1)
+    // From now on nobody uses it. Its clock may have run out while the last stream was quiet, and a reset does not wind it up.
+    if (streams === 1 && !session.destroyed) session.setTimeout(this.#limits.upstreamKeepAliveMs)
   }
 }
 
