@@ -36,7 +36,8 @@ export type PolicyOf<Terms extends GuardTerms> = 'authenticated' | Policy<Terms[
 export type Need<Claims extends SignedClaims = SignedClaims> = {
   (request: HttpRequest): Promise<Principal<Claims>>
   /**
-   * Runs what follows for who acts, in the guard's context where it has one; not at all for a request that is refused.
+   * Runs what follows for who acts, in the guard's context where it has one; not at all for a request that is refused. A
+   * generator that it returns runs in the context of whoever reads it.
    *
    * @example
    * t.procedure.use(({ ctx, next }) => readers(ctx.req, (auth) => next({ ctx: { auth } }))) // in tRPC
@@ -87,7 +88,7 @@ export function needsOf<Terms extends GuardTerms>(
       if (outcome.responseHeaders !== undefined) tell(request, outcome.responseHeaders)
       rememberAuth(request, outcome.principal, guard)
       const auth = outcome.principal as Principal<Terms['claims']>
-      return run === undefined ? auth : proceed(request, guard, () => run(auth))
+      return run === undefined ? auth : proceed(request, guard, async () => run(auth))
     }
   }
   const answerHeaders = (request: HttpRequest | null | undefined): Record<string, string> =>

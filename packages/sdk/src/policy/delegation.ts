@@ -14,11 +14,14 @@ export type Ancestor = { readonly iss: string; readonly jti: string }
  * @example
  * nestActors({ sub: 'billing-api', iss: 'https://issuer.example' }, principal.actor)
  */
-export function nestActors(current: ActorClaim, before: Actor | undefined): ActorClaim | undefined {
+export function nestActors(
+  { sub, iss }: Omit<ActorClaim, 'act'>,
+  before: Actor | undefined,
+): ActorClaim | undefined {
   let depth = 1
   for (let actor = before; actor !== undefined; actor = actor.actor) depth++
   if (depth > maxActors) return undefined
-  return before === undefined ? current : { ...current, act: claimOf(before) }
+  return claimOf({ subject: sub, issuer: iss, actor: before })
 }
 
 /**

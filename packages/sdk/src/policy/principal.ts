@@ -1,6 +1,7 @@
 import { deny } from '../core/denial.ts'
 import type { Denial } from '../core/denial.ts'
 import type { VerifiedToken } from '../jwt/verified-token.ts'
+import { KnownNames, NameSet } from './name-set.ts'
 import { lookUp, readPointer } from './pointer.ts'
 import type { Pointer } from './pointer.ts'
 
@@ -84,7 +85,7 @@ export function principalOf(token: VerifiedToken, roles: Pointer): Principal | D
 function scopesOf(token: VerifiedToken): ReadonlySet<string> {
   const text = token.claims['scope']
   // Not asked for where they are known: a token keeps the list that it makes of them.
-  return typeof text === 'string' ? knownScopes.get(text, () => token.scopes) : new FrozenSet(token.scopes)
+  return typeof text === 'string' ? knownScopes.get(text, () => token.scopes) : new NameSet(token.scopes)
 }
 
 function rolesOf(value: unknown): ReadonlySet<string> {
@@ -121,55 +122,11 @@ function readActor(act: unknown, depth: number): Actor | Denial | undefined {
   return Object.freeze({ subject: sub, issuer: iss, actor })
 }
 
-/** A principal is shared by all requests with its token, so a role added for one would be a role for all. */
-class FrozenSet extends Set<string> {
-  constructor(values: readonly string[]) {
-    super()
-    for (let index = 0; index < values.length; index++) super.add(values[index]!)
-    Object.freeze(this)
-  }
-
-  override add(): never {
-    return refuseChange()
-  }
-
-  override delete(): never {
-    return refuseChange()
-  }
-
-  override clear(): never {
-    return refuseChange()
-  }
-}
-
-/** The tokens of a service say the same few things again and again, and what is frozen can be shared. */
-class KnownSets {
-  readonly #sets = new Map<string, FrozenSet>()
-
-  /** @param text what stands for these values, and for no others. */
-  get(text: string, values: () => readonly string[]): FrozenSet {
-    if (text.length > longestKnown) return new FrozenSet(values())
-    let set = this.#sets.get(text)
-    if (set === undefined) {
-      if (this.#sets.size >= mostKnown) this.#sets.clear()
-      this.#sets.set(text, (set = new FrozenSet(values())))
-    }
-    return set
-  }
-}
-
-const mostKnown = 256
-const longestKnown = 256
-
-function refuseChange(): never {
-  throw new TypeError('the roles and scopes of a principal cannot be changed')
-}
-
 const defaultRoles: Pointer = ['roles']
 
-const knownScopes = new KnownSets()
-const knownRoles = new KnownSets()
-const noRoles = new FrozenSet([])
+const knownScopes = new KnownNames()
+const knownRoles = new KnownNames()
+const noRoles = new NameSet([])
 
 /** More hops than any call chain should have; every further one is a claim to read at every service. */
 export const maxActors = 16
