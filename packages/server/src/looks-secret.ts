@@ -1,7 +1,11 @@
 /** Whether a text holds something that looks like a token, a private key, or a URL with a password. */
 export function looksSecret(text: string): boolean {
-  for (let at = text.indexOf('eyJ'); at !== -1; at = text.indexOf('eyJ', at + 1)) {
-    if (beginsToken(text.slice(at, at + 16))) return true
+  let candidates = 0
+  tokenStart.lastIndex = 0
+  for (let match = tokenStart.exec(text); match !== null; match = tokenStart.exec(text)) {
+    // Nothing honest has so many beginnings of tokens in it, and each costs time to look at.
+    if (startsObject(match[0]) || ++candidates === mostCandidates) return true
+    tokenStart.lastIndex = match.index + 1
   }
   if (text.includes('PRIVATE KEY-----')) return true
   const authority = text.indexOf('://')
@@ -12,9 +16,13 @@ export function looksSecret(text: string): boolean {
 }
 
 /**
- * Every JWT begins with the base64url of `{"`, and what follows is text too; an id of random characters, which has the
- * same beginning once in some ten thousand, decodes to anything.
+ * A JWT begins with the base64 of an object, and so do its claims. An id of random characters begins the same way once in
+ * ten thousand, but does not go on with a name.
  */
-function beginsToken(text: string): boolean {
-  return /^[\w-]{16}$/.test(text) && /^[ -~]{12}$/.test(Buffer.from(text, 'base64url').toString('latin1'))
+function startsObject(base64: string): boolean {
+  return /^\{\s*"[^"]{0,40}"\s*:/.test(Buffer.from(base64, 'base64').toString('latin1'))
 }
+
+/** `{"`, or `{` before white space, in base64 of either alphabet. */
+const tokenStart = /(?:eyJ|eyA|ewo|ewk|ew0)[\w+/-]{5,77}/g
+const mostCandidates = 50
