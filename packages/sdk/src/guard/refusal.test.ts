@@ -4,6 +4,7 @@ import type { IncomingMessage } from 'node:http'
 import { after, test } from 'node:test'
 import { listen } from '../../../../test/guard/listen.ts'
 import { createTestIssuer } from '../testing/memory-issuer.ts'
+import { createAuthContext } from './auth-context.ts'
 import { authOf } from './auth-of.ts'
 import { needsOf, Refusal } from './refusal.ts'
 import type { HttpRequest } from './refusal.ts'
@@ -16,6 +17,29 @@ test('who acts, remembered for the request', async () => {
   const auth = await needsOf('x', guard, (refusal) => refusal)({ roles: 'reader' })(request)
   assert.equal(auth.subject, 'alice')
   assert.equal(authOf(request), auth)
+})
+
+test('what follows runs in the guard’s context, a promise that begins when it is waited for as well', async () => {
+  const context = createAuthContext()
+  const need = needsOf('x', issuer.guard({ context }), (cause) => cause)({ roles: 'reader' })
+  const alice = requestWith(issuer.authorization({ subject: 'alice', roles: 'reader' }))
+  assert.equal(await need(alice, (auth) => [auth.subject, context.auth().subject].join()), 'alice,alice')
+  // As query builders have it.
+  const query = { then: (resolve: (subject: unknown) => void) => resolve(context.auth().subject) }
+  assert.equal(await need(alice, () => query as unknown as Promise<unknown>), 'alice')
+  assert.throws(() => context.auth(), { code: 'auth-missing' })
+  await assert.rejects(
+    need(alice, () => {
+      throw new RangeError('the handler’s own')
+    }),
+    RangeError,
+  )
+})
+
+test('nothing follows for a request that is refused', async () => {
+  const need = needsOf('x', guard, (cause) => cause)({ roles: 'admin' })
+  const refused = need(requestWith(issuer.authorization({ roles: 'reader' })), () => assert.fail('it ran'))
+  await assert.rejects(refused, (error) => error instanceof Refusal)
 })
 
 test('the framework’s own error, with the answer of HTTP as its cause', async () => {
