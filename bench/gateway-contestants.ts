@@ -2,8 +2,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { createPublicKey, randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -15,6 +14,7 @@ import { haproxyConfiguration, nginxProxy, nginxUpstream } from './gateway-confi
 import type { ProxyCheck } from './gateway-configurations.ts'
 import type { Trusted } from './gateway-processes.ts'
 import { pinned } from './http-load.ts'
+import { freePort } from '../test/machine/free-port.ts'
 import { withYoungGeneration } from '../packages/server/src/serve/workers/worker-process.ts'
 
 export type Running = {
@@ -283,14 +283,6 @@ export async function listening(port: number): Promise<void> {
     await sleep(50)
   }
   throw new Error(`nothing listens on port ${port}`)
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }
 
 /** Where system software usually is, also for people whose path leaves it out. */
